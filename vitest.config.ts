@@ -1,0 +1,32 @@
+import { defineConfig } from "vitest/config";
+
+/** `unit`: beside the sources, no sockets. `integration`: real processes and sockets on loopback, one file at a time. */
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: "unit",
+          include: [
+            "{gateway,simulator,proto}/src/**/*.test.ts",
+            "agents/**/*.test.ts",
+            "clients/typescript/src/**/*.test.ts",
+            "{demo,scripts,bench}/**/*.test.ts",
+            "test/docs/**/*.test.ts",
+          ],
+          exclude: ["**/node_modules/**"],
+          testTimeout: 20_000,
+        },
+      },
+      {
+        test: {
+          name: "integration",
+          include: ["test/integration/**/*.test.ts", "test/sdk-proof/**/*.test.ts"],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
