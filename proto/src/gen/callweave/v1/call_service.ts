@@ -26,10 +26,6 @@ import { CallEvent } from "./call_event.js";
 import { SummarySource, summarySourceFromJSON, summarySourceToJSON } from "./context.js";
 import { EscalationReason, escalationReasonFromJSON, escalationReasonToJSON, EscalationResult } from "./escalation.js";
 
-export const protobufPackage = "callweave.v1";
-
-export const protobufFileName = "callweave/v1/call_service.proto";
-
 /** When a command takes effect. */
 export enum AfterCondition {
   /** UNSPECIFIED - Not given: AFTER_CONDITION_NOW. */
@@ -4476,7 +4472,7 @@ export const ListenCallResponse: MessageFns<ListenCallResponse> = {
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | undefined;
 
-export type DeepPartial<T> = T extends Builtin ? T
+type DeepPartial<T> = T extends Builtin ? T
   : T extends globalThis.Array<infer U> ? globalThis.Array<DeepPartial<U>>
   : T extends ReadonlyArray<infer U> ? ReadonlyArray<DeepPartial<U>>
   : T extends { $case: string; value: unknown } ? { $case: T["$case"]; value?: DeepPartial<T["value"]> }
@@ -4491,7 +4487,7 @@ function isSet(value: any): boolean {
   return value !== null && value !== undefined;
 }
 
-export interface MessageFns<T> {
+interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
   fromJSON(object: any): T;

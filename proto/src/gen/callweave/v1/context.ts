@@ -17,10 +17,6 @@ import {
   escalationReasonToJSON,
 } from "./escalation.js";
 
-export const protobufPackage = "callweave.v1";
-
-export const protobufFileName = "callweave/v1/context.proto";
-
 /** Where the conversation stands. */
 export enum ContextStatus {
   /** UNSPECIFIED - Not given. In a save it keeps what is there; a new context becomes ACTIVE. */
@@ -1122,7 +1118,7 @@ export const CallContext: MessageFns<CallContext> = {
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | undefined;
 
-export type DeepPartial<T> = T extends Builtin ? T
+type DeepPartial<T> = T extends Builtin ? T
   : T extends globalThis.Array<infer U> ? globalThis.Array<DeepPartial<U>>
   : T extends ReadonlyArray<infer U> ? ReadonlyArray<DeepPartial<U>>
   : T extends { $case: string; value: unknown } ? { $case: T["$case"]; value?: DeepPartial<T["value"]> }
@@ -1181,7 +1177,7 @@ function isSet(value: any): boolean {
   return value !== null && value !== undefined;
 }
 
-export interface MessageFns<T> {
+interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
   fromJSON(object: any): T;

@@ -11,10 +11,6 @@ import { FieldMask } from "../../google/protobuf/field_mask.js";
 import { CallContext, ContextStatus, contextStatusFromJSON, contextStatusToJSON, Turn } from "./context.js";
 import { ContextDurability, contextDurabilityFromJSON, contextDurabilityToJSON } from "./escalation.js";
 
-export const protobufPackage = "callweave.v1";
-
-export const protobufFileName = "callweave/v1/context_service.proto";
-
 /** Request of SaveContext. */
 export interface SaveContextRequest {
   /** call_id is required. revision, notes and the times are the store's and are ignored. */
@@ -1652,7 +1648,7 @@ export const DeleteContextsResponse: MessageFns<DeleteContextsResponse> = {
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | undefined;
 
-export type DeepPartial<T> = T extends Builtin ? T
+type DeepPartial<T> = T extends Builtin ? T
   : T extends globalThis.Array<infer U> ? globalThis.Array<DeepPartial<U>>
   : T extends ReadonlyArray<infer U> ? ReadonlyArray<DeepPartial<U>>
   : T extends { $case: string; value: unknown } ? { $case: T["$case"]; value?: DeepPartial<T["value"]> }
@@ -1674,7 +1670,7 @@ function isSet(value: any): boolean {
   return value !== null && value !== undefined;
 }
 
-export interface MessageFns<T> {
+interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
   fromJSON(object: any): T;
