@@ -1,0 +1,30 @@
+import type { CallEvent, StoredEvent } from "./call-events.js";
+
+/** Which events a watcher wants; empty lists do not narrow. */
+export interface EventFilter {
+  readonly callIds: readonly string[];
+  readonly pools: readonly string[];
+}
+
+/** What a watcher gets: events, and once the sign that history is over. */
+export type WatchItem = { readonly event: StoredEvent } | { readonly live: { readonly cursor: string } };
+
+/** The store of all call events: append-only, ordered, with opaque cursors. */
+export interface EventLog {
+  /**
+   * Stores an event. Resolves, in the order of the calls to it, when the event is safe (or with `durable: false` when
+   * the store is away). Never rejects.
+   */
+  append(event: CallEvent): Promise<StoredEvent>;
+  /** The newest position of a tenant's view: watching from here gives what comes after. */
+  head(tenant: string): string;
+  /** The events of one call after a sequence, oldest first; for reattach. */
+  ofCall(tenant: string, callId: string, afterSequence: number): Promise<StoredEvent[]>;
+  /**
+   * History after `cursor` (empty: none), then live, without gap or repeat, until `signal` aborts. A reader that lags
+   * is served from the store, not from memory. Throws CallError CURSOR_EXPIRED with `oldest`, or INVALID_FIELD.
+   */
+  watch(tenant: string, cursor: string, filter: EventFilter, signal: AbortSignal): AsyncIterable<WatchItem>;
+  /** Waits until all appended is safe, then closes. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,97 @@
+import type { ContextService } from "../context/context-types.js";
+import type { AgentHub, AudioFormat } from "../dispatch/agent-port.js";
+import type { Actor, CallCommand, CommandReply } from "./call-commands.js";
+import type { CallSnapshot, CallState, EndReason } from "./call-state.js";
+import type { EventLog } from "./event-log.js";
+
+/** Which calls. Empty lists do not narrow. */
+export interface CallFilter {
+  readonly callIds: readonly string[];
+  readonly pools: readonly string[];
+  readonly states: readonly CallState[];
+}
+
+/** Who hears a call. Implemented by the wire; audio is bounded there, the oldest is dropped and told. */
+export interface Listener {
+  /** `pcm` in the listener's format; may be kept. `position` and `samples` at the rate of the call. */
+  audio(position: number, samples: number, pcm: Uint8Array): void;
+  /** The provider sent nothing for this long. */
+  gap(from: number, durationMs: number): void;
+  /** The call is over; last. */
+  ended(reason: EndReason): void;
+}
+
+/** Calls for the wires. Everything throws or rejects with CallError; a call of another tenant is CALL_NOT_FOUND. */
+export interface CallApi {
+  get(tenant: string, callId: string): CallSnapshot;
+  /** Newest first. */
+  list(tenant: string, filter: CallFilter): CallSnapshot[];
+  /**
+   * Gives a verb from outside the seat (a unary client). `requestId` may be empty: not repeatable. `waitMs` > 0 waits
+   * that long for the result of a command that takes long; 0 answers at once with `pending`.
+   */
+  execute(
+    actor: Actor,
+    callId: string,
+    requestId: string,
+    command: CallCommand,
+    waitMs: number,
+  ): Promise<CommandReply>;
+  /** Begins to hear a call; the format's rate 0 means the call's. Answers the format in effect and how to stop. */
+  listen(
+    actor: Actor,
+    callId: string,
+    source: "MIXED" | "AGENT",
+    format: AudioFormat,
+    listener: Listener,
+  ): { readonly format: AudioFormat; stop(): void };
+}
+
+/** A pool as FleetService shows it. */
+export interface PoolInfo {
+  readonly name: string;
+  readonly agentCount: number;
+  readonly capacity: number;
+  readonly busy: number;
+  readonly waiting: number;
+}
+
+/** An agent session as FleetService shows it. */
+export interface AgentInfo {
+  readonly agentId: string;
+  readonly instanceId: string;
+  readonly pool: string;
+  readonly capacity: number;
+  readonly callIds: readonly string[];
+  readonly load: number;
+  readonly draining: boolean;
+  readonly connected: boolean;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly registerTime: Date;
+}
+
+/** A gateway as FleetService shows it. */
+export interface GatewayInfo {
+  readonly gatewayId: string;
+  readonly version: string;
+  readonly callCount: number;
+  readonly draining: boolean;
+  readonly connectors: readonly { readonly name: string; readonly ready: boolean }[];
+  readonly startTime: Date;
+}
+
+/** Who is there. */
+export interface FleetApi {
+  pools(tenant: string): PoolInfo[];
+  agents(tenant: string, pool: string): AgentInfo[];
+  gateways(): GatewayInfo[];
+}
+
+/** Everything a wire needs. */
+export interface GatewayApi {
+  readonly calls: CallApi;
+  readonly agents: AgentHub;
+  readonly contexts: ContextService;
+  readonly events: EventLog;
+  readonly fleet: FleetApi;
+}
