@@ -1,0 +1,64 @@
+import type OpenAI from "openai";
+import { type SpeakOptions, SpeechError, type SpokenAudio, type TextToSpeech } from "../ports.js";
+import { type OpenAiOptions, openAiClient, openAiError } from "./http.js";
+
+export interface OpenAiTextToSpeechOptions extends OpenAiOptions {
+  /** Model of `POST /audio/speech`. */
+  readonly model: string;
+  /** Default voice of the server, e.g. `alloy`. */
+  readonly voice: string;
+  /** Samples per second of the server's `pcm` format. Default 24 000, as OpenAI's. */
+  readonly sampleRateHz?: number;
+}
+
+const NAME = "openai-speech";
+
+/** Speech by `POST /audio/speech` with raw PCM as it is made. */
+export class OpenAiTextToSpeech implements TextToSpeech {
+  readonly name = NAME;
+  readonly #client: OpenAI;
+  readonly #options: OpenAiTextToSpeechOptions;
+
+  constructor(options: OpenAiTextToSpeechOptions) {
+    this.#client = openAiClient(options);
+    this.#options = options;
+  }
+
+  async warmUp(): Promise<void> {}
+  async close(): Promise<void> {}
+
+  async speak(text: string, options: SpeakOptions): Promise<SpokenAudio> {
+    try {
+      const answer = await this.#client.audio.speech.create(
+        {
+          model: this.#options.model,
+          voice: options.voice ?? this.#options.voice,
+          input: text,
+          response_format: "pcm",
+        },
+        options.signal ? { signal: options.signal } : {},
+      );
+      if (!answer.body) throw new SpeechError("PROVIDER_FAILED", NAME, "answered without audio");
+      return { sampleRateHz: this.#options.sampleRateHz ?? 24_000, chunks: wholeSamples(answer.body) };
+    } catch (error) {
+      throw openAiError(error, NAME);
+    }
+  }
+}
+
+/** The body in chunks of whole samples: a byte left over goes before the next chunk. */
+async function* wholeSamples(
+  body: AsyncIterable<Uint8Array> | ReadableStream<Uint8Array>,
+): AsyncGenerator<Buffer> {
+  let odd: Buffer = Buffer.alloc(0);
+  try {
+    for await (const part of body as AsyncIterable<Uint8Array>) {
+      const all = Buffer.concat([odd, part]);
+      const even = all.length & ~1;
+      odd = all.subarray(even);
+      if (even > 0) yield all.subarray(0, even);
+    }
+  } catch (error) {
+    throw openAiError(error, NAME);
+  }
+}
