@@ -1,0 +1,59 @@
+const BLOCK_BYTES = 16_384;
+
+/** Bytes first in, first out, copied once on the way in. Memory is taken in blocks as needed and given back as read. */
+export class ByteQueue {
+  private blocks: Buffer[] = [];
+  private readAt = 0;
+  private writeAt = 0;
+  private size = 0;
+
+  /** Bytes waiting. */
+  get length(): number {
+    return this.size;
+  }
+
+  /** Copies `bytes` to the end. Unbounded; whoever writes checks `length` first. */
+  write(bytes: Uint8Array): void {
+    let at = 0;
+    while (at < bytes.length) {
+      if (this.blocks.length === 0 || this.writeAt === BLOCK_BYTES) {
+        this.blocks.push(Buffer.allocUnsafeSlow(BLOCK_BYTES));
+        this.writeAt = 0;
+      }
+      const n = Math.min(bytes.length - at, BLOCK_BYTES - this.writeAt);
+      this.blocks[this.blocks.length - 1]!.set(bytes.subarray(at, at + n), this.writeAt);
+      this.writeAt += n;
+      at += n;
+    }
+    this.size += bytes.length;
+  }
+
+  /** Moves up to `maxBytes` into `target` at `offset`; answers how many. */
+  read(target: Uint8Array, offset: number, maxBytes: number): number {
+    const total = Math.min(maxBytes, this.size);
+    let done = 0;
+    while (done < total) {
+      const n = Math.min(total - done, BLOCK_BYTES - this.readAt);
+      target.set(this.blocks[0]!.subarray(this.readAt, this.readAt + n), offset + done);
+      done += n;
+      this.readAt += n;
+      if (this.readAt === BLOCK_BYTES) {
+        this.blocks.shift();
+        this.readAt = 0;
+      }
+    }
+    this.size -= total;
+    if (this.size === 0) this.clear();
+    return total;
+  }
+
+  /** Drops everything and gives the memory back; answers how many bytes were dropped. */
+  clear(): number {
+    const dropped = this.size;
+    this.blocks = [];
+    this.readAt = 0;
+    this.writeAt = 0;
+    this.size = 0;
+    return dropped;
+  }
+}

@@ -1,0 +1,310 @@
+import type { CallLeg, CallLegHandler } from "../telephony/telephony.js";
+import type { Clock } from "../util/clock.js";
+import { CallAudio } from "./call-audio.js";
+import type { Actor, CallCommand, CommandReply } from "./call-commands.js";
+import type { CallCore, CallDeps, CallFacts, CallOptions, OutletFlags, SeatingPort } from "./call-core.js";
+import { CallError } from "./call-error.js";
+import type { CallEventBody, StoredEvent } from "./call-events.js";
+import type { AgentMode, CallSnapshot, EndReason, SeatCause } from "./call-state.js";
+import { CommandRunner } from "./command-runner.js";
+import type { CallContexts } from "./context-port.js";
+import type { EventLog } from "./event-log.js";
+import { EventRecorder } from "./event-recorder.js";
+import * as legVerbs from "./leg-verbs.js";
+import { Lifecycle } from "./lifecycle.js";
+import { Marks } from "./marks.js";
+import { MediaWatch } from "./media-watch.js";
+import { type Outlet, Playback } from "./playback.js";
+import { Seat, type SeatHolder } from "./seat.js";
+
+/**
+ * One call: wires its behaviours together. What happens where: lifecycle (states), seat (who speaks), playback and marks
+ * (what was heard), command-runner and escalation (verbs), media-watch (when a silent call is over), call-audio (who
+ * listens).
+ */
+export class Call implements CallCore, CallLegHandler {
+  readonly lifecycle = new Lifecycle();
+  readonly clock: Clock;
+  readonly options: CallOptions;
+  readonly contexts: CallContexts;
+  readonly seating: SeatingPort;
+  readonly playback: Playback;
+  readonly marks: Marks;
+  readonly seat: Seat;
+  readonly events: EventRecorder;
+  readonly flags: OutletFlags = { ringing: undefined, muted: false, announcing: false };
+  readonly audio = new CallAudio();
+  expectedEnd: EndReason | undefined;
+
+  private readonly createTime: Date;
+  private readonly runner: CommandRunner;
+  private readonly mediaWatch: MediaWatch;
+  private readonly overController = new AbortController();
+  private onLost: "CUT" | "FINISH" = "CUT";
+  private holding = false;
+  private modeBeforeLoss: AgentMode | undefined;
+  private wrappedUp: Promise<void> | undefined;
+
+  constructor(
+    readonly facts: CallFacts,
+    readonly leg: CallLeg,
+    deps: CallDeps,
+    log: EventLog,
+  ) {
+    this.clock = deps.clock;
+    this.options = deps.options;
+    this.contexts = deps.contexts;
+    this.seating = deps.seating;
+    this.createTime = deps.clock.wallNow();
+    this.seat = new Seat(deps.clock);
+    this.playback = new Playback(
+      { ...deps.options.playback, sampleRateHz: facts.sampleRateHz },
+      deps.clock,
+      deps.hold(facts.sampleRateHz),
+      () => leg.audioReady(),
+    );
+    this.playback.onSent = (pcm) => {
+      if (this.audio.agentTapped) this.audio.said(pcm);
+    };
+    this.marks = new Marks(this.playback);
+    this.events = new EventRecorder(
+      facts,
+      log,
+      () => deps.clock.wallNow(),
+      () => this.audio.position,
+      (event) => this.tellHolder(event),
+    );
+    this.runner = new CommandRunner(this, () => this.releaseSeat(this.seat.holder, "RELEASED"));
+    this.mediaWatch = new MediaWatch(
+      deps.clock,
+      deps.options.mediaGiveUpMs,
+      () => leg.isAlive(),
+      (why) => this.end(why),
+    );
+    leg.attach(this, this.playback);
+    this.record({ type: "arrived", call: this.snapshot() });
+  }
+
+  /** Aborted when the call is over. */
+  get over(): AbortSignal {
+    return this.overController.signal;
+  }
+
+  /** True while an escalation goes on without its agent: the seat is not offered meanwhile. */
+  get escalatingAlone(): boolean {
+    return this.runner.escalatingAlone;
+  }
+
+  /** Resolves when no ending command is under way. */
+  commandsIdle(): Promise<void> {
+    return this.runner.idle();
+  }
+
+  /** Records an event of the call. */
+  record(body: CallEventBody): Promise<StoredEvent> {
+    return this.events.record(body);
+  }
+
+  snapshot(): CallSnapshot {
+    const { agentMode, endReason } = this.lifecycle;
+    const pending = this.runner?.pending;
+    return {
+      ...this.facts,
+      direction: "INBOUND",
+      state: this.lifecycle.state,
+      ...(agentMode ? { agentMode } : {}),
+      ...(endReason ? { endReason } : {}),
+      seat: this.seat.snapshot(),
+      ...(pending ? { pending } : {}),
+      playback: this.playback.snapshot(),
+      createTime: this.createTime,
+      ...this.lifecycle.times(),
+      lastEventSequence: this.events.last,
+    };
+  }
+
+  /** Gives a verb; see CallApi.execute. */
+  execute(actor: Actor, requestId: string, command: CallCommand, waitMs: number): Promise<CommandReply> {
+    return this.runner.execute(actor, requestId, command, waitMs);
+  }
+
+  // ---- the seat -------------------------------------------------------------------------------------------------
+
+  /** A new holder, by compare-and-set on the epoch. False: somebody was faster, or the call is over. */
+  takeSeat(
+    expectedEpoch: number,
+    holder: SeatHolder,
+    cause: "ACCEPTED" | "TRANSFERRED" | "ESCALATED",
+  ): boolean {
+    if (this.lifecycle.ended) return false;
+    const taken = this.seat.take(expectedEpoch, holder);
+    if (!taken) return false;
+    taken.old?.unassigned(cause === "ACCEPTED" ? "LOST" : cause);
+    this.flags.muted = false;
+    this.seated(cause);
+    return true;
+  }
+
+  /** The holder is back within its grace, with the same epoch. */
+  resumeSeat(epoch: number, holder: SeatHolder): boolean {
+    if (this.lifecycle.ended || !this.seat.resume(epoch, holder)) return false;
+    this.seated("REATTACHED");
+    return true;
+  }
+
+  /** The holder's stream is lost: hold audio at once, the seat reserved for the grace. */
+  suspendSeat(holder: SeatHolder, graceMs: number, onLost: "CUT" | "FINISH"): boolean {
+    const expired = () => this.vacateSeat("GRACE_EXPIRED");
+    if (this.lifecycle.ended || !this.seat.suspend(holder, graceMs, expired)) return false;
+    this.onLost = onLost;
+    this.runner.holderLost();
+    if (onLost === "CUT" && !this.runner.escalatingAlone) this.clearPlayback();
+    if (this.lifecycle.agentMode && this.lifecycle.agentMode !== "SPY") {
+      this.modeBeforeLoss = this.lifecycle.agentMode;
+      legVerbs.setMode(this, "SPY").catch(() => {});
+    }
+    this.record({ type: "seatChanged", seat: this.seat.snapshot(), cause: "LOST" });
+    this.updateOutlet();
+    return true;
+  }
+
+  /** The holder gives the seat back. */
+  releaseSeat(holder: SeatHolder | undefined, cause: SeatCause): void {
+    if (!holder || this.seat.holder !== holder || this.lifecycle.ended) return;
+    this.runner.holderLost();
+    this.vacateSeat(cause);
+  }
+
+  private vacateSeat(cause: SeatCause): void {
+    const old = this.seat.vacate();
+    old?.unassigned(cause);
+    this.record({ type: "seatChanged", seat: this.seat.snapshot(), cause });
+    this.updateOutlet();
+    this.seating.seatVacated(this.facts.callId, cause);
+  }
+
+  private seated(cause: SeatCause): void {
+    this.record({ type: "seatChanged", seat: this.seat.snapshot(), cause });
+    this.updateOutlet();
+    const mode = this.modeBeforeLoss;
+    this.modeBeforeLoss = undefined;
+    if (mode && this.lifecycle.state === "CONNECTED") legVerbs.setMode(this, mode).catch(() => {});
+  }
+
+  // ---- the agent's audio ----------------------------------------------------------------------------------------
+
+  /** Audio of the seat holder, s16le at the rate of the call. Throws PLAYBACK_FULL. */
+  play(pcm: Uint8Array): void {
+    if (this.lifecycle.ended || this.flags.muted) return;
+    this.playback.enqueue(pcm);
+  }
+
+  /** Interrupt: drops what the agent said and nobody heard yet, here and at the provider. */
+  clearPlayback(): { droppedLocalMs: number; unheardAtProviderMs: number; playedMs: number } {
+    const hadAudio = this.playback.remainingMs() > 0;
+    const result = this.playback.clear();
+    if (hadAudio && !this.lifecycle.ended) this.leg.interrupt().catch(() => {});
+    return result;
+  }
+
+  /** Decides what the provider is given from now on, and tells when hold audio begins or ends. */
+  updateOutlet(): void {
+    const outlet = this.chooseOutlet();
+    this.playback.setOutlet(outlet);
+    const holding = outlet === "HOLD" || outlet === "AGENT_THEN_HOLD";
+    if (holding !== this.holding) {
+      this.holding = holding;
+      if (!this.lifecycle.ended) this.record({ type: "holdChanged", holding });
+    }
+  }
+
+  private chooseOutlet(): Outlet {
+    const { flags, lifecycle } = this;
+    if (lifecycle.ended || flags.muted) return "SILENT";
+    if (flags.announcing) return "AGENT";
+    const answered = lifecycle.state === "ANSWERED";
+    if (flags.ringing && answered) return flags.ringing === "HOLD_AUDIO" ? "HOLD" : "AGENT_PACED";
+    if (this.seat.activeHolder) return "AGENT";
+    if (answered) return this.onLost === "FINISH" ? "AGENT_THEN_HOLD" : "HOLD";
+    return "SILENT";
+  }
+
+  // ---- news from the provider -----------------------------------------------------------------------------------
+
+  onAudio(channel: number, pcm: Uint8Array): void {
+    if (channel !== 0 || this.lifecycle.ended) return;
+    const position = this.audio.heard(pcm);
+    this.seat.activeHolder?.audio(position, pcm);
+  }
+
+  onTerminated(): void {
+    this.end(this.expectedEnd ?? "TERMINATED");
+  }
+
+  onMediaLost(detail: string): void {
+    if (this.lifecycle.ended) return;
+    if (this.expectedEnd) {
+      this.end(this.expectedEnd);
+      return;
+    }
+    if (this.mediaWatch.mediaLost()) this.record({ type: "mediaChanged", change: "LOST", detail });
+  }
+
+  onMediaRestored(): void {
+    if (!this.lifecycle.ended && this.mediaWatch.mediaRestored()) {
+      this.record({ type: "mediaChanged", change: "RESTORED", detail: "" });
+    }
+  }
+
+  onSessionClosed(reason: "SDK_REQUEST" | "FORCE_CLOSE" | "CALL_TERMINATED" | "OTHER"): void {
+    if (this.lifecycle.ended) return;
+    if (reason === "CALL_TERMINATED") this.end(this.expectedEnd ?? "TERMINATED");
+    else this.mediaWatch.closed();
+  }
+
+  onProviderError(code: string): void {
+    if (!this.lifecycle.ended) this.record({ type: "mediaChanged", change: "PROVIDER_ERROR", detail: code });
+  }
+
+  // ---- the end --------------------------------------------------------------------------------------------------
+
+  end(reason: EndReason): void {
+    if (!this.lifecycle.end(reason, this.clock.wallNow())) return;
+    this.mediaWatch.stop();
+    this.updateOutlet();
+    this.record({ type: "ended", reason });
+    this.overController.abort("CALL_ENDED");
+    this.runner.callEnded();
+    this.playback.close();
+    this.marks.close();
+    this.audio.close();
+    this.leg.abandon();
+    this.seating.callEnded(this.facts.callId);
+    this.wrappedUp = this.wrapUp(reason);
+  }
+
+  /** Resolves when everything of an ended call was told and written. */
+  async finished(): Promise<void> {
+    await this.wrappedUp;
+  }
+
+  private async wrapUp(reason: EndReason): Promise<void> {
+    await this.runner.idle();
+    await this.contexts.callEnded(this.snapshot()).then(
+      (written) => written && this.record({ type: "contextWritten", ...written }),
+      () => {},
+    );
+    const holder = this.seat.vacate();
+    await this.events.idle();
+    holder?.unassigned("CALL_ENDED", reason);
+  }
+
+  private tellHolder(event: StoredEvent): void {
+    this.seat.activeHolder?.event(event);
+  }
+}
+
+/** The error of an unknown call. */
+export function callNotFound(callId: string): CallError {
+  return new CallError("CALL_NOT_FOUND", "no such call", { call_id: callId });
+}

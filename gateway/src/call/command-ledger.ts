@@ -1,0 +1,64 @@
+import { createHash } from "node:crypto";
+import type { CallCommand, CommandOutcome } from "./call-commands.js";
+import { CallError } from "./call-error.js";
+import type { Verb } from "./call-state.js";
+
+/** A command that was taken. */
+export interface LedgerEntry {
+  readonly verb: Verb;
+  readonly requestId: string;
+  readonly bodyHash: string;
+  /** Resolves with the outcome; never rejects. */
+  readonly finished: Promise<CommandOutcome>;
+  /** The outcome, once there is one. */
+  outcome?: CommandOutcome;
+  /** Of SendNote. */
+  delivered?: boolean;
+}
+
+/** Commands by request id, for the life of the call: a repetition gets the first result and has no second effect. */
+export class CommandLedger {
+  private readonly entries = new Map<string, LedgerEntry>();
+
+  /** @param maxEntries Default 10,000; beyond it the oldest finished commands are forgotten. */
+  constructor(private readonly maxEntries = 10_000) {}
+
+  /** The command that came with this id, if any. Throws REQUEST_ID_REUSED when its body was another. */
+  find(requestId: string, bodyHash: string): LedgerEntry | undefined {
+    const entry = this.entries.get(requestId);
+    if (entry && entry.bodyHash !== bodyHash) {
+      throw new CallError("REQUEST_ID_REUSED", "this request_id came before with another body", {
+        request_id: requestId,
+      });
+    }
+    return entry;
+  }
+
+  /** Remembers a command. */
+  add(entry: LedgerEntry): void {
+    this.entries.set(entry.requestId, entry);
+    if (this.entries.size <= this.maxEntries) return;
+    for (const [id, old] of this.entries) {
+      if (old.outcome) {
+        this.entries.delete(id);
+        return;
+      }
+    }
+  }
+}
+
+/** SHA-256 of a command's body in hexadecimal; the order of keys does not matter. */
+export function hashBody(command: CallCommand): string {
+  return createHash("sha256").update(canonical(command)).digest("hex");
+}
+
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
+  if (value !== null && typeof value === "object") {
+    const entries = Object.entries(value)
+      .filter(([, v]) => v !== undefined)
+      .sort(([a], [b]) => (a < b ? -1 : 1));
+    return `{${entries.map(([k, v]) => `${JSON.stringify(k)}:${canonical(v)}`).join(",")}}`;
+  }
+  return JSON.stringify(value) ?? "null";
+}

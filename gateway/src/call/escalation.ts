@@ -1,0 +1,267 @@
+import type { AfterWait } from "./after-wait.js";
+import { cancelled } from "./after-wait.js";
+import type {
+  ContextDurability,
+  EscalateCommand,
+  EscalationOutcome,
+  EscalationResult,
+  OriginalCalleeTarget,
+  PoolTarget,
+} from "./call-commands.js";
+import type { CallCore } from "./call-core.js";
+import { unlessAborted, within } from "./call-core.js";
+import { CallError } from "./call-error.js";
+import type { ContextPatch, ContextStatus } from "./context-port.js";
+import * as legVerbs from "./leg-verbs.js";
+
+/** What the context says after each end. */
+const STATUS_AFTER: { readonly [o in EscalationOutcome]: ContextStatus } = {
+  CONNECTED: "HANDED_OVER",
+  LEAVE_FAILED: "HANDED_OVER",
+  CALLER_LEFT: "ABANDONED",
+  UNANSWERED: "ACTIVE",
+  PICKED_UP_NOT_CONFIRMED: "ACTIVE",
+  CONTEXT_NOT_SAVED: "ACTIVE",
+  CANCELLED: "ACTIVE",
+  REJECTED: "ACTIVE",
+  UNKNOWN: "ESCALATING",
+};
+
+/**
+ * Save, say, connect, leave: one command. Each step is stored before its effect. Not connected, the agent still has
+ * the call and the context says so.
+ */
+export class Escalation {
+  private durability: ContextDurability | undefined;
+  private confirming: ((accepted: boolean | "TIMEOUT") => void) | undefined;
+  private seeking: { cancel(): void } | undefined;
+  private begun = false;
+  private stayedSilent = false;
+
+  constructor(
+    private readonly core: CallCore,
+    private readonly requestId: string,
+    private readonly command: EscalateCommand,
+    private readonly wait: AfterWait,
+    private readonly signal: AbortSignal,
+  ) {}
+
+  /** True while a human is asked to accept. */
+  get isConfirming(): boolean {
+    return this.confirming !== undefined;
+  }
+
+  /** True once the context is safe: from then on it goes on without its agent. */
+  get contextSaved(): boolean {
+    return this.durability !== undefined;
+  }
+
+  /** True when the agent leg stays as a spy with an empty seat. */
+  get staysSilent(): boolean {
+    return this.stayedSilent;
+  }
+
+  /** The human's answer. */
+  confirm(accepted: boolean): void {
+    this.confirming?.(accepted);
+  }
+
+  /** Cancels it before anything rings, or while a pool is being asked; answers whether it could. */
+  cancel(cause: string): boolean {
+    if (this.seeking) {
+      this.seeking.cancel();
+      return true;
+    }
+    return !this.begun && this.wait.cancel(cause);
+  }
+
+  /** Runs to its end. Rejects only when the call was disconnected by command, or by an error of the gateway. */
+  async run(): Promise<EscalationResult> {
+    const outcome = await this.steps().catch(async (error: unknown) => {
+      await this.save({ status: this.core.lifecycle.ended ? "ENDED" : "ACTIVE" });
+      throw error;
+    });
+    const status = this.finalStatus(outcome);
+    await this.save({
+      ...(this.durability ? {} : this.contextPatch()),
+      status,
+      escalationOutcome: outcome,
+    });
+    return { outcome, ...(this.durability ? { durability: this.durability } : {}) };
+  }
+
+  private finalStatus(outcome: EscalationOutcome): ContextStatus {
+    if (STATUS_AFTER[outcome] === "ACTIVE" && this.core.lifecycle.ended) return "ENDED";
+    return STATUS_AFTER[outcome];
+  }
+
+  private async steps(): Promise<EscalationOutcome> {
+    try {
+      await this.step("SAVING");
+      const saved = this.save(this.contextPatch());
+      await unlessAborted(this.wait.met, this.signal, this.core.facts.callId);
+      if (!(await saved) && this.command.onContextFailure === "STAY") return "CONTEXT_NOT_SAVED";
+      if (this.core.lifecycle.ended) throw cancelled(this.core.facts.callId, "CALL_ENDED");
+      this.begun = true;
+      await this.step("CONNECTING");
+      return await this.reachHuman();
+    } catch (error) {
+      return this.outcomeOf(error);
+    }
+  }
+
+  private outcomeOf(error: unknown): EscalationOutcome {
+    const { lifecycle, expectedEnd } = this.core;
+    const known = CallError.from(error);
+    if (lifecycle.ended && expectedEnd === undefined) return "CALLER_LEFT";
+    switch (known.reason) {
+      case "COMMAND_CANCELLED":
+        return "CANCELLED";
+      case "PROVIDER_REFUSED":
+      case "PROVIDER_UNAVAILABLE":
+        return "REJECTED";
+      case "OUTCOME_UNKNOWN":
+        return "UNKNOWN";
+      default:
+        throw known;
+    }
+  }
+
+  private async reachHuman(): Promise<EscalationOutcome> {
+    const { target } = this.command;
+    if ("callee" in target) return this.ring(target.callee);
+    const outcome = await this.askPool(target.pool);
+    if (outcome === "UNANSWERED" && target.pool.thenOriginalCallee)
+      return this.ring(target.pool.thenOriginalCallee);
+    return outcome;
+  }
+
+  private async askPool(target: PoolTarget): Promise<EscalationOutcome> {
+    const { core } = this;
+    core.flags.ringing = this.command.whileRinging;
+    core.updateOutlet();
+    const search = core.seating.seek(
+      core.facts.callId,
+      { pool: target.pool },
+      target.waitMs,
+      "ESCALATED",
+      this.command.reason,
+    );
+    this.seeking = search;
+    try {
+      const taken = await unlessAborted(search.done, this.signal, core.facts.callId);
+      return taken ? "CONNECTED" : "UNANSWERED";
+    } finally {
+      search.cancel();
+      this.seeking = undefined;
+      core.flags.ringing = undefined;
+      core.updateOutlet();
+    }
+  }
+
+  private async ring(target: OriginalCalleeTarget): Promise<EscalationOutcome> {
+    const { core, command } = this;
+    const outcome = await legVerbs.ringCallee(
+      core,
+      target.ringTimeSeconds,
+      command.whileRinging,
+      this.signal,
+      () => this.silenceAgent(),
+    );
+    if (outcome === "unanswered") return "UNANSWERED";
+    if (outcome === "unknown") return "UNKNOWN";
+    if (command.confirm !== "NONE" && !(await this.askToConfirm())) {
+      core.flags.muted = false;
+      await legVerbs.setMode(core, "BARGE").catch(() => {});
+      return "PICKED_UP_NOT_CONFIRMED";
+    }
+    return this.leave();
+  }
+
+  /** From pick-up on the human hears nothing of what the agent had queued or had given to the provider. */
+  private silenceAgent(): void {
+    const { core } = this;
+    core.flags.muted = true;
+    core.playback.clear();
+    core.updateOutlet();
+    core.leg.interrupt().catch(() => {});
+  }
+
+  private async askToConfirm(): Promise<boolean> {
+    const { core } = this;
+    await legVerbs.setMode(core, "WHISPER");
+    core.playback.clear();
+    core.flags.muted = false;
+    core.updateOutlet();
+    const answer = new Promise<boolean | "TIMEOUT">((resolve) => {
+      this.confirming = resolve;
+    });
+    try {
+      await this.step("CONFIRMING");
+      const accepted = await unlessAborted(
+        within(answer, this.command.confirmTimeoutMs, core.clock, () => "TIMEOUT" as const),
+        this.signal,
+        core.facts.callId,
+      );
+      return accepted === true;
+    } finally {
+      this.confirming?.("TIMEOUT");
+      this.confirming = undefined;
+    }
+  }
+
+  private async leave(): Promise<EscalationOutcome> {
+    const { core } = this;
+    core.flags.muted = true;
+    core.playback.clear();
+    core.updateOutlet();
+    try {
+      if (this.command.then === "STAY_SILENT") {
+        await legVerbs.setMode(core, "SPY");
+        this.stayedSilent = true;
+        const holder = core.seat.vacate();
+        core.events.record({ type: "seatChanged", seat: core.seat.snapshot(), cause: "ESCALATED" });
+        holder?.unassigned("ESCALATED");
+        return "CONNECTED";
+      }
+      await this.step("LEAVING");
+      await legVerbs.close(core);
+      return "CONNECTED";
+    } catch (error) {
+      if (core.lifecycle.ended && core.expectedEnd === undefined) throw error;
+      await legVerbs.setMode(core, "SPY").catch(() => {});
+      return "LEAVE_FAILED";
+    }
+  }
+
+  private async step(step: "SAVING" | "CONNECTING" | "CONFIRMING" | "LEAVING"): Promise<void> {
+    const { core } = this;
+    const stored = core.events.record({ type: "escalation", requestId: this.requestId, step });
+    await unlessAborted(stored, this.signal, core.facts.callId);
+  }
+
+  private contextPatch(): ContextPatch {
+    const { command } = this;
+    return {
+      status: "ESCALATING",
+      escalationReason: command.reason,
+      ...(command.summary ? { summary: command.summary, summarySource: command.summarySource } : {}),
+      ...(command.routingHint ? { routingHint: command.routingHint } : {}),
+      ...(Object.keys(command.data).length > 0 ? { data: command.data } : {}),
+    };
+  }
+
+  /** Writes the context; false when that failed or took longer than the command allows. */
+  private async save(patch: ContextPatch): Promise<boolean> {
+    const { core, command } = this;
+    const written = core.contexts.merge(core.snapshot(), patch).then(
+      (result) => {
+        this.durability = result.durability;
+        core.events.record({ type: "contextWritten", ...result });
+        return true;
+      },
+      () => false,
+    );
+    return within(written, command.saveTimeoutMs, core.clock, () => false);
+  }
+}
