@@ -1,0 +1,140 @@
+import { randomBytes } from "node:crypto";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { type Database, open, type RootDatabase } from "lmdb";
+import type { EventRecord, EventStorage } from "./event-storage.js";
+import { type EventLogOptions, StoredEventLog } from "./stored-event-log.js";
+
+/** Records removed in one transaction at most. */
+const PRUNE_BATCH = 1000;
+
+type StoredRecord = [tenant: string, callId: string, callSequence: number, timeMs: number, text: string];
+type CallKey = [tenant: string, callId: string, callSequence: number];
+
+/** Keeps events in LMDB: by store sequence, with an index per call. */
+class LmdbEventStorage implements EventStorage {
+  readonly storeId: string;
+  lastSequence: number;
+  prunedTo: number;
+  private bytes: number;
+
+  constructor(
+    private readonly root: RootDatabase,
+    private readonly events: Database<StoredRecord, number>,
+    private readonly calls: Database<number, CallKey>,
+    private readonly meta: Database<string | number, string>,
+  ) {
+    let storeId = meta.get("store_id");
+    if (typeof storeId !== "string") {
+      storeId = randomBytes(8).toString("hex");
+      meta.putSync("store_id", storeId);
+    }
+    this.storeId = storeId;
+    this.prunedTo = Number(meta.get("pruned_to") ?? 0);
+    this.bytes = Number(meta.get("bytes") ?? 0);
+    const [last] = events.getKeys({ reverse: true, limit: 1 });
+    this.lastSequence = Math.max(this.prunedTo, last ?? 0);
+  }
+
+  async write(records: readonly EventRecord[]): Promise<void> {
+    await this.changeBytes(sizeOf(records), () => {
+      for (const { sequence, tenant, callId, callSequence, timeMs, text } of records) {
+        this.events.put(sequence, [tenant, callId, callSequence, timeMs, text]);
+        this.calls.put([tenant, callId, callSequence], sequence);
+      }
+    });
+    this.lastSequence = records.at(-1)?.sequence ?? this.lastSequence;
+  }
+
+  read(after: number, upTo: number, limit: number): EventRecord[] {
+    const range = this.events.getRange({ start: after + 1, end: upTo + 1, limit });
+    return Array.from(range, ({ key, value }) => record(key, value));
+  }
+
+  ofCall(tenant: string, callId: string, afterCallSequence: number): EventRecord[] {
+    const range = this.calls.getRange({
+      start: [tenant, callId, afterCallSequence + 1],
+      end: [tenant, callId, Number.MAX_SAFE_INTEGER],
+    });
+    const records: EventRecord[] = [];
+    for (const { value: sequence } of range) {
+      const value = this.events.get(sequence);
+      if (value) records.push(record(sequence, value));
+    }
+    return records;
+  }
+
+  async prune(beforeMs: number, maxBytes: number): Promise<number> {
+    let bytes = this.bytes;
+    const gone: EventRecord[] = [];
+    for (const { key, value } of this.events.getRange({ limit: PRUNE_BATCH })) {
+      const next = record(key, value);
+      if (next.timeMs >= beforeMs && bytes <= maxBytes) break;
+      bytes -= Buffer.byteLength(next.text);
+      gone.push(next);
+    }
+    const last = gone.at(-1);
+    if (!last) return 0;
+    await this.changeBytes(-sizeOf(gone), () => {
+      for (const { sequence, tenant, callId, callSequence } of gone) {
+        this.events.remove(sequence);
+        this.calls.remove([tenant, callId, callSequence]);
+      }
+      this.meta.put("pruned_to", last.sequence);
+    });
+    this.prunedTo = last.sequence;
+    return gone.length;
+  }
+
+  close(): Promise<void> {
+    return this.root.close();
+  }
+
+  /** Runs a transaction that adds so many bytes of events. Writing and pruning may overlap in time. */
+  private async changeBytes(delta: number, change: () => void): Promise<void> {
+    let counted = false;
+    try {
+      await this.root.transaction(() => {
+        this.bytes += delta;
+        counted = true;
+        change();
+        this.meta.put("bytes", this.bytes);
+      });
+    } catch (error) {
+      if (counted) this.bytes -= delta;
+      throw error;
+    }
+  }
+}
+
+function sizeOf(records: readonly EventRecord[]): number {
+  return records.reduce((sum, r) => sum + Buffer.byteLength(r.text), 0);
+}
+
+function record(sequence: number, value: StoredRecord): EventRecord {
+  const [tenant, callId, callSequence, timeMs, text] = value;
+  return { sequence, tenant, callId, callSequence, timeMs, text };
+}
+
+/**
+ * Opens (or makes) the event log in the folder `events` of the gateway's state folder. One process at a time may have
+ * it open. Rejects when the folder cannot be written.
+ */
+export async function openEmbeddedEventLog(
+  stateDir: string,
+  options: EventLogOptions = {},
+): Promise<StoredEventLog> {
+  const path = join(stateDir, "events");
+  await mkdir(path, { recursive: true, mode: 0o700 });
+  // Without overlapping sync a commit resolves after fsync and not before.
+  const root = open({ path, maxDbs: 3, overlappingSync: false });
+  return new StoredEventLog(
+    new LmdbEventStorage(
+      root,
+      root.openDB({ name: "events" }),
+      root.openDB({ name: "calls" }),
+      root.openDB({ name: "meta" }),
+    ),
+    options,
+  );
+}

@@ -1,0 +1,315 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { CallError } from "../call/call-error.js";
+import type { CallEvent, StoredEvent } from "../call/call-events.js";
+import type { EventFilter, EventLog, WatchItem } from "../call/event-log.js";
+import { type Clock, systemClock, type Timer } from "../util/clock.js";
+import { decodeCursor, encodeCursor } from "./cursor.js";
+import { decodeEvent, encodeEvent } from "./event-codec.js";
+import type { EventRecord, EventStorage } from "./event-storage.js";
+
+/** Options of an event log on this machine. */
+export interface EventLogOptions {
+  /** Days that events are kept. Default 7. */
+  readonly retentionDays?: number;
+  /** Bytes of encoded events that are kept at most; beyond it the oldest go. Default 1 GiB. */
+  readonly maxBytes?: number;
+  /** How often retention is applied, in ms. Default 10 minutes. */
+  readonly sweepIntervalMs?: number;
+  /** Events written in one transaction at most. Default 1,000. */
+  readonly maxBatch?: number;
+  /** Events that wait to be written at most; beyond it they are passed on with `durable: false`. Default 20,000. */
+  readonly maxPending?: number;
+  /** Events that wait in memory per watcher at most; beyond it the watcher is served from the store. Default 1,000. */
+  readonly maxQueuedPerWatcher?: number;
+  /** Told when writing, reading or removing fails: a store that is away, a record that cannot be read. */
+  readonly onError?: (error: unknown) => void;
+  readonly clock?: Clock;
+}
+
+interface Pending {
+  readonly event: CallEvent;
+  readonly resolve: (stored: StoredEvent) => void;
+}
+
+interface Watcher {
+  readonly matches: (event: CallEvent) => boolean;
+  /** False for records that need not be decoded. */
+  readonly mayMatch: (record: EventRecord) => boolean;
+  /** Everything up to here was given to the reader or does not concern it. */
+  position: number;
+  /** The same as a position that a cursor may name: of an event that is in the store. */
+  durablePosition: number;
+  /** True: the next events come from the store, and nothing is queued. */
+  fromStore: boolean;
+  queue: { readonly sequence: number; readonly event: StoredEvent }[];
+  wake: () => void;
+}
+
+const DAY_MS = 86_400_000;
+const READ_BATCH = 256;
+
+/** An event log over a storage on this machine. One writer per store. */
+export class StoredEventLog implements EventLog {
+  private readonly options: Required<EventLogOptions>;
+  private readonly watchers = new Set<Watcher>();
+  private readonly pending: Pending[] = [];
+  /** The last sequence given out. */
+  private sequence: number;
+  /** All up to here were written (or given up) and told to the watchers. */
+  private published: number;
+  /** The highest of them that is in the store. */
+  private durable: number;
+  private writing: Promise<void> | undefined;
+  private sweeping: Promise<void> = Promise.resolve();
+  private timer: Timer | undefined;
+  private closed = false;
+
+  constructor(
+    private readonly storage: EventStorage,
+    options: EventLogOptions = {},
+  ) {
+    this.options = {
+      retentionDays: 7,
+      maxBytes: 2 ** 30,
+      sweepIntervalMs: 600_000,
+      maxBatch: 1000,
+      maxPending: 20_000,
+      maxQueuedPerWatcher: 1000,
+      onError: () => {},
+      clock: systemClock,
+      ...options,
+    };
+    this.sequence = Math.max(storage.lastSequence, storage.prunedTo);
+    this.published = this.sequence;
+    this.durable = this.sequence;
+    this.planSweep();
+  }
+
+  append(event: CallEvent): Promise<StoredEvent> {
+    return new Promise((resolve) => {
+      this.pending.push({ event, resolve });
+      this.writing ??= this.writeAll();
+    });
+  }
+
+  head(_tenant: string): string {
+    return this.cursorAt(this.durable);
+  }
+
+  async ofCall(tenant: string, callId: string, afterSequence: number): Promise<StoredEvent[]> {
+    return this.storage
+      .ofCall(tenant, callId, afterSequence)
+      .filter((record) => record.sequence <= this.published)
+      .flatMap((record) => this.decode(record));
+  }
+
+  watch(tenant: string, cursor: string, filter: EventFilter, signal: AbortSignal): AsyncIterable<WatchItem> {
+    // The position is taken now, not when the reader begins to iterate.
+    let start: number | CallError;
+    try {
+      start = cursor === "" ? this.published : this.positionOf(cursor);
+    } catch (error) {
+      start = CallError.from(error);
+    }
+    return this.iterate(tenant, start, filter, signal);
+  }
+
+  async close(): Promise<void> {
+    if (this.closed) return;
+    while (this.writing) await this.writing;
+    this.closed = true;
+    this.timer?.cancel();
+    await this.sweeping;
+    for (const watcher of this.watchers) watcher.wake();
+    await this.storage.close();
+  }
+
+  /** Applies retention now; answers when it is done. Also runs by itself every `sweepIntervalMs`. */
+  sweep(): Promise<void> {
+    this.sweeping = this.sweeping.then(async () => {
+      if (this.closed) return;
+      const { retentionDays, maxBytes, clock, onError } = this.options;
+      try {
+        while ((await this.storage.prune(clock.wallNow().getTime() - retentionDays * DAY_MS, maxBytes)) > 0)
+          await nextTurn();
+      } catch (error) {
+        onError(error);
+      }
+    });
+    return this.sweeping;
+  }
+
+  private planSweep(): void {
+    this.timer = this.options.clock.after(this.options.sweepIntervalMs, () => {
+      void this.sweep();
+      this.planSweep();
+    });
+  }
+
+  private async writeAll(): Promise<void> {
+    // Whatever is appended in this turn goes into the same transaction.
+    await Promise.resolve();
+    while (this.pending.length > 0) {
+      const surplus = this.pending.length > this.options.maxPending;
+      const batch = this.pending.splice(0, surplus ? this.pending.length : this.options.maxBatch);
+      const first = this.sequence + 1;
+      this.sequence += batch.length;
+      const written = surplus ? 0 : await this.writeBatch(batch, first);
+      batch.forEach(({ event, resolve }, i) => {
+        const durable = i < written;
+        const sequence = first + i;
+        const stored = { ...event, cursor: durable ? this.cursorAt(sequence) : "", durable };
+        this.publish(sequence, stored);
+        resolve(stored);
+      });
+      if (surplus)
+        this.options.onError(new Error(`${batch.length} events not stored: more than max_pending waited`));
+    }
+    this.writing = undefined;
+  }
+
+  /** Answers how many of the batch are safe: all or none. */
+  private async writeBatch(batch: readonly Pending[], first: number): Promise<number> {
+    if (this.closed) return 0;
+    try {
+      const records = batch.map(({ event }, i) => ({
+        sequence: first + i,
+        tenant: event.tenant,
+        callId: event.callId,
+        callSequence: event.sequence,
+        timeMs: event.time.getTime(),
+        text: encodeEvent(event),
+      }));
+      await this.storage.write(records);
+      return batch.length;
+    } catch (error) {
+      this.options.onError(error);
+      return 0;
+    }
+  }
+
+  private publish(sequence: number, event: StoredEvent): void {
+    this.published = sequence;
+    if (event.durable) this.durable = sequence;
+    for (const watcher of this.watchers) {
+      if (watcher.fromStore) continue;
+      if (!watcher.matches(event)) {
+        if (watcher.queue.length === 0) {
+          watcher.position = sequence;
+          if (event.durable) watcher.durablePosition = sequence;
+        }
+        continue;
+      }
+      if (watcher.queue.length >= this.options.maxQueuedPerWatcher) {
+        watcher.queue = [];
+        watcher.fromStore = true;
+      } else watcher.queue.push({ sequence, event });
+      watcher.wake();
+    }
+  }
+
+  private async *iterate(
+    tenant: string,
+    start: number | CallError,
+    filter: EventFilter,
+    signal: AbortSignal,
+  ): AsyncGenerator<WatchItem, void, undefined> {
+    if (start instanceof CallError) throw start;
+    const watcher: Watcher = {
+      ...matchers(tenant, filter),
+      position: start,
+      durablePosition: start,
+      fromStore: true,
+      queue: [],
+      wake: () => {},
+    };
+    const onAbort = () => watcher.wake();
+    signal.addEventListener("abort", onAbort);
+    this.watchers.add(watcher);
+    let live = false;
+    try {
+      while (!signal.aborted) {
+        if (this.closed) throw new CallError("GOING_AWAY", "the gateway is going away");
+        if (watcher.fromStore) {
+          const records = this.readAfter(watcher);
+          if (records.length === 0) {
+            watcher.position = this.published;
+            watcher.durablePosition = Math.max(watcher.durablePosition, this.durable);
+            watcher.fromStore = false;
+            if (!live) {
+              live = true;
+              yield { live: { cursor: this.cursorAt(watcher.durablePosition) } };
+            }
+            continue;
+          }
+          for (const record of records) {
+            watcher.position = record.sequence;
+            watcher.durablePosition = record.sequence;
+            if (!watcher.mayMatch(record)) continue;
+            for (const event of this.decode(record)) {
+              if (!watcher.matches(event)) continue;
+              yield { event };
+              if (signal.aborted) return;
+            }
+          }
+          await nextTurn();
+          continue;
+        }
+        const next = watcher.queue.shift();
+        if (next) {
+          watcher.position = next.sequence;
+          if (next.event.durable) watcher.durablePosition = next.sequence;
+          yield { event: next.event };
+          continue;
+        }
+        await new Promise<void>((resolve) => {
+          watcher.wake = resolve;
+        });
+        watcher.wake = () => {};
+      }
+    } finally {
+      this.watchers.delete(watcher);
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+
+  private readAfter(watcher: Watcher): EventRecord[] {
+    if (watcher.position < this.storage.prunedTo) throw this.expired();
+    return this.storage.read(watcher.position, this.published, READ_BATCH);
+  }
+
+  private decode(record: EventRecord): StoredEvent[] {
+    try {
+      return [{ ...decodeEvent(record.text), cursor: this.cursorAt(record.sequence), durable: true }];
+    } catch (error) {
+      // A record that a newer gateway wrote: better one event missing than a watcher that cannot pass it.
+      this.options.onError(error);
+      return [];
+    }
+  }
+
+  private positionOf(cursor: string): number {
+    const { storeId, sequence } = decodeCursor(cursor);
+    const ours = storeId === this.storage.storeId;
+    if (!ours || sequence < this.storage.prunedTo || sequence > this.published) throw this.expired();
+    return sequence;
+  }
+
+  private expired(): CallError {
+    return new CallError("CURSOR_EXPIRED", "the cursor is older than the oldest event, or of another store", {
+      oldest: this.cursorAt(this.storage.prunedTo),
+    });
+  }
+
+  private cursorAt(sequence: number): string {
+    return encodeCursor({ storeId: this.storage.storeId, sequence });
+  }
+}
+
+function matchers(tenant: string, filter: EventFilter): Pick<Watcher, "matches" | "mayMatch"> {
+  const callIds = new Set(filter.callIds);
+  const pools = new Set(filter.pools);
+  const mayMatch = (of: { readonly tenant: string; readonly callId: string }) =>
+    of.tenant === tenant && (callIds.size === 0 || callIds.has(of.callId));
+  return { mayMatch, matches: (event) => mayMatch(event) && (pools.size === 0 || pools.has(event.pool)) };
+}
