@@ -1,0 +1,172 @@
+import { samplesPerFrame } from "./mix.js";
+
+/**
+ * Two sets of carriers that do not disturb each other: a caller on `a` and a callee on `b` can be decoded
+ * from one mix.
+ */
+export type FrameToneBand = "a" | "b";
+
+/** One frame found by {@link decodeFrameTone}. */
+export interface DecodedFrame {
+  /** The frame number, 0–65535; the encoder wraps beyond that (after about 22 minutes). */
+  readonly number: number;
+  /** First sample of the frame in the audio given. */
+  readonly startSample: number;
+  /** True when every sample equals what {@link encodeFrameTone} makes: nothing was mixed, scaled or converted. */
+  readonly exact: boolean;
+}
+
+// Carriers are multiples of 62.5 Hz (period 16 ms): a 16 ms window anywhere inside the 20 ms frame sees each
+// of them whole, so up to 4 ms of misalignment does not disturb the reading.
+const SPACING_HZ = 62.5;
+const WINDOW_MS = 16;
+const FIRST_CARRIER = 6;
+const NUMBER_BITS = 16;
+const CHECK_BITS = 7;
+const CARRIERS = 1 + NUMBER_BITS + CHECK_BITS;
+const AMPLITUDE = 500;
+
+function carrier(band: FrameToneBand, index: number): number {
+  return FIRST_CARRIER + index * 2 + (band === "b" ? 1 : 0);
+}
+
+function check(number: number): number {
+  let crc = 0x5a;
+  for (let bit = NUMBER_BITS - 1; bit >= 0; bit--) {
+    const top = ((crc >> 6) & 1) ^ ((number >> bit) & 1);
+    crc = (crc << 1) & 0x7f;
+    if (top) crc ^= 0x09;
+  }
+  return crc;
+}
+
+const waves = new Map<string, Float32Array[]>();
+
+function wavesOf(sampleRate: number, band: FrameToneBand): Float32Array[] {
+  const key = `${sampleRate}${band}`;
+  let made = waves.get(key);
+  if (!made) {
+    const length = samplesPerFrame(sampleRate);
+    made = Array.from({ length: CARRIERS }, (_, index) => {
+      const step = (2 * Math.PI * SPACING_HZ * carrier(band, index)) / sampleRate;
+      // Newman phases keep the peaks of the sum low.
+      const phase = (Math.PI * index * index) / CARRIERS;
+      return Float32Array.from({ length }, (_, i) => AMPLITUDE * Math.sin(step * i + phase));
+    });
+    waves.set(key, made);
+  }
+  return made;
+}
+
+/**
+ * One 20 ms frame of tone that carries `frameNumber` (taken modulo 65536). Deterministic, so that a received
+ * frame can be compared byte for byte. Each bit is a carrier that is on or off between 375 Hz and 3.4 kHz.
+ * @param into the frame to write to; made when absent
+ */
+export function encodeFrameTone(
+  frameNumber: number,
+  sampleRate: number,
+  band: FrameToneBand = "a",
+  into: Int16Array = new Int16Array(samplesPerFrame(sampleRate)),
+): Int16Array {
+  const number = frameNumber & 0xffff;
+  const bits = (number << CHECK_BITS) | check(number);
+  const made = wavesOf(sampleRate, band);
+  for (let i = 0; i < into.length; i++) {
+    let sum = (made[0] as Float32Array)[i] as number;
+    for (let b = 0; b < NUMBER_BITS + CHECK_BITS; b++) {
+      if ((bits >> b) & 1) sum += (made[b + 1] as Float32Array)[i] as number;
+    }
+    into[i] = Math.round(sum);
+  }
+  return into;
+}
+
+function magnitude(samples: Int16Array, from: number, length: number, k: number): number {
+  // The window holds whole periods, so k/(periods in the window) is an exact Goertzel bin.
+  const coefficient = 2 * Math.cos((2 * Math.PI * k) / length);
+  let s1 = 0;
+  let s2 = 0;
+  for (let i = from; i < from + length; i++) {
+    const s0 = (samples[i] as number) + coefficient * s1 - s2;
+    s2 = s1;
+    s1 = s0;
+  }
+  return (2 * Math.sqrt(Math.max(0, s1 * s1 + s2 * s2 - coefficient * s1 * s2))) / length;
+}
+
+function readNumber(
+  samples: Int16Array,
+  from: number,
+  windowSamples: number,
+  band: FrameToneBand,
+): number | undefined {
+  const pilot = magnitude(samples, from, windowSamples, carrier(band, 0));
+  if (pilot < AMPLITUDE * 0.2) return undefined;
+  let bits = 0;
+  for (let b = 0; b < NUMBER_BITS + CHECK_BITS; b++) {
+    if (magnitude(samples, from, windowSamples, carrier(band, b + 1)) > pilot / 2) bits |= 1 << b;
+  }
+  const number = bits >> CHECK_BITS;
+  return (bits & ((1 << CHECK_BITS) - 1)) === check(number) ? number : undefined;
+}
+
+function align(samples: Int16Array, near: number, reach: number, frame: Int16Array): number {
+  let best = near;
+  let bestScore = Number.NEGATIVE_INFINITY;
+  for (let start = Math.max(0, near - reach); start <= near + reach; start++) {
+    if (start + frame.length > samples.length) break;
+    let score = 0;
+    for (let i = 0; i < frame.length; i++) score += (samples[start + i] as number) * (frame[i] as number);
+    if (score > bestScore) {
+      bestScore = score;
+      best = start;
+    }
+  }
+  return best;
+}
+
+function equalAt(samples: Int16Array, start: number, frame: Int16Array): boolean {
+  for (let i = 0; i < frame.length; i++) if (samples[start + i] !== frame[i]) return false;
+  return true;
+}
+
+/**
+ * Finds the numbered frames of one band in a piece of audio, in order, wherever they begin. Survives
+ * silence between frames, mixing with the other band, a moderate change of level, and µ-law. Frames cut in
+ * pieces are not reported.
+ */
+export function decodeFrameTone(
+  samples: Int16Array,
+  sampleRate: number,
+  band: FrameToneBand = "a",
+): DecodedFrame[] {
+  const frameSamples = samplesPerFrame(sampleRate);
+  const windowSamples = (sampleRate * WINDOW_MS) / 1000;
+  const guard = frameSamples - windowSamples;
+  const stepSamples = sampleRate / 1000;
+  const found: DecodedFrame[] = [];
+  const reference = new Int16Array(frameSamples);
+  let expected = -1;
+  for (let at = 0; at + frameSamples <= samples.length; ) {
+    // The usual case: the next frame begins exactly here.
+    const number = readNumber(samples, at + guard / 2, windowSamples, band);
+    if (number === undefined) {
+      at += stepSamples;
+      continue;
+    }
+    encodeFrameTone(number, sampleRate, band, reference);
+    let start = at;
+    let exact = equalAt(samples, at, reference);
+    if (!exact) {
+      // Found by searching, the frame may begin up to a window later: a part of it was enough to read it.
+      const reach = at === expected ? guard / 2 + stepSamples : windowSamples;
+      start = align(samples, at, reach, reference);
+      exact = equalAt(samples, start, reference);
+    }
+    found.push({ number, startSample: start, exact });
+    at = start + frameSamples;
+    expected = at;
+  }
+  return found;
+}
