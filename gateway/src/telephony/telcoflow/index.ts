@@ -1,0 +1,12 @@
+export { TelcoflowConnector, type TelcoflowParts } from "./connector.js";
+export { SignInRefused } from "./control-connection.js";
+export { TelcoflowCounters } from "./counters.js";
+export type { Logger } from "./logger.js";
+export type { CallFlow } from "./messages.js";
+export {
+  DEFAULT_LIMITS,
+  PRODUCTION_BASE_URL,
+  type TelcoflowAuth,
+  type TelcoflowLimits,
+  type TelcoflowOptions,
+} from "./options.js";
