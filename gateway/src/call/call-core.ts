@@ -11,7 +11,7 @@ import type { EventRecorder } from "./event-recorder.js";
 import type { Lifecycle } from "./lifecycle.js";
 import type { Marks } from "./marks.js";
 import type { HoldSource, Playback, PlaybackOptions } from "./playback.js";
-import type { Seat } from "./seat.js";
+import type { Seat, SeatHolder } from "./seat.js";
 
 /** What is fixed for the life of a call. */
 export interface CallFacts {
@@ -42,18 +42,18 @@ export interface CallOptions {
 
 /** Who finds agents for seats; implemented by dispatch. */
 export interface SeatingPort {
-  /** The seat is free; `cause` says why. Offers may begin. */
-  seatVacated(callId: string, cause: SeatCause): void;
+  /** The seat is free; `cause` says why, `last` who had it. Offers may begin. */
+  seatVacated(call: CallCore, cause: SeatCause, last: SeatHolder | undefined): void;
   /** Offers the call to others while the holder keeps the seat. `done` resolves with whether somebody took it. */
   seek(
-    callId: string,
+    call: CallCore,
     to: { readonly pool: string } | { readonly instanceId: string },
     durationMs: number,
     cause: "TRANSFERRED" | "ESCALATED",
     escalationReason?: EscalationReason,
   ): { readonly done: Promise<boolean>; cancel(): void };
   /** The call is over: its offers are revoked. */
-  callEnded(callId: string): void;
+  callEnded(call: CallCore): void;
 }
 
 /** What the outlet of the playback depends on besides state and seat. */

@@ -180,7 +180,7 @@ export class Call implements CallCore, CallLegHandler {
     old?.unassigned(cause);
     this.record({ type: "seatChanged", seat: this.seat.snapshot(), cause });
     this.updateOutlet();
-    this.seating.seatVacated(this.facts.callId, cause);
+    this.seating.seatVacated(this, cause, old);
   }
 
   private seated(cause: SeatCause): void {
@@ -223,7 +223,9 @@ export class Call implements CallCore, CallLegHandler {
     if (lifecycle.ended || flags.muted) return "SILENT";
     if (flags.announcing) return "AGENT";
     const answered = lifecycle.state === "ANSWERED";
-    if (flags.ringing && answered) return flags.ringing === "HOLD_AUDIO" ? "HOLD" : "AGENT_PACED";
+    if (flags.ringing && answered) {
+      return flags.ringing === "HOLD_AUDIO" || !this.seat.activeHolder ? "HOLD" : "AGENT_PACED";
+    }
     if (this.seat.activeHolder) return "AGENT";
     if (answered) return this.onLost === "FINISH" ? "AGENT_THEN_HOLD" : "HOLD";
     return "SILENT";
@@ -279,7 +281,7 @@ export class Call implements CallCore, CallLegHandler {
     this.marks.close();
     this.audio.close();
     this.leg.abandon();
-    this.seating.callEnded(this.facts.callId);
+    this.seating.callEnded(this);
     this.wrappedUp = this.wrapUp(reason);
   }
 

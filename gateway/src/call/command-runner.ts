@@ -227,7 +227,7 @@ export class CommandRunner {
     return {
       run: async () => {
         await unlessAborted(wait.met, abort.signal, callId);
-        const search = core.seating.seek(callId, command.to, command.offerDurationMs, "TRANSFERRED");
+        const search = core.seating.seek(core, command.to, command.offerDurationMs, "TRANSFERRED");
         try {
           if (await unlessAborted(search.done, abort.signal, callId)) return;
         } finally {

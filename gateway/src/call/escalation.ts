@@ -141,7 +141,7 @@ export class Escalation {
     core.flags.ringing = this.command.whileRinging;
     core.updateOutlet();
     const search = core.seating.seek(
-      core.facts.callId,
+      core,
       { pool: target.pool },
       target.waitMs,
       "ESCALATED",

@@ -1,0 +1,106 @@
+import type { Clock, Timer } from "../util/clock.js";
+import { type Call, callNotFound } from "./call.js";
+import type { CallSnapshot } from "./call-state.js";
+
+/** The calls of this gateway: live ones as themselves, ended ones as what was last known of them. */
+export class CallRegistry {
+  private readonly live = new Map<string, Call>();
+  private readonly bySession = new Map<string, Call>();
+  /** In the order of their end. */
+  private readonly ended = new Map<string, { readonly call: Call; readonly untilMs: number }>();
+  private sweep: Timer | undefined;
+
+  /**
+   * @param keepEndedMs How long ended calls can still be read and their commands repeated. Default 600,000.
+   * @param maxEnded Ended calls kept at most; the oldest is forgotten. Default 10,000.
+   */
+  constructor(
+    private readonly clock: Clock,
+    private readonly keepEndedMs = 600_000,
+    private readonly maxEnded = 10_000,
+  ) {}
+
+  /** Live calls. */
+  get size(): number {
+    return this.live.size;
+  }
+
+  /** Adds a call; moves it to the ended ones by itself. */
+  add(call: Call): void {
+    const key = keyOf(call.facts.tenant, call.facts.callId);
+    const sessionKey = `${call.facts.connector}\n${call.facts.sessionId}`;
+    this.live.set(key, call);
+    this.bySession.set(sessionKey, call);
+    call.over.addEventListener(
+      "abort",
+      () => {
+        this.live.delete(key);
+        if (this.bySession.get(sessionKey) === call) this.bySession.delete(sessionKey);
+        this.keep(key, call);
+      },
+      { once: true },
+    );
+  }
+
+  /** A call of the tenant, live or ended. Throws CALL_NOT_FOUND. */
+  get(tenant: string, callId: string): Call {
+    const key = keyOf(tenant, callId);
+    const call = this.live.get(key) ?? this.ended.get(key)?.call;
+    if (!call) throw callNotFound(callId);
+    return call;
+  }
+
+  /** The live call of a provider's session. */
+  ofSession(connector: string, sessionId: string): Call | undefined {
+    return this.bySession.get(`${connector}\n${sessionId}`);
+  }
+
+  /** All live calls. */
+  all(): Iterable<Call> {
+    return this.live.values();
+  }
+
+  /** All calls of a tenant, newest first. */
+  snapshots(tenant: string): CallSnapshot[] {
+    const calls = [...this.live.values(), ...[...this.ended.values()].map((e) => e.call)];
+    return calls
+      .filter((call) => call.facts.tenant === tenant)
+      .map((call) => call.snapshot())
+      .sort((a, b) => b.createTime.getTime() - a.createTime.getTime() || (a.callId < b.callId ? 1 : -1));
+  }
+
+  /** Forgets everything. */
+  close(): void {
+    this.sweep?.cancel();
+    this.live.clear();
+    this.ended.clear();
+    this.bySession.clear();
+  }
+
+  private keep(key: string, call: Call): void {
+    this.ended.delete(key);
+    this.ended.set(key, { call, untilMs: this.clock.nowMs() + this.keepEndedMs });
+    if (this.ended.size > this.maxEnded) {
+      const oldest = this.ended.keys().next().value;
+      if (oldest !== undefined) this.ended.delete(oldest);
+    }
+    this.sweepLater();
+  }
+
+  private sweepLater(): void {
+    if (this.sweep || this.ended.size === 0) return;
+    this.sweep = this.clock.after(Math.min(this.keepEndedMs, 30_000), () => {
+      this.sweep = undefined;
+      const now = this.clock.nowMs();
+      for (const [key, entry] of this.ended) {
+        if (entry.untilMs > now) break;
+        this.ended.delete(key);
+      }
+      this.sweepLater();
+    });
+  }
+}
+
+function keyOf(tenant: string, callId: string): string {
+  return `${tenant}\n${callId}`;
+}

@@ -1,0 +1,312 @@
+import type { Actor, CallCommand } from "../call/call-commands.js";
+import { CallError } from "../call/call-error.js";
+import type { Clock, Timer } from "../util/clock.js";
+import type { AgentStream, AgentStreamHandler, Registration } from "./agent-port.js";
+import type { Assignment } from "./assignment.js";
+import type { Offer } from "./offer.js";
+import type { Pool } from "./pool.js";
+
+/** What a session needs from dispatch. */
+export interface SessionEvents {
+  accepted(session: AgentSession, offer: Offer): void;
+  offerEnded(offer: Offer, end: "DECLINED" | "REVOKED"): void;
+  /** A place is free, or offers may be made. */
+  placeFreed(session: AgentSession): void;
+  /** It is over: no stream came back in time, or Bye, or another took its instance id. */
+  sessionEnded(session: AgentSession): void;
+}
+
+/** One agent process: its streams, its seats, its offers. */
+export class AgentSession {
+  readonly assignments = new Map<string, Assignment>();
+  readonly offers = new Map<string, Offer>();
+  readonly streams = new Set<AgentStream>();
+  readonly registerTime: Date;
+  load = 0;
+  draining = false;
+  /** When it was last offered a call; monotonic. */
+  lastOfferMs = 0;
+  private readonly byHandle = new Map<number, Assignment>();
+  private handles = 0;
+  private lastBeatMs: number;
+  private beatTimer: Timer | undefined;
+  private awayTimer: Timer | undefined;
+  private over = false;
+
+  constructor(
+    readonly actor: Actor,
+    readonly registration: Registration,
+    readonly instanceId: string,
+    readonly token: string,
+    readonly pool: Pool,
+    private readonly clock: Clock,
+    private readonly events: SessionEvents,
+  ) {
+    this.registerTime = clock.wallNow();
+    this.lastBeatMs = clock.nowMs();
+    if (registration.heartbeat) this.watchHeartbeat();
+  }
+
+  get freePlaces(): number {
+    return this.registration.capacity - this.assignments.size - this.offers.size;
+  }
+
+  get takesOffers(): boolean {
+    return !this.over && !this.draining && this.streams.size > 0;
+  }
+
+  /** 0 to 1 and above: the larger of the told load and the places taken. */
+  get busyness(): number {
+    const taken = (this.assignments.size + this.offers.size) / this.registration.capacity;
+    return Math.max(taken, this.load);
+  }
+
+  get connected(): boolean {
+    return this.streams.size > 0;
+  }
+
+  get ended(): boolean {
+    return this.over;
+  }
+
+  nextHandle(): number {
+    return ++this.handles;
+  }
+
+  /** The stream with the fewest calls: where an offer and its call go. */
+  quietestStream(): AgentStream | undefined {
+    let best: AgentStream | undefined;
+    let fewest = Number.POSITIVE_INFINITY;
+    for (const stream of this.streams) {
+      let count = 0;
+      for (const a of this.assignments.values()) if (a.stream === stream) count++;
+      if (count < fewest) {
+        best = stream;
+        fewest = count;
+      }
+    }
+    return best;
+  }
+
+  /** Adds a stream and gives the wire its handler. */
+  attach(stream: AgentStream): AgentStreamHandler {
+    this.awayTimer?.cancel();
+    this.streams.add(stream);
+    this.lastBeatMs = this.clock.nowMs();
+    if (this.registration.heartbeat && !this.beatTimer) this.watchHeartbeat();
+    return new StreamHandler(this, stream, this.events);
+  }
+
+  /** A seat is its own: bound to a stream, known by its handle. */
+  bind(assignment: Assignment, stream: AgentStream, resume: "NEW" | "REATTACHED" | "MOVED"): void {
+    this.byHandle.delete(assignment.handle);
+    this.assignments.set(assignment.call.facts.callId, assignment);
+    assignment.bind(stream, resume);
+    this.byHandle.set(assignment.handle, assignment);
+  }
+
+  /** A seat is not its own any more. */
+  unassigned(assignment: Assignment): void {
+    this.byHandle.delete(assignment.handle);
+    if (this.assignments.get(assignment.call.facts.callId) !== assignment) return;
+    this.assignments.delete(assignment.call.facts.callId);
+    this.events.placeFreed(this);
+  }
+
+  /** The assignment of a handle on a stream; 0 is the one call of a session with capacity 1. */
+  resolve(handle: number, stream: AgentStream): Assignment | undefined {
+    if (handle === 0 && this.registration.capacity === 1) {
+      for (const assignment of this.assignments.values())
+        return assignment.stream === stream ? assignment : undefined;
+      return undefined;
+    }
+    const assignment = this.byHandle.get(handle);
+    return assignment?.stream === stream ? assignment : undefined;
+  }
+
+  /** A stream is gone: its calls go to a sibling at once, else their seats are suspended. */
+  streamGone(stream: AgentStream): void {
+    if (!this.streams.delete(stream)) return;
+    const sibling = this.quietestStream();
+    for (const assignment of [...this.assignments.values()]) {
+      if (assignment.stream !== stream) continue;
+      if (sibling) {
+        this.bind(assignment, sibling, "MOVED");
+        continue;
+      }
+      assignment.detach();
+      const { reattachGraceMs, onAgentLost } = this.pool.options;
+      assignment.call.suspendSeat(assignment, reattachGraceMs, onAgentLost);
+    }
+    if (sibling || this.over) return;
+    for (const offer of [...this.offers.values()]) this.events.offerEnded(offer, "REVOKED");
+    this.beatTimer?.cancel();
+    this.beatTimer = undefined;
+    // A little longer than the seats, so that their own timers decide first.
+    this.awayTimer = this.clock.after(this.pool.options.reattachGraceMs + 50, () => this.end("LOST"));
+  }
+
+  /** Ends the session: what it holds goes back and is offered to others at once. */
+  end(cause: "RELEASED" | "LOST", error?: CallError): void {
+    if (this.over) return;
+    this.over = true;
+    this.beatTimer?.cancel();
+    this.awayTimer?.cancel();
+    for (const offer of [...this.offers.values()]) this.events.offerEnded(offer, "REVOKED");
+    this.events.sessionEnded(this);
+    for (const assignment of [...this.assignments.values()]) assignment.call.releaseSeat(assignment, cause);
+    const streams = [...this.streams];
+    this.streams.clear();
+    for (const stream of streams) stream.end(error);
+  }
+
+  heartbeat(load: number): void {
+    this.lastBeatMs = this.clock.nowMs();
+    this.load = Math.min(1, Math.max(0, load));
+  }
+
+  drain(): void {
+    this.draining = true;
+    for (const offer of [...this.offers.values()]) this.events.offerEnded(offer, "REVOKED");
+  }
+
+  private watchHeartbeat(): void {
+    const { heartbeatIntervalMs, heartbeatMisses } = this.pool.options;
+    const limitMs = heartbeatIntervalMs * heartbeatMisses;
+    const check = () => {
+      const silentMs = this.clock.nowMs() - this.lastBeatMs;
+      if (silentMs < limitMs) {
+        this.beatTimer = this.clock.after(limitMs - silentMs, check);
+        return;
+      }
+      this.beatTimer = undefined;
+      const error = new CallError("HEARTBEAT_LOST", `no heartbeat within ${limitMs} ms`, {
+        heartbeat_interval_ms: String(heartbeatIntervalMs),
+      });
+      for (const stream of [...this.streams]) {
+        this.streamGone(stream);
+        stream.end(error);
+      }
+    };
+    this.beatTimer = this.clock.after(limitMs, check);
+  }
+}
+
+const MAX_REMEMBERED_STALE = 1_000;
+
+/** One stream of a session, as the wire drives it. */
+class StreamHandler implements AgentStreamHandler {
+  private readonly staleTold = new Set<number>();
+
+  constructor(
+    private readonly session: AgentSession,
+    private readonly stream: AgentStream,
+    private readonly events: SessionEvents,
+  ) {}
+
+  accept(offerId: string): void {
+    const { session } = this;
+    const offer = offerId ? session.offers.get(offerId) : onlyOne(session.offers);
+    if (!offer) {
+      this.refuse(0, "accept", new CallError("OFFER_GONE", "this offer is gone", { offer_id: offerId }));
+      return;
+    }
+    this.events.accepted(session, offer);
+  }
+
+  decline(offerId: string): void {
+    const { session } = this;
+    const offer = offerId ? session.offers.get(offerId) : onlyOne(session.offers);
+    if (offer) this.events.offerEnded(offer, "DECLINED");
+    else this.refuse(0, "decline", new CallError("OFFER_GONE", "this offer is gone", { offer_id: offerId }));
+  }
+
+  audio(handle: number, pcm: Uint8Array): void {
+    const assignment = this.resolve(handle, "audio");
+    if (!assignment) return;
+    try {
+      assignment.call.play(assignment.decoder.decode(pcm));
+    } catch (error) {
+      this.refuse(handle, "audio", CallError.from(error));
+    }
+  }
+
+  mark(handle: number, name: string): void {
+    const assignment = this.resolve(handle, "mark");
+    if (!assignment) return;
+    try {
+      assignment.call.marks.set(name, (end) => assignment.markReached(name, end));
+    } catch (error) {
+      this.refuse(handle, "mark", CallError.from(error));
+    }
+  }
+
+  clearPlayback(handle: number): void {
+    const assignment = this.resolve(handle, "clear_playback");
+    if (!assignment) return;
+    assignment.decoder.reset();
+    const cleared = assignment.call.clearPlayback();
+    this.stream.send({
+      type: "playbackCleared",
+      handle: assignment.handle,
+      droppedLocalMs: cleared.droppedLocalMs,
+      estimatedUnheardAtProviderMs: cleared.unheardAtProviderMs,
+      playedMs: cleared.playedMs,
+    });
+  }
+
+  command(handle: number, requestId: string, command: CallCommand): void {
+    const assignment = this.session.resolve(handle, this.stream);
+    const result = { type: "commandResult", handle, requestId } as const;
+    if (!assignment) {
+      this.stream.send({ ...result, error: staleHandle(handle) });
+      return;
+    }
+    const actor: Actor = { tenant: this.session.actor.tenant, name: `agent:${assignment.agentId}` };
+    assignment.call.execute(actor, requestId, command, 0).then(
+      (reply) => this.stream.send({ ...result, reply }),
+      (error: unknown) => this.stream.send({ ...result, error: CallError.from(error) }),
+    );
+  }
+
+  heartbeat(load: number): void {
+    this.session.heartbeat(load);
+  }
+
+  drain(): void {
+    this.session.drain();
+  }
+
+  bye(): void {
+    this.session.end("RELEASED");
+  }
+
+  lost(): void {
+    this.session.streamGone(this.stream);
+  }
+
+  private resolve(handle: number, item: string): Assignment | undefined {
+    const assignment = this.session.resolve(handle, this.stream);
+    if (assignment) return assignment;
+    // Told once per handle; audio of a call that just ended is on its way in every call.
+    if (!this.staleTold.has(handle) && this.staleTold.size < MAX_REMEMBERED_STALE) {
+      this.staleTold.add(handle);
+      this.refuse(handle, item, staleHandle(handle));
+    }
+    return undefined;
+  }
+
+  private refuse(handle: number, item: string, error: CallError): void {
+    this.stream.send({ type: "itemRefused", handle, item, error });
+  }
+}
+
+function staleHandle(handle: number): CallError {
+  return new CallError("STALE_HANDLE", "the handle is not, or no longer, a seat of this stream", {
+    handle: String(handle),
+  });
+}
+
+function onlyOne(offers: ReadonlyMap<string, Offer>): Offer | undefined {
+  return offers.size === 1 ? offers.values().next().value : undefined;
+}
