@@ -176,11 +176,9 @@ export class Dispatcher implements SeatingPort, SessionEvents {
 
   // ---- offers ---------------------------------------------------------------------------------------------------
 
-  private offerAgain(call: Call): void {
-    if (call.lifecycle.ended || call.seat.holder || this.searches.has(call.facts.callId)) return;
-    if (call.seat.state !== "VACANT") return;
-    const pool =
-      this.lastPool.get(call.facts.callId) ?? this.deps.pools.find(call.facts.tenant, call.facts.pool);
+  private offerAgain(call: Call, askedLast?: AgentSession): void {
+    if (call.lifecycle.ended || call.seat.state !== "VACANT" || this.searches.has(call)) return;
+    const pool = this.lastPool.get(call) ?? this.deps.pools.find(call.facts.tenant, call.facts.pool);
     if (!pool) return;
     this.seekSeat(call, pool, askedLast);
     if (!pool.hasFreePlace) this.deps.unserved(call, "NOBODY_FREE");
