@@ -6,6 +6,7 @@ import type { WaitEnd } from "../call/playback.js";
 import type { SeatHolder } from "../call/seat.js";
 import type { AgentStream, AudioFormat } from "./agent-port.js";
 import type { AgentSession } from "./agent-session.js";
+import { effectiveFormat } from "./audio-format.js";
 
 /** A session in the seat of a call: one epoch, one handle at a time, bound to one stream. */
 export class Assignment implements SeatHolder {
@@ -27,8 +28,7 @@ export class Assignment implements SeatHolder {
     readonly offerId: string,
     readonly attempt: number,
   ) {
-    const wanted = session.registration.audioFormat;
-    this.format = { encoding: wanted.encoding, sampleRateHz: wanted.sampleRateHz || call.facts.sampleRateHz };
+    this.format = effectiveFormat(session.registration.audioFormat, call.facts.sampleRateHz);
     this.decoder = createDecoder(this.format, call.facts.sampleRateHz);
     this.encoder = createEncoder(call.facts.sampleRateHz, this.format);
   }

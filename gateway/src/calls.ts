@@ -1,0 +1,73 @@
+import { createEncoder } from "./audio/converter.js";
+import type { Actor, CallCommand, CommandReply } from "./call/call-commands.js";
+import { CallError } from "./call/call-error.js";
+import type { CallRegistry } from "./call/call-registry.js";
+import type { CallSnapshot } from "./call/call-state.js";
+import type { AudioFormat } from "./dispatch/agent-port.js";
+import { effectiveFormat } from "./dispatch/audio-format.js";
+import type { CallApi, CallFilter, Listener } from "./gateway-api.js";
+
+/** Calls as the wires see them: by tenant, filtered, with listeners in their own format. */
+export class Calls implements CallApi {
+  constructor(
+    private readonly registry: CallRegistry,
+    /** Listeners of one call. */
+    private readonly maxListeners: number,
+  ) {}
+
+  get(tenant: string, callId: string): CallSnapshot {
+    return this.registry.get(tenant, callId).snapshot();
+  }
+
+  list(tenant: string, filter: CallFilter): CallSnapshot[] {
+    return this.registry
+      .snapshots(tenant)
+      .filter(
+        (call) =>
+          (filter.callIds.length === 0 || filter.callIds.includes(call.callId)) &&
+          (filter.pools.length === 0 || filter.pools.includes(call.pool)) &&
+          (filter.states.length === 0 || filter.states.includes(call.state)),
+      );
+  }
+
+  execute(
+    actor: Actor,
+    callId: string,
+    requestId: string,
+    command: CallCommand,
+    waitMs: number,
+  ): Promise<CommandReply> {
+    return this.registry.get(actor.tenant, callId).execute(actor, requestId, command, waitMs);
+  }
+
+  listen(
+    actor: Actor,
+    callId: string,
+    source: "MIXED" | "AGENT",
+    format: AudioFormat,
+    listener: Listener,
+  ): { readonly format: AudioFormat; stop(): void } {
+    const call = this.registry.get(actor.tenant, callId);
+    if (call.lifecycle.ended) throw new CallError("CALL_STATE", "the call is over", endedMetadata(callId));
+    if (call.audio.tapCount >= this.maxListeners) {
+      throw new CallError("LIMIT_REACHED", `at most ${this.maxListeners} listeners per call`, {
+        limit: "max_listeners_per_call",
+        max: String(this.maxListeners),
+      });
+    }
+    const actual = effectiveFormat(format, call.facts.sampleRateHz);
+    const encoder = createEncoder(call.facts.sampleRateHz, actual);
+    const stop = call.audio.tap(source, {
+      audio(position, pcm) {
+        const encoded = encoder.encode(pcm);
+        if (encoded.length > 0) listener.audio(position, pcm.length >> 1, encoded);
+      },
+      ended: () => listener.ended(call.lifecycle.endReason ?? "TERMINATED"),
+    });
+    return { format: actual, stop };
+  }
+}
+
+function endedMetadata(callId: string): Record<string, string> {
+  return { call_id: callId, state: "DISCONNECTED", verb: "ListenCall", allowed: "" };
+}
