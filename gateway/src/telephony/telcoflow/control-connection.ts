@@ -123,7 +123,7 @@ export class ControlConnection {
 
   /** Sends a frame that has no answer; false when there is no connection. */
   send(frame: ControlRequest): boolean {
-    return this.signedIn && this.socket !== undefined && this.socket.send(JSON.stringify(frame));
+    return this.signedIn && this.socket?.send(JSON.stringify(frame)) === true;
   }
 
   private connect(): void {

@@ -1,0 +1,45 @@
+import { describe, expect, it } from "vitest";
+import { DEFAULT_LIMITS, maxFrameBytes, resolveOptions, type TelcoflowOptions } from "./options.js";
+
+const auth = { apiKey: "k-secret", connectorUuid: "u" };
+
+describe("resolveOptions", () => {
+  it("fills in the defaults", () => {
+    const settings = resolveOptions({ name: "main", auth });
+    expect(settings).toMatchObject({ sampleRateHz: 16_000, audioMode: "mixed", ...DEFAULT_LIMITS });
+    expect(settings.baseUrl).toMatch(/^wss:/);
+    expect(settings.headers).toMatchObject({ "x-api-key": "k-secret", "x-connector-uuid": "u" });
+    expect(settings.secrets).toEqual(["k-secret"]);
+  });
+
+  it("trusts no further media host when the base URL is another", () => {
+    expect(resolveOptions({ name: "main", auth, baseUrl: "wss://a.example.com/" })).toMatchObject({
+      baseUrl: "wss://a.example.com",
+      mediaHosts: [],
+    });
+  });
+
+  it.each<[string, Partial<TelcoflowOptions>]>([
+    ["baseUrl", { baseUrl: "https://a.example.com" }],
+    ["baseUrl", { baseUrl: "nonsense" }],
+    ["baseUrl", { baseUrl: "wss://u:k-secret@a.example.com" }],
+    ["sampleRateHz", { sampleRateHz: 44_100 as never }],
+    ["requestTimeoutMs", { requestTimeoutMs: -1 }],
+    ["controlPingMs", { controlPingMs: Number.NaN }],
+    ["auth.apiKey", { auth: { apiKey: "k-secret\r\nx: y", connectorUuid: "u" } }],
+    ["auth.cert", { auth: { cert: "", key: "k-secret" } }],
+    ["client certificate", { auth: { cert: "c", key: "k-secret" }, baseUrl: "ws://127.0.0.1:1" }],
+  ])("names %s when it is wrong, without its value", (name, options) => {
+    const make = () => resolveOptions({ name: "main", auth, ...options });
+    expect(make).toThrow(RangeError);
+    expect(make).toThrow(name);
+    expect(make).not.toThrow(/k-secret/);
+  });
+});
+
+describe("maxFrameBytes", () => {
+  it("is even at every rate", () => {
+    expect(maxFrameBytes({ maxFrameMs: 200, sampleRateHz: 16_000 })).toBe(6400);
+    expect(maxFrameBytes({ maxFrameMs: 0.1, sampleRateHz: 8000 })).toBe(2);
+  });
+});
