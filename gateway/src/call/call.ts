@@ -156,9 +156,10 @@ export class Call implements CallCore, CallLegHandler {
   suspendSeat(holder: SeatHolder, graceMs: number, onLost: "CUT" | "FINISH"): boolean {
     const expired = () => this.vacateSeat("GRACE_EXPIRED");
     if (this.lifecycle.ended || !this.seat.suspend(holder, graceMs, expired)) return false;
-    this.onLost = onLost;
     this.runner.holderLost();
-    if (onLost === "CUT" && !this.runner.escalatingAlone) this.clearPlayback();
+    // An escalation that goes on alone still has its announcement to say.
+    this.onLost = this.runner.escalatingAlone ? "FINISH" : onLost;
+    if (this.onLost === "CUT") this.clearPlayback();
     if (this.lifecycle.agentMode && this.lifecycle.agentMode !== "SPY") {
       this.modeBeforeLoss = this.lifecycle.agentMode;
       legVerbs.setMode(this, "SPY").catch(() => {});

@@ -75,5 +75,5 @@ export class ManualClock implements Clock {
 
 /** Lets all promise reactions that are ready run. */
 export async function settle(): Promise<void> {
-  for (let i = 0; i < 20; i++) await Promise.resolve();
+  for (let i = 0; i < 100; i++) await Promise.resolve();
 }
