@@ -1,0 +1,127 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { type Database, type Key, open, type RootDatabase } from "lmdb";
+import { decodeContext, encodeContext } from "./context-codec.js";
+import type { ContextQuery, ContextStore, VersionedContext } from "./context-store.js";
+import type { CallContext } from "./context-types.js";
+
+type ContextKey = [tenant: string, callId: string];
+type StoredContext = [version: number, text: string];
+/** Kinds of index entries: session, all by time, caller by time, callee by time, expiry. */
+type IndexKey = [kind: "s" | "t" | "r" | "e" | "x", ...rest: (string | number)[]];
+
+/** Sorts after every call id. */
+const LAST = "\u{10ffff}";
+
+/** Contexts in LMDB: one record per call, and index entries that change with it in one transaction. */
+class LmdbContextStore implements ContextStore {
+  readonly durability = "STORE";
+
+  constructor(
+    private readonly root: RootDatabase,
+    private readonly contexts: Database<StoredContext, ContextKey>,
+    private readonly index: Database<ContextKey, Key>,
+  ) {}
+
+  async get(tenant: string, callId: string): Promise<VersionedContext | undefined> {
+    const stored = this.contexts.get([tenant, callId]);
+    return stored && { version: stored[0], context: decodeContext(stored[1]) };
+  }
+
+  async getBySession(tenant: string, sessionId: string): Promise<VersionedContext | undefined> {
+    const found = this.index.get(["s", tenant, sessionId]);
+    return found && this.get(...found);
+  }
+
+  put(context: CallContext, expected: number): Promise<boolean> {
+    const { tenant, callId } = context;
+    const text = encodeContext(context);
+    return this.root.transaction(() => {
+      const stored = this.contexts.get([tenant, callId]);
+      if ((stored?.[0] ?? 0) !== expected) return false;
+      const before = stored && indexKeys(decodeContext(stored[1]));
+      const after = indexKeys(context);
+      const kept = new Set(after.map((key) => JSON.stringify(key)));
+      for (const key of before ?? []) if (!kept.has(JSON.stringify(key))) this.index.remove(key);
+      for (const key of after) this.index.put(key, [tenant, callId]);
+      this.contexts.put([tenant, callId], [expected + 1, text]);
+      return true;
+    });
+  }
+
+  remove(tenant: string, callId: string): Promise<boolean> {
+    return this.root.transaction(() => this.removeNow([tenant, callId]));
+  }
+
+  async query(query: ContextQuery): Promise<CallContext[]> {
+    const { tenant, caller, callee, statuses, sinceMs, after, limit } = query;
+    const prefix: IndexKey =
+      caller !== undefined
+        ? ["r", tenant, caller]
+        : callee !== undefined
+          ? ["e", tenant, callee]
+          : ["t", tenant];
+    const start = after ? [after.createTimeMs, after.callId] : [Number.MAX_SAFE_INTEGER, LAST];
+    const range = this.index.getRange({
+      start: [...prefix, ...start],
+      end: [...prefix, sinceMs - 1, LAST],
+      reverse: true,
+    });
+    const found: CallContext[] = [];
+    for (const { value: key } of range) {
+      if (after && key[1] === after.callId) continue;
+      const stored = this.contexts.get(key);
+      const context = stored && decodeContext(stored[1]);
+      if (!context || (statuses.length > 0 && !statuses.includes(context.status))) continue;
+      if (found.push(context) === limit) break;
+    }
+    return found;
+  }
+
+  removeExpired(nowMs: number, limit: number): Promise<number> {
+    return this.root.transaction(() => {
+      const range = this.index.getRange({ start: ["x", 0], end: ["x", nowMs, LAST], limit });
+      const keys = Array.from(range, ({ value }) => value);
+      for (const key of keys) this.removeNow(key);
+      return keys.length;
+    });
+  }
+
+  close(): Promise<void> {
+    return this.root.close();
+  }
+
+  /** Inside a transaction. */
+  private removeNow(key: ContextKey): boolean {
+    const stored = this.contexts.get(key);
+    if (!stored) return false;
+    for (const entry of indexKeys(decodeContext(stored[1]))) this.index.remove(entry);
+    this.contexts.remove(key);
+    return true;
+  }
+}
+
+function indexKeys(context: CallContext): IndexKey[] {
+  const { tenant, callId, sessionId, caller, callee } = context;
+  const created = context.createTime.getTime();
+  const keys: IndexKey[] = [
+    ["t", tenant, created, callId],
+    ["x", context.expireTime.getTime(), tenant, callId],
+  ];
+  if (sessionId !== "") keys.push(["s", tenant, sessionId]);
+  if (caller !== "") keys.push(["r", tenant, caller, created, callId]);
+  if (callee !== "") keys.push(["e", tenant, callee, created, callId]);
+  return keys;
+}
+
+/**
+ * Opens (or makes) the contexts in the folder `contexts` of the gateway's state folder. Rejects when the folder cannot
+ * be written.
+ */
+export async function openEmbeddedContextStore(stateDir: string): Promise<ContextStore> {
+  const path = join(stateDir, "contexts");
+  await mkdir(path, { recursive: true, mode: 0o700 });
+  // Without overlapping sync a commit resolves after fsync and not before.
+  const root = open({ path, maxDbs: 2, overlappingSync: false });
+  return new LmdbContextStore(root, root.openDB({ name: "contexts" }), root.openDB({ name: "index" }));
+}

@@ -1,0 +1,87 @@
+import { decodeContext, encodeContext } from "./context-codec.js";
+import type { ContextQuery, ContextStore, VersionedContext } from "./context-store.js";
+import type { CallContext } from "./context-types.js";
+
+/** Contexts in memory, encoded as on disk. For tests. */
+export class MemoryContextStore implements ContextStore {
+  readonly durability = "STORE";
+  private readonly records = new Map<string, { readonly text: string; readonly version: number }>();
+  /** When set, everything fails with it. */
+  failure: Error | undefined;
+  /** Called before a put compares: what another process could do in between. */
+  beforePut: () => void = () => {};
+
+  async get(tenant: string, callId: string): Promise<VersionedContext | undefined> {
+    await this.step();
+    const record = this.records.get(key(tenant, callId));
+    return record && { context: decodeContext(record.text), version: record.version };
+  }
+
+  async getBySession(tenant: string, sessionId: string): Promise<VersionedContext | undefined> {
+    const found = (await this.all()).find((c) => c.tenant === tenant && c.sessionId === sessionId);
+    return found && this.get(tenant, found.callId);
+  }
+
+  async put(context: CallContext, expected: number): Promise<boolean> {
+    await this.step();
+    this.beforePut();
+    const at = key(context.tenant, context.callId);
+    if ((this.records.get(at)?.version ?? 0) !== expected) return false;
+    this.records.set(at, { text: encodeContext(context), version: expected + 1 });
+    return true;
+  }
+
+  async remove(tenant: string, callId: string): Promise<boolean> {
+    await this.step();
+    return this.records.delete(key(tenant, callId));
+  }
+
+  async query(query: ContextQuery): Promise<CallContext[]> {
+    const { tenant, caller, callee, statuses, sinceMs, after, limit } = query;
+    return (await this.all())
+      .filter(
+        (c) =>
+          c.tenant === tenant &&
+          (caller === undefined || c.caller === caller) &&
+          (callee === undefined || c.callee === callee) &&
+          (statuses.length === 0 || statuses.includes(c.status)) &&
+          c.createTime.getTime() >= sinceMs,
+      )
+      .map((c) => ({ c, createTimeMs: c.createTime.getTime(), callId: c.callId }))
+      .filter((place) => !after || newerFirst(after, place) < 0)
+      .sort(newerFirst)
+      .slice(0, limit)
+      .map(({ c }) => c);
+  }
+
+  async removeExpired(nowMs: number, limit: number): Promise<number> {
+    const expired = (await this.all()).filter((c) => c.expireTime.getTime() <= nowMs).slice(0, limit);
+    for (const { tenant, callId } of expired) this.records.delete(key(tenant, callId));
+    return expired.length;
+  }
+
+  async close(): Promise<void> {}
+
+  private async all(): Promise<CallContext[]> {
+    await this.step();
+    return [...this.records.values()].map((record) => decodeContext(record.text));
+  }
+
+  private async step(): Promise<void> {
+    await Promise.resolve();
+    if (this.failure) throw this.failure;
+  }
+}
+
+interface Place {
+  readonly createTimeMs: number;
+  readonly callId: string;
+}
+
+function newerFirst(a: Place, b: Place): number {
+  return b.createTimeMs - a.createTimeMs || (a.callId < b.callId ? 1 : a.callId > b.callId ? -1 : 0);
+}
+
+function key(tenant: string, callId: string): string {
+  return `${tenant}\0${callId}`;
+}
