@@ -253,9 +253,10 @@ describe("EscalationSession", () => {
     });
 
     it("is not stopped by a caller who talks on", async () => {
-      const h = await start({ call: { autoPlay: false } });
-      h.call.playOut();
+      const h = await start();
+      h.call.autoPlay = false;
       await h.caller("give me a human");
+      expect(h.call.log.at(-1)).toMatch(/^escalate/);
       h.call.log.length = 0;
       await h.caller("hello is there anybody");
       expect(h.call.log).not.toContain("clear");
