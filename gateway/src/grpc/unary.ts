@@ -1,0 +1,113 @@
+import type { handleUnaryCall, MethodDefinition, ServiceDefinition, sendUnaryData } from "@grpc/grpc-js";
+import type { Actor } from "../call/call-commands.js";
+import { CallError, invalidField } from "../call/call-error.js";
+import type { GatewayApi } from "../gateway-api.js";
+import type { Authenticator, Credential } from "./auth.js";
+import type { EdgeLogger, ResolvedOptions } from "./options.js";
+import { toServiceError } from "./status.js";
+
+/** What all services of the edge share. */
+export interface EdgeContext {
+  readonly api: GatewayApi;
+  readonly authenticator: Authenticator;
+  readonly options: ResolvedOptions;
+  readonly logger: EdgeLogger;
+  readonly stats: EdgeStats;
+  /** Server streams that last until somebody ends them; ended with GOING_AWAY when the edge drains. */
+  readonly lasting: Set<(reason: CallError) => void>;
+}
+
+/** Counters since the start, for metrics. */
+export interface EdgeStats {
+  /** Serve streams open now. */
+  serveStreams: number;
+  /** Messages and items that came on Serve streams. */
+  messagesIn: number;
+  itemsIn: number;
+  /** Items of kinds that this contract does not know. */
+  unknownItems: number;
+  /** Items refused by a rule of the wire. */
+  refusedItems: number;
+  /** Streams ended because their control queue was full. */
+  queueFull: number;
+  /** Audio dropped for slow receivers, in ms. */
+  droppedAudioMs: number;
+  /** Requests that were no message of the contract. */
+  malformed: number;
+}
+
+/** A request that could not be taken; it stands in for the message until the handler refuses it. */
+export class BadRequest {
+  constructor(readonly error: CallError) {}
+}
+
+/**
+ * The same definition whose requests never throw while being read: what is malformed or larger than `maxBytes` arrives
+ * as BadRequest, so that it is refused as INVALID_ARGUMENT with the rule instead of as an error of the server.
+ */
+export function guarded<D extends ServiceDefinition>(definition: D, stats: EdgeStats, maxBytes: number): D {
+  const entries = Object.entries(definition).map(([name, method]) => {
+    return [name, { ...method, requestDeserialize: guardedRead(method, stats, maxBytes) }];
+  });
+  return Object.fromEntries(entries) as D;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: grpc-js's own type of a method of any messages
+function guardedRead(method: MethodDefinition<any, any>, stats: EdgeStats, maxBytes: number) {
+  return (bytes: Buffer): unknown => {
+    if (bytes.length > maxBytes) {
+      return new BadRequest(invalidField("message", `at most ${maxBytes} bytes`, bytes.length));
+    }
+    try {
+      return method.requestDeserialize(bytes);
+    } catch {
+      stats.malformed++;
+      return new BadRequest(invalidField("message", "a well-formed protobuf message of the contract"));
+    }
+  };
+}
+
+/** Throws the error of a request that could not be read. */
+export function requireReadable(request: unknown): void {
+  if (request instanceof BadRequest) throw request.error;
+}
+
+/** The actor of a unary client. */
+export function clientActor(credential: Credential): Actor {
+  return { tenant: credential.tenant, name: `client:${credential.name}` };
+}
+
+/** A unary handler: authenticate, run, and answer every error as a status with details. */
+export function unary<Q, S>(
+  context: EdgeContext,
+  run: (request: Q, credential: Credential) => S | Promise<S>,
+): handleUnaryCall<Q, S> {
+  return (call, callback) => {
+    answer(context, call.getPath(), callback, () => {
+      const credential = context.authenticator.authenticate(call.metadata, call.getPeer());
+      requireReadable(call.request);
+      return run(call.request, credential);
+    });
+  };
+}
+
+async function answer<S>(
+  context: EdgeContext,
+  path: string,
+  callback: sendUnaryData<S>,
+  run: () => S | Promise<S>,
+): Promise<void> {
+  let response: S;
+  try {
+    response = await run();
+  } catch (error) {
+    callback(toServiceError(error, context.logger, path));
+    return;
+  }
+  callback(null, response);
+}
+
+/** The error of everything that begins, or would go on, while the edge drains. */
+export function goingAway(): CallError {
+  return new CallError("GOING_AWAY", "the gateway is going away; connect to another one");
+}

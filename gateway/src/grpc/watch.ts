@@ -1,0 +1,58 @@
+import type { ServerWritableStream } from "@grpc/grpc-js";
+import type { CallError } from "../call/call-error.js";
+import type { Credential } from "./auth.js";
+import { serviceError, toServiceError } from "./status.js";
+import { type EdgeContext, requireReadable } from "./unary.js";
+
+/**
+ * Sends what a source yields until the client cancels, the source ends or throws, or the edge drains. It asks the
+ * source for more only when the client has taken what was sent, so a slow client costs the memory of 16 messages.
+ */
+export async function pump<Q, S, T>(
+  context: EdgeContext,
+  call: ServerWritableStream<Q, S>,
+  open: (credential: Credential, signal: AbortSignal) => AsyncIterable<T>,
+  convert: (item: T) => S,
+): Promise<void> {
+  const abort = new AbortController();
+  const cancelled = () => abort.abort();
+  const leave = (reason: CallError) => {
+    fail(call, reason);
+    abort.abort();
+  };
+  call.once("cancelled", cancelled);
+  context.lasting.add(leave);
+  try {
+    const credential = context.authenticator.authenticate(call.metadata, call.getPeer());
+    requireReadable(call.request);
+    for await (const item of open(credential, abort.signal)) {
+      if (abort.signal.aborted) break;
+      if (!call.write(convert(item))) await drained(call, abort.signal);
+    }
+    if (!abort.signal.aborted) call.end();
+  } catch (error) {
+    if (!abort.signal.aborted) call.emit("error", toServiceError(error, context.logger, call.getPath()));
+  } finally {
+    context.lasting.delete(leave);
+    call.off("cancelled", cancelled);
+    abort.abort();
+  }
+}
+
+/** Ends a server stream with a status. */
+export function fail(call: { emit(event: "error", error: Error): boolean }, error: CallError): void {
+  call.emit("error", serviceError(error));
+}
+
+function drained(call: NodeJS.EventEmitter, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      call.off("drain", done);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    call.on("drain", done);
+    signal.addEventListener("abort", done);
+    if (signal.aborted) done();
+  });
+}
