@@ -3,6 +3,7 @@ import { Playout } from "./audio/playout.js";
 import { CallRecording } from "./audio/recording.js";
 import { CallAudio } from "./call-audio.js";
 import { CallLog, type CallLogEvent, type EventPlane } from "./call-log.js";
+import type { CallHost, CallSetup } from "./call-setup.js";
 import {
   type AgentMode,
   CALL_DEFAULTS,
@@ -13,47 +14,17 @@ import {
   type CallStats,
 } from "./call-types.js";
 import { waitForCondition } from "./call-wait.js";
-import type { SimClock, SimTimer } from "./clock.js";
+import type { SimTimer } from "./clock.js";
 import { CommandDesk } from "./command-desk.js";
 import { CallFaults } from "./faults/call-faults.js";
 import { Party, type PartyRole } from "./party/party.js";
 import { RingAttempt, type RingOutcome } from "./party/ring.js";
-import type { CalleeBehaviour, Script } from "./party/script.js";
+import type { CalleeBehaviour } from "./party/script.js";
 import type { MediaSocket } from "./plane/media-link.js";
 import { parseCommand, parseObject, type SessionCloseReason } from "./plane/messages.js";
 import type { Session } from "./plane/sessions.js";
-import type { FrameTicker, Ticking } from "./ticker.js";
-import type { Voice } from "./voice/voice.js";
-
-/** What a call needs of the simulator around it. @internal */
-export interface CallHost {
-  readonly clock: SimClock;
-  readonly ticker: FrameTicker;
-  readonly voice: Voice;
-  /** The call is over for the provider, or for the agent: close its session. */
-  closeSession(call: SimCall, reason: SessionCloseReason): void;
-  /** The media connection went away while the call lives. */
-  mediaLost(call: SimCall): void;
-  ended(call: SimCall): void;
-}
-
-/** What a call is made of. @internal */
-export interface CallSetup {
-  readonly id: string;
-  readonly session: Session;
-  readonly direction: CallDirection;
-  readonly from: string;
-  readonly to: string;
-  readonly seed: number;
-  readonly callerScript: Script;
-  /** What the phone that `call.connect` rings does, attempt by attempt; the last one repeats. */
-  readonly subscriber: readonly CalleeBehaviour[];
-  /** Outbound: what the phone of the person called does. */
-  readonly remote: CalleeBehaviour;
-  /** Outbound: ring the remote party when the agent answers, instead of before `call.in` (assumption A3). */
-  readonly remoteRingsOnAnswer: boolean;
-  readonly options: CallOptions;
-}
+import type { Ticking } from "./ticker.js";
+import { TimerSet } from "./timer-set.js";
 
 /**
  * One call as the provider sees it: two parties, the agent's leg, its state, its audio. Made by
@@ -81,7 +52,7 @@ export class SimCall implements Ticking {
   readonly #desk: CommandDesk;
   readonly #setup: CallSetup;
   readonly #waiters = new Set<() => void>();
-  readonly #timers = new Set<SimTimer>();
+  readonly #timers: TimerSet;
   #state: CallState = "PENDING";
   #agentMode: AgentMode = "barge";
   #agentLeft = false;
@@ -105,6 +76,7 @@ export class SimCall implements Ticking {
     this.seed = setup.seed;
     this.options = { ...CALL_DEFAULTS, ...setup.options };
     this.#host = host;
+    this.#timers = new TimerSet(host.clock);
     this.startMs = host.clock.now();
     this.recording = new CallRecording(this.startMs, this.options.recording !== false);
     this.#setup = setup;
@@ -120,6 +92,7 @@ export class SimCall implements Ticking {
     this.#desk = new CommandDesk(this.#commandHost(), host.clock, this.options.connectRace);
     this.faults = new CallFaults({
       now: () => host.clock.now(),
+      later: (run, delayMs) => void this.#timers.later(run, delayMs),
       media: () => this.#media,
       desk: this.#desk,
       audio: this.#audio,
@@ -129,6 +102,12 @@ export class SimCall implements Ticking {
       log: (type, data) => this.log("fault", "none", type, data),
     });
     this.#terminatedDelayMs = this.options.terminatedDelayMs ?? 0;
+    // Speech that comes later is made now, so that nobody waits for it.
+    for (const behaviour of [...setup.subscriber, setup.remote]) {
+      if (behaviour.kind !== "picksUp") continue;
+      for (const step of behaviour.script)
+        if (step.do === "say") host.voice.say(step.text, step.voice).catch(() => {});
+    }
     host.ticker.add(this);
   }
 
@@ -309,7 +288,7 @@ export class SimCall implements Ticking {
     this.#media = socket;
     this.#counts.mediaConnections += 1;
     this.#audio.playout?.forgetCredit();
-    if (this.#mediaLostTimer !== undefined) this.#cancel(this.#mediaLostTimer);
+    this.#timers.cancel(this.#mediaLostTimer);
     this.#mediaLostTimer = undefined;
     this.log("media", "in", "media.open", null);
   }
@@ -322,7 +301,7 @@ export class SimCall implements Ticking {
     if (this.#state === "DISCONNECTED" || this.#agentLeft) return;
     this.#host.mediaLost(this);
     if (this.#state === "ANSWERED")
-      this.#mediaLostTimer = this.#later(() => {
+      this.#mediaLostTimer = this.#timers.later(() => {
         if (this.#state === "ANSWERED") this.end("media_lost");
       }, this.options.mediaLostGraceMs ?? CALL_DEFAULTS.mediaLostGraceMs);
   }
@@ -365,8 +344,7 @@ export class SimCall implements Ticking {
     this.callee.setState("left");
     this.#host.ticker.remove(this);
     this.#desk.stop();
-    for (const timer of this.#timers) this.#host.clock.clearTimeout(timer);
-    this.#timers.clear();
+    this.#timers.cancelAll();
     if (agentWasIn) this.#tellAgentItEnded(reason, sessionReason);
     this.#host.ended(this);
   }
@@ -520,19 +498,5 @@ export class SimCall implements Ticking {
       },
       note: (type: string, data: unknown) => call.log("fault", "none", type, data),
     };
-  }
-
-  #later(run: () => void, delayMs: number): SimTimer {
-    const timer = this.#host.clock.setTimeout(() => {
-      this.#timers.delete(timer);
-      run();
-    }, delayMs);
-    this.#timers.add(timer);
-    return timer;
-  }
-
-  #cancel(timer: SimTimer): void {
-    this.#timers.delete(timer);
-    this.#host.clock.clearTimeout(timer);
   }
 }

@@ -1,6 +1,7 @@
 import type { CallState, CommandFault } from "./call-types.js";
-import type { SimClock, SimTimer } from "./clock.js";
+import type { SimClock } from "./clock.js";
 import { COMMANDS, type CommandName, type MediaCommand } from "./plane/messages.js";
+import { TimerSet } from "./timer-set.js";
 
 /** How a command ended. */
 export type CommandOutcome =
@@ -41,16 +42,15 @@ const RACE_GRACE_MS = 100;
  */
 export class CommandDesk {
   readonly #host: CommandHost;
-  readonly #clock: SimClock;
   readonly #answers = new Map<string, Readonly<Record<string, unknown>> | undefined>();
   readonly #faults: { fault: CommandFault; left: number }[] = [];
-  readonly #timers = new Set<SimTimer>();
+  readonly #timers: TimerSet;
   readonly #connectRace: "unanswered" | "timeout";
 
   /** `connectRace`: which answer wins when the ring time and `timeout_ms` end together. */
   constructor(host: CommandHost, clock: SimClock, connectRace: "unanswered" | "timeout" = "unanswered") {
     this.#host = host;
-    this.#clock = clock;
+    this.#timers = new TimerSet(clock);
     this.#connectRace = connectRace;
   }
 
@@ -61,8 +61,7 @@ export class CommandDesk {
 
   /** Forgets all timers; nothing is answered any more. */
   stop(): void {
-    for (const timer of this.#timers) this.#clock.clearTimeout(timer);
-    this.#timers.clear();
+    this.#timers.cancelAll();
   }
 
   /** Executes a command that came from the media connection. */
@@ -89,7 +88,7 @@ export class CommandDesk {
     const timer =
       fault?.swallow || fault?.ignoreTimeout
         ? undefined
-        : this.#later(onTimeout, command.timeoutMs + graceMs);
+        : this.#timers.later(onTimeout, command.timeoutMs + graceMs);
     const desk = this;
     function onTimeout(): void {
       if (settled) return;
@@ -103,13 +102,13 @@ export class CommandDesk {
     const finish = (outcome: CommandOutcome) => {
       if (!settled) {
         settled = true;
-        if (timer !== undefined) this.#cancel(timer);
+        this.#timers.cancel(timer);
         if (!fault?.swallow) for (let i = 0; i < (fault?.responses ?? 1); i++) this.#send(command, outcome);
       }
       if (outcome.ok) outcome.afterwards?.();
     };
     return (outcome) => {
-      if (fault?.delayMs) this.#later(() => finish(outcome), fault.delayMs);
+      if (fault?.delayMs) this.#timers.later(() => finish(outcome), fault.delayMs);
       else finish(outcome);
     };
   }
@@ -234,19 +233,5 @@ export class CommandDesk {
     entry.left -= 1;
     if (entry.left <= 0) this.#faults.splice(index, 1);
     return entry.fault;
-  }
-
-  #later(run: () => void, delayMs: number): SimTimer {
-    const timer = this.#clock.setTimeout(() => {
-      this.#timers.delete(timer);
-      run();
-    }, delayMs);
-    this.#timers.add(timer);
-    return timer;
-  }
-
-  #cancel(timer: SimTimer): void {
-    this.#timers.delete(timer);
-    this.#clock.clearTimeout(timer);
   }
 }

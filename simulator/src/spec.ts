@@ -46,6 +46,8 @@ const FAULT_NAMES = [
   "drop_media",
   "reset_control",
   "reset_media",
+  "freeze_control",
+  "freeze_media",
   "refuse_control",
   "rate_limit",
   "swallow",
@@ -96,6 +98,12 @@ function applyFault(simulator: Simulator, call: SimCall, { name, argument }: Fau
       return;
     case "reset_media":
       call.faults.dropMedia({ abrupt: true });
+      return;
+    case "freeze_control":
+      simulator.faults.freezeControl(number(5000));
+      return;
+    case "freeze_media":
+      call.faults.freezeMedia(number(5000));
       return;
     case "refuse_control":
       simulator.faults.refuseControl({ forMs: number(5) * 1000 });

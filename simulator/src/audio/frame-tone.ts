@@ -25,6 +25,8 @@ const NUMBER_BITS = 16;
 const CHECK_BITS = 7;
 const CARRIERS = 1 + NUMBER_BITS + CHECK_BITS;
 const AMPLITUDE = 500;
+/** Below this correlation a reading that passed its check is chance. Two bands of one level give 0.7. */
+const MIN_LIKENESS = 0.45;
 
 function carrier(band: FrameToneBand, index: number): number {
   return FIRST_CARRIER + index * 2 + (band === "b" ? 1 : 0);
@@ -111,19 +113,31 @@ function readNumber(
   return (bits & ((1 << CHECK_BITS) - 1)) === check(number) ? number : undefined;
 }
 
-function align(samples: Int16Array, near: number, reach: number, frame: Int16Array): number {
-  let best = near;
-  let bestScore = Number.NEGATIVE_INFINITY;
+interface Alignment {
+  readonly start: number;
+  readonly score: number;
+}
+
+function align(samples: Int16Array, near: number, reach: number, frame: Int16Array): Alignment {
+  let best: Alignment = { start: near, score: Number.NEGATIVE_INFINITY };
   for (let start = Math.max(0, near - reach); start <= near + reach; start++) {
     if (start + frame.length > samples.length) break;
     let score = 0;
     for (let i = 0; i < frame.length; i++) score += (samples[start + i] as number) * (frame[i] as number);
-    if (score > bestScore) {
-      bestScore = score;
-      best = start;
-    }
+    if (score > best.score) best = { start, score };
   }
   return best;
+}
+
+/** Correlation of the audio at an alignment with the frame it should be: 1 is a perfect match. */
+function likeness(samples: Int16Array, { start, score }: Alignment, frame: Int16Array): number {
+  let heard = 0;
+  let expected = 0;
+  for (let i = 0; i < frame.length; i++) {
+    heard += (samples[start + i] as number) ** 2;
+    expected += (frame[i] as number) ** 2;
+  }
+  return heard === 0 ? 0 : score / Math.sqrt(heard * expected);
 }
 
 function equalAt(samples: Int16Array, start: number, frame: Int16Array): boolean {
@@ -147,7 +161,6 @@ export function decodeFrameTone(
   const stepSamples = sampleRate / 1000;
   const found: DecodedFrame[] = [];
   const reference = new Int16Array(frameSamples);
-  let expected = -1;
   for (let at = 0; at + frameSamples <= samples.length; ) {
     // The usual case: the next frame begins exactly here.
     const number = readNumber(samples, at + guard / 2, windowSamples, band);
@@ -159,14 +172,22 @@ export function decodeFrameTone(
     let start = at;
     let exact = equalAt(samples, at, reference);
     if (!exact) {
-      // Found by searching, the frame may begin up to a window later: a part of it was enough to read it.
-      const reach = at === expected ? guard / 2 + stepSamples : windowSamples;
-      start = align(samples, at, reach, reference);
-      exact = equalAt(samples, start, reference);
+      let alignment = align(samples, at, guard / 2 + stepSamples, reference);
+      exact = equalAt(samples, alignment.start, reference);
+      if (!exact) {
+        // A part of a frame may be enough to read it; then it begins up to a window later.
+        const far = align(samples, at, windowSamples, reference);
+        if (far.score > alignment.score * 1.2) alignment = far;
+        exact = equalAt(samples, alignment.start, reference);
+      }
+      if (!exact && likeness(samples, alignment, reference) < MIN_LIKENESS) {
+        at += stepSamples;
+        continue;
+      }
+      start = alignment.start;
     }
     found.push({ number, startSample: start, exact });
     at = start + frameSamples;
-    expected = at;
   }
   return found;
 }

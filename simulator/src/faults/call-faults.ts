@@ -8,6 +8,7 @@ import type { CommandName } from "../plane/messages.js";
 /** What {@link CallFaults} acts on. @internal */
 export interface CallFaultTarget {
   now(): number;
+  later(run: () => void, delayMs: number): void;
   media(): MediaSocket | undefined;
   readonly desk: CommandDesk;
   readonly audio: CallAudio;
@@ -59,6 +60,14 @@ export class CallFaults {
     const media = this.#target.media();
     if (how.abrupt) media?.terminate();
     else media?.close(how.code ?? 1011, "fault on demand");
+  }
+
+  /** The media connection stays open, but nothing is read or sent on it for so long, ms: not even a pong. */
+  freezeMedia(forMs: number): void {
+    this.#target.log("fault.freeze_media", { forMs });
+    const media = this.#target.media();
+    media?.freeze(true);
+    this.#target.later(() => media?.freeze(false), forMs);
   }
 
   /** Delays, swallows, repeats or refuses the answer of commands to come. */

@@ -64,6 +64,7 @@ export interface FaultyConnection {
   readonly connectorUuid: string;
   sendRaw(data: Buffer | string): void;
   drop(code: number, abrupt: boolean): void;
+  freeze(frozen: boolean): void;
 }
 
 /** What a refused upgrade or request is answered with. @internal */
@@ -100,6 +101,14 @@ export class SimFaults {
       dropped += 1;
     }
     return dropped;
+  }
+
+  /** Control connections stay open, but nothing is read or sent on them for so long, ms: not even a pong. */
+  freezeControl(forMs: number): void {
+    for (const connection of [...this.#connections()]) {
+      connection.freeze(true);
+      this.#clock.setTimeout(() => connection.freeze(false), forMs);
+    }
   }
 
   /** Refuses new control connections (upgrades). */

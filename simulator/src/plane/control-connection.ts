@@ -34,6 +34,7 @@ export class ControlConnection implements FaultyConnection {
   #sampleRate: SampleRate = 16000;
   #isolated = false;
   #setUp = false;
+  #frozen = false;
   /** Frames that could not be understood. */
   badFrames = 0;
 
@@ -78,13 +79,19 @@ export class ControlConnection implements FaultyConnection {
   }
 
   sendRaw(data: Buffer | string): void {
-    if (this.#socket.readyState === this.#socket.OPEN)
+    if (this.#socket.readyState === this.#socket.OPEN && !this.#frozen)
       this.#socket.send(data, { binary: typeof data !== "string" });
   }
 
   drop(code: number, abrupt: boolean): void {
     if (abrupt) this.#socket.terminate();
     else this.#socket.close(code);
+  }
+
+  freeze(frozen: boolean): void {
+    this.#frozen = frozen;
+    if (frozen) this.#socket.pause();
+    else this.#socket.resume();
   }
 
   #receive(text: string): void {
