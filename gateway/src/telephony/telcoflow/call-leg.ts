@@ -24,6 +24,14 @@ const MODE_COMMANDS: { readonly [m in AgentMode]: CommandName } = {
   SPY: "agent.spy",
 };
 
+/**
+ * Whether the provider ended the connection with a code of its own (4000 to 4999), such as for one replaced by a newer
+ * connection of another process. Opening it again would take the call back from there.
+ */
+function isDeliberate(code: number): boolean {
+  return code >= 4000 && code <= 4999;
+}
+
 /** Where the media of a leg stands. */
 type Media =
   | { readonly t: "closed" }
@@ -32,8 +40,9 @@ type Media =
 
 /**
  * One call. The media connection is opened by the first command. Lost without our doing, it is opened once more, with the
- * newest address the provider gave; when that fails the handler is told onMediaLost, and a later command or a newer
- * address tries again (onMediaRestored).
+ * newest address the provider gave, and the handler is told onMediaRestored; when that fails it is told onMediaLost, and
+ * a later command or a newer address tries again. It is not opened again, and onMediaLost told at once, when the provider
+ * closed it with a code of its own, when the session is closed, or when it was lost too often in a minute.
  */
 export class TelcoflowLeg implements CallLeg {
   private handler: CallLegHandler | undefined;
@@ -264,7 +273,7 @@ export class TelcoflowLeg implements CallLeg {
     // The end after a close or disconnect was settled as its success already, before this is called.
     if (this.ending) return;
     this.counters.mediaDropped++;
-    if (this.sessionClosed || this.reopens.hit()) {
+    if (this.sessionClosed || isDeliberate(end.code) || this.reopens.hit()) {
       this.tellLost(end.detail);
       return;
     }
