@@ -1,0 +1,432 @@
+import * as p from "@callweave/proto";
+import { Backoff, sleep } from "./backoff.js";
+import { CallImpl, type CallLimits } from "./call-impl.js";
+import { Connection, type ConnectionConfig } from "./connection.js";
+import { Contexts, toContext } from "./contexts.js";
+import { enumName, fromAudioFormat, toCallInfo, toMs } from "./convert.js";
+import { CallweaveError, closedError, fromWire } from "./errors.js";
+import { ServeStream } from "./serve-stream.js";
+import type { AudioFormat, CallContext, CallInfo, EscalationReason } from "./types.js";
+
+/** A call that an agent may take. */
+export interface Offer {
+  readonly call: CallInfo;
+  /** Its newest turns; undefined for a new call. */
+  readonly context: CallContext | undefined;
+  /** Counts the offers of the call from 1. */
+  readonly attempt: number;
+  /** How long it may be answered. Milliseconds. */
+  readonly timeLeftMs: number;
+  /** Set when the call comes by an escalation. */
+  readonly escalationReason: EscalationReason | undefined;
+}
+
+/** What a session registers with and its bounds, defaults filled in. */
+export interface SessionConfig {
+  readonly connection: ConnectionConfig;
+  readonly register: {
+    readonly agentId: string;
+    readonly instanceId: string;
+    readonly pool: string;
+    readonly capacity: number;
+    readonly audioFormat: AudioFormat | undefined;
+    readonly labels: Readonly<Record<string, string>>;
+    readonly answerOnAccept: boolean;
+    readonly heartbeat: boolean;
+    readonly noAudio: boolean;
+  };
+  readonly callLimits: Omit<CallLimits, "maxUnconfirmedMs">;
+  readonly connectTimeoutMs: number;
+  /** Undefined: the grace of the gateway plus 5,000. */
+  readonly reattachTimeoutMs: number | undefined;
+  readonly maxControlItems: number;
+  readonly tickMs: number;
+}
+
+/** What a session asks and tells. */
+export interface SessionPort {
+  /** True takes the offer, a text declines it with that reason. */
+  accept(offer: Offer): boolean | string | Promise<boolean | string>;
+  assigned(call: CallImpl): void;
+  connected(session: Session, gatewayId: string): void;
+  disconnected(session: Session, error: CallweaveError, retryInMs: number): void;
+  /** Register elsewhere; this session only keeps its calls. */
+  goingAway(session: Session, deadlineMs: number): void;
+  load(): number;
+  error(error: unknown, callId?: string): void;
+}
+
+/** With these a new attempt is no use. */
+const FATAL = new Set(["SUPERSEDED", "INVALID_FIELD", "POOL_NOT_FOUND", "UNAUTHENTICATED", "QUEUE_FULL"]);
+/** These are final only before the first registration: a configuration may be reloaded, a token renewed. */
+const FATAL_AT_FIRST = new Set(["POOL_NOT_FOUND", "UNAUTHENTICATED"]);
+
+const DEFAULT_GRACE_MS = 2_000;
+const DEFAULT_HEARTBEAT_MS = 500;
+const END_TIMEOUT_MS = 2_000;
+/** A stream that lived this long counts as stable: the next wait begins with the shortest. */
+const STABLE_MS = 2_000;
+
+/** One registration at one gateway, over as many streams as it takes. */
+export class Session {
+  readonly calls = new Map<string, CallImpl>();
+  /** Ends when the session is over; rejects when it can never work. */
+  readonly finished: Promise<void>;
+
+  private readonly handles = new Map<number, CallImpl>();
+  private readonly offers = new Map<string, Offer>();
+  private readonly abort = new AbortController();
+  private readonly backoff = new Backoff();
+  private stream: ServeStream | undefined;
+  private connection: Connection | undefined;
+  private token = "";
+  private endpointIndex: number;
+  private up = false;
+  private upAtMs = 0;
+  private everUp = false;
+  private lostAtMs = 0;
+  private graceMs = DEFAULT_GRACE_MS;
+  private heartbeatMs = DEFAULT_HEARTBEAT_MS;
+  private heartbeat: NodeJS.Timeout | undefined;
+  private maxPlaybackMs = 30_000;
+  private draining = false;
+  private leaving = false;
+
+  constructor(
+    private readonly config: SessionConfig,
+    private readonly port: SessionPort,
+    firstEndpoint: number,
+  ) {
+    this.endpointIndex = firstEndpoint;
+    this.finished = this.loop();
+    this.finished.catch(() => {});
+  }
+
+  /** Offers that were taken and not yet assigned. */
+  get pendingOffers(): number {
+    return this.offers.size;
+  }
+
+  /** Whether the gateway knows the session and takes items. */
+  get isUp(): boolean {
+    return this.up;
+  }
+
+  /** Which of the endpoints it uses. */
+  get endpoint(): number {
+    return this.endpointIndex;
+  }
+
+  /** No more offers; calls go on. */
+  drain(): void {
+    if (this.draining) return;
+    this.draining = true;
+    if (this.up) this.send({ item: { $case: "drain", value: {} } });
+  }
+
+  /** A fresh credential for the stream. */
+  reauthenticate(token: string): void {
+    this.send({ item: { $case: "reauthenticate", value: { token } } });
+  }
+
+  /** Gives all calls back and ends. */
+  async close(): Promise<void> {
+    if (this.abort.signal.aborted) return;
+    const stream = this.stream;
+    const wasUp = this.up;
+    this.abort.abort();
+    this.endCalls("CLOSED");
+    this.down();
+    await stream?.end(wasUp ? { item: { $case: "bye", value: {} } } : undefined, END_TIMEOUT_MS);
+  }
+
+  private async loop(): Promise<void> {
+    const { signal } = this.abort;
+    while (!signal.aborted) {
+      const error = await this.connectOnce();
+      if (signal.aborted) break;
+      const wasStable = this.up && performance.now() - this.upAtMs > STABLE_MS;
+      const wasUp = this.up;
+      this.down();
+      if (wasUp) this.lostAtMs = performance.now();
+      if (wasStable) this.backoff.reset();
+      if (FATAL.has(error.reason) && !(this.everUp && FATAL_AT_FIRST.has(error.reason))) {
+        this.endCalls("LOST");
+        throw error;
+      }
+      if (error.reason === "SESSION_NOT_FOUND") this.endCalls("LOST");
+      this.giveUpLateCalls();
+      if (this.leaving && this.calls.size === 0) break;
+      if (!wasUp && this.calls.size === 0) this.endpointIndex++;
+      const waitMs = error.reason === "SESSION_NOT_FOUND" ? 0 : this.backoff.next();
+      this.port.disconnected(this, error, Math.round(waitMs));
+      await sleep(waitMs, signal);
+      this.giveUpLateCalls();
+    }
+  }
+
+  /** One stream, until it is over. */
+  private connectOnce(): Promise<CallweaveError> {
+    return new Promise((resolve) => {
+      const { endpoints } = this.config.connection;
+      const endpoint = endpoints[this.endpointIndex % endpoints.length]!;
+      try {
+        this.connection = new Connection(this.config.connection, endpoint);
+      } catch (error) {
+        resolve(new CallweaveError("INVALID_FIELD", "INVALID_ARGUMENT", String(error)));
+        return;
+      }
+      const stream: ServeStream = new ServeStream(
+        this.connection,
+        {
+          item: (item) => {
+            if (this.stream === stream) this.onItem(item);
+          },
+          ended: resolve,
+          sources: () => this.handles.values(),
+        },
+        {
+          maxItems: 256,
+          maxBytes: 256 * 1024,
+          maxControlItems: this.config.maxControlItems,
+          tickMs: this.config.tickMs,
+        },
+      );
+      this.stream = stream;
+      void stream.open(this.firstItem(), this.config.connectTimeoutMs);
+    });
+  }
+
+  private firstItem(): p.AgentItem {
+    if (this.token !== "" && this.calls.size > 0) {
+      const calls = [...this.calls.values()].map((call) => ({
+        callId: call.id,
+        epoch: call.epoch,
+        lastEventSequence: call.lastEventSequence,
+      }));
+      return { item: { $case: "reattach", value: { sessionToken: this.token, calls } } };
+    }
+    const { audioFormat, labels, ...rest } = this.config.register;
+    return {
+      item: {
+        $case: "register",
+        value: { ...rest, labels: { ...labels }, audioFormat: fromAudioFormat(audioFormat) },
+      },
+    };
+  }
+
+  private onItem(wire: p.GatewayItem): void {
+    const item = wire.item;
+    switch (item?.$case) {
+      case "registered":
+        this.onRegistered(item.value);
+        break;
+      case "offer":
+        void this.onOffer(item.value);
+        break;
+      case "offerRevoked":
+        this.offers.delete(item.value.offerId);
+        break;
+      case "assigned":
+        this.onAssigned(item.value);
+        break;
+      case "unassigned":
+        this.onUnassigned(item.value);
+        break;
+      case "commandResult":
+        this.onResult(item.value);
+        break;
+      case "callEvent":
+        this.calls.get(item.value.callId)?.onEvent(item.value);
+        break;
+      case "itemRefused":
+        this.onRefused(item.value);
+        break;
+      case "goAway":
+        this.leaving = true;
+        this.port.goingAway(this, toMs(item.value.deadline));
+        break;
+      case "audio":
+      case "audioGap":
+      case "markReached":
+      case "playback":
+      case "playbackCleared":
+      case "note":
+        this.handles.get(item.value.handle)?.onItem(item);
+        break;
+      default:
+        // A kind newer than this library.
+        break;
+    }
+  }
+
+  private onRegistered(registered: p.Registered): void {
+    if (registered.sessionToken !== "") this.token = registered.sessionToken;
+    if (registered.reattachGrace) this.graceMs = toMs(registered.reattachGrace);
+    if (registered.heartbeatInterval) this.heartbeatMs = toMs(registered.heartbeatInterval);
+    const limits = registered.limits;
+    if (limits) {
+      if (limits.maxPlayback) this.maxPlaybackMs = toMs(limits.maxPlayback);
+      const outbox = this.stream?.outbox;
+      if (outbox) {
+        outbox.limits = {
+          ...outbox.limits,
+          maxItems: Math.min(256, limits.maxItems || 256),
+          maxBytes: Math.min(256 * 1024, limits.maxMessageBytes || 256 * 1024),
+        };
+      }
+    }
+    this.onUp(registered.gatewayId);
+  }
+
+  private onUp(gatewayId: string): void {
+    if (this.up) return;
+    this.up = true;
+    this.everUp = true;
+    this.upAtMs = performance.now();
+    if (this.config.register.heartbeat && this.heartbeatMs > 0) {
+      this.beat();
+      this.heartbeat = setInterval(() => this.beat(), this.heartbeatMs);
+    }
+    if (this.draining || this.leaving) this.send({ item: { $case: "drain", value: {} } });
+    this.port.connected(this, gatewayId);
+  }
+
+  private beat(): void {
+    const load = Math.min(1, Math.max(0, this.port.load()));
+    this.send({ item: { $case: "heartbeat", value: { load } } });
+  }
+
+  private async onOffer(wire: p.Offer): Promise<void> {
+    const { offerId } = wire;
+    const stream = this.stream;
+    const offer: Offer = {
+      call: toCallInfo(wire.call),
+      context: wire.context && toContext(wire.context),
+      attempt: wire.attempt,
+      timeLeftMs: toMs(wire.timeLeft),
+      escalationReason: enumName(p.EscalationReason, wire.escalationReason),
+    };
+    let answer: boolean | string = "draining";
+    if (!this.draining && !this.leaving) {
+      // Counted from now on, so that two offers at once do not both take the last place.
+      const decision = this.port.accept(offer);
+      this.offers.set(offerId, offer);
+      try {
+        answer = await decision;
+      } catch (error) {
+        this.port.error(error, offer.call.callId);
+        answer = "the agent failed to decide";
+      }
+      if (stream !== this.stream || !this.offers.has(offerId)) return;
+    }
+    if (answer === true) {
+      this.send({ item: { $case: "accept", value: { offerId } } });
+      return;
+    }
+    this.offers.delete(offerId);
+    const reason = (answer === false ? "declined" : answer).slice(0, 100);
+    this.send({ item: { $case: "decline", value: { offerId, reason } } });
+  }
+
+  private onAssigned(assigned: p.Assigned): void {
+    this.onUp(assigned.call?.gatewayId ?? "");
+    const callId = assigned.call?.callId ?? "";
+    const offer = this.offers.get(assigned.offerId);
+    this.offers.delete(assigned.offerId);
+    const known = this.calls.get(callId);
+    if (known && known.epoch === assigned.epoch && assigned.resume !== p.AssignedResume.NEW) {
+      this.handles.delete(known.handle);
+      this.handles.set(assigned.handle, known);
+      known.onReattached(assigned);
+      return;
+    }
+    if (known) this.remove(known).over({ cause: "LOST" });
+    const maxUnconfirmedMs = Math.max(
+      this.config.callLimits.maxItemMs,
+      Math.min(this.maxPlaybackMs - 500, this.config.callLimits.sendAheadMs + MAX_UNCONFIRMED_BEYOND_MS),
+    );
+    const call = new CallImpl(
+      assigned,
+      { context: offer?.context, escalationReason: offer?.escalationReason },
+      {
+        send: (item) => this.send(item),
+        kick: () => this.stream?.outbox.kick(),
+        contexts: new Contexts(() => this.requireConnection()),
+        onError: (error) => this.port.error(error, callId),
+      },
+      { ...this.config.callLimits, maxUnconfirmedMs },
+    );
+    this.calls.set(callId, call);
+    this.handles.set(assigned.handle, call);
+    this.port.assigned(call);
+  }
+
+  private onUnassigned(unassigned: p.Unassigned): void {
+    const call = this.handles.get(unassigned.handle);
+    if (call) this.remove(call).onUnassigned(unassigned);
+  }
+
+  private onResult(result: p.CommandResult): void {
+    const call = this.handles.get(result.handle) ?? this.calls.get(result.call?.callId ?? "");
+    call?.onResult(result);
+  }
+
+  private onRefused(refused: p.ItemRefused): void {
+    const error = refused.error ? fromWire(refused.error) : closedError("item");
+    const offerId = error.metadata.offer_id;
+    if (offerId !== undefined) this.offers.delete(offerId);
+    const call =
+      this.handles.get(refused.handle) ??
+      (refused.item === "reattach" ? this.calls.get(error.callId ?? "") : undefined);
+    if (error.reason === "OFFER_GONE") return;
+    if (!call) {
+      // A repeated item of a call that is over is no news.
+      if (error.reason !== "STALE_HANDLE" && error.reason !== "SEAT_TAKEN") this.port.error(error);
+      return;
+    }
+    const gone = refused.item === "reattach" || error.reason === "SEAT_TAKEN";
+    if (gone) this.onUp("");
+    if (gone || error.reason === "STALE_HANDLE") this.remove(call).over({ cause: "LOST" });
+    else call.onRefused(refused.item, error);
+  }
+
+  private requireConnection(): Connection {
+    if (!this.connection || this.abort.signal.aborted) throw closedError("worker");
+    return this.connection;
+  }
+
+  private send(item: p.AgentItem): void {
+    this.stream?.outbox.send(item);
+  }
+
+  /** The stream is gone. */
+  private down(): void {
+    this.up = false;
+    clearInterval(this.heartbeat);
+    this.offers.clear();
+    this.handles.clear();
+    this.stream = undefined;
+    for (const call of this.calls.values()) call.onDetached();
+  }
+
+  private giveUpLateCalls(): void {
+    if (this.calls.size === 0) return;
+    const timeoutMs = this.config.reattachTimeoutMs ?? this.graceMs + 5_000;
+    if (performance.now() - this.lostAtMs > timeoutMs) this.endCalls("LOST");
+  }
+
+  private endCalls(cause: "LOST" | "CLOSED"): void {
+    this.token = "";
+    for (const call of [...this.calls.values()]) this.remove(call).over({ cause });
+  }
+
+  private remove(call: CallImpl): CallImpl {
+    this.calls.delete(call.id);
+    this.handles.delete(call.handle);
+    return call;
+  }
+}
+
+/** How much more than `sendAheadMs` may be unconfirmed: progress comes twice a second, and a round trip. */
+const MAX_UNCONFIRMED_BEYOND_MS = 2_000;

@@ -1,0 +1,309 @@
+import type { CallweaveError } from "./errors.js";
+
+/** Where a call stands. Only forward; connect is allowed from PENDING. */
+export type CallState = "PENDING" | "ANSWERED" | "CONNECTED" | "DISCONNECTED";
+
+/** Who hears the agent leg while CONNECTED: both parties, only the callee, nobody. */
+export type AgentMode = "BARGE" | "WHISPER" | "SPY";
+
+/** Why a call is over. */
+export type EndReason = "TERMINATED" | "DISCONNECTED" | "LEFT_TO_PARTIES" | "MEDIA_LOST" | "SESSION_CLOSED";
+
+/** Where the seat of a call stands. */
+export type SeatState = "VACANT" | "OFFERED" | "HELD" | "SUSPENDED";
+
+/** Why a seat changed. */
+export type SeatCause =
+  | "ACCEPTED"
+  | "REATTACHED"
+  | "LOST"
+  | "GRACE_EXPIRED"
+  | "RELEASED"
+  | "TRANSFERRED"
+  | "ESCALATED"
+  | "CALL_ENDED";
+
+/** Why an agent hands the call to a human. */
+export type EscalationReason =
+  | "ASKED_FOR_HUMAN"
+  | "FRUSTRATED"
+  | "OUT_OF_SCOPE"
+  | "NOT_UNDERSTOOD"
+  | "EMERGENCY"
+  | "PROVIDER_FAILED";
+
+/** How an escalation ended; `UNANSWERED`, `CANCELLED` and the like: the agent still has the call. */
+export type EscalationOutcome =
+  | "CONNECTED"
+  | "UNANSWERED"
+  | "PICKED_UP_NOT_CONFIRMED"
+  | "CALLER_LEFT"
+  | "CONTEXT_NOT_SAVED"
+  | "CANCELLED"
+  | "REJECTED"
+  | "UNKNOWN"
+  | "LEAVE_FAILED";
+
+/** Where a written context is safe. */
+export type ContextDurability = "STORE";
+
+/** How an escalation ended. */
+export interface EscalationResult {
+  readonly outcome: EscalationOutcome;
+  /** Where the context is safe; undefined when it was not written, or when nothing was said about it. */
+  readonly durability?: ContextDurability;
+}
+
+/** How samples are written; mono. `MULAW` and `ALAW` at 8000 Hz alone. */
+export type AudioEncoding = "S16LE" | "MULAW" | "ALAW";
+
+/** A format of mono audio. */
+export interface AudioFormat {
+  /** Default `S16LE`. */
+  readonly encoding?: AudioEncoding;
+  /** 8000, 16000 or 24000. Default: the rate of the call. */
+  readonly sampleRateHertz?: number;
+}
+
+/** How much of the agent's audio was played, by the gateway's clock. Estimates. */
+export interface PlaybackPosition {
+  /** Waits in the gateway. Milliseconds. */
+  readonly queuedMs: number;
+  /** At the provider and, by the clock, not yet heard. Milliseconds. */
+  readonly unheardAtProviderMs: number;
+  /** Heard since the media began. Milliseconds. */
+  readonly playedMs: number;
+}
+
+/** The one agent leg of a call and who has it. */
+export interface Seat {
+  readonly state: SeatState;
+  /** Empty when nobody holds it. */
+  readonly agentId: string;
+  readonly instanceId: string;
+  /** Grows with each new holder, from 1; 0 before the first. */
+  readonly epoch: number;
+  /** How many times the call was offered so far. */
+  readonly attempt: number;
+  /** While SUSPENDED: when the reservation ends. */
+  readonly suspendExpireTime?: Date;
+}
+
+/** A call as a gateway shows it. */
+export interface CallInfo {
+  readonly callId: string;
+  readonly sessionId: string;
+  readonly connector: string;
+  readonly direction: "INBOUND";
+  /** E.164, empty when withheld. */
+  readonly caller: string;
+  /** E.164. */
+  readonly callee: string;
+  /** As the provider wrote it. */
+  readonly rawCaller: string;
+  readonly rawCallee: string;
+  readonly pool: string;
+  /** A BCP 47 tag. */
+  readonly locale: string;
+  readonly state: CallState;
+  /** Set while CONNECTED. */
+  readonly agentMode?: AgentMode;
+  /** Set in DISCONNECTED. */
+  readonly endReason?: EndReason;
+  readonly seat: Seat;
+  readonly sampleRateHertz: number;
+  /** The ending command under way, if any. */
+  readonly pending?: { readonly requestId: string; readonly verb: string };
+  readonly playback: PlaybackPosition;
+  readonly createTime?: Date;
+  readonly answerTime?: Date;
+  readonly connectTime?: Date;
+  readonly endTime?: Date;
+  readonly gatewayId: string;
+  readonly lastEventSequence: number;
+}
+
+/** What happened; `type` is the name in the contract's `oneof`. */
+export type CallEventBody =
+  | { readonly type: "arrived"; readonly call: CallInfo }
+  | {
+      readonly type: "unserved";
+      readonly action: "CONNECT" | "QUEUE" | "ANSWER_AND_HOLD" | "ANNOUNCE" | "LEAVE";
+    }
+  | {
+      readonly type: "offered";
+      readonly offerId: string;
+      readonly agentId: string;
+      readonly instanceId: string;
+      readonly attempt: number;
+    }
+  | {
+      readonly type: "offerEnded";
+      readonly offerId: string;
+      readonly agentId: string;
+      readonly instanceId: string;
+      readonly end: "DECLINED" | "EXPIRED" | "REVOKED";
+    }
+  | { readonly type: "seatChanged"; readonly seat: Seat; readonly cause: SeatCause }
+  | { readonly type: "answered" }
+  | { readonly type: "ringing"; readonly ringTimeSeconds: number }
+  | { readonly type: "connected" }
+  | { readonly type: "modeSet"; readonly mode: AgentMode }
+  | {
+      readonly type: "commandStarted";
+      readonly verb: string;
+      readonly requestId: string;
+      readonly bodyHash: string;
+      readonly actor: string;
+    }
+  | {
+      readonly type: "commandDone";
+      readonly verb: string;
+      readonly requestId: string;
+      readonly error?: CallweaveError;
+      readonly escalation?: EscalationResult;
+    }
+  | {
+      readonly type: "escalation";
+      readonly requestId: string;
+      readonly step: "SAVING" | "CONNECTING" | "CONFIRMING" | "LEAVING";
+    }
+  | {
+      readonly type: "contextWritten";
+      readonly revision: number;
+      readonly turnCount: number;
+      readonly durability?: ContextDurability;
+    }
+  | { readonly type: "noteSent"; readonly actor: string; readonly delivered: boolean }
+  | { readonly type: "ended"; readonly reason: EndReason }
+  | {
+      readonly type: "mediaChanged";
+      readonly change: "LOST" | "RESTORED" | "PROVIDER_ERROR";
+      readonly detail: string;
+    }
+  | { readonly type: "holdChanged"; readonly holding: boolean }
+  /** A kind newer than this library. */
+  | { readonly type: "unknown" };
+
+/** Something that happened to a call. */
+export type CallEvent = CallEventBody & {
+  readonly callId: string;
+  /** Counts the events of the call, from 1. */
+  readonly sequence: number;
+  readonly time: Date;
+  /** Opaque, for `watch`; empty when not durable. */
+  readonly cursor: string;
+  readonly durable: boolean;
+  /** Audio position, samples at the rate of the call. */
+  readonly position: number;
+  readonly pool: string;
+};
+
+/** Audio that came. */
+export interface AudioData {
+  /** Whole samples in the agreed format. A view: copy it to keep it for long. */
+  readonly pcm: Buffer;
+  /** Position of the first sample, in samples at the rate of the call, since the media began. */
+  readonly positionSamples: number;
+  /** The same in milliseconds. */
+  readonly atMs: number;
+  readonly gapMs?: undefined;
+}
+
+/** Audio that will not come. */
+export interface AudioGap {
+  readonly pcm?: undefined;
+  /** How much is missing. Milliseconds. */
+  readonly gapMs: number;
+  /**
+   * The receiver was too slow, its stream was away, the provider sent nothing; `LOCAL_QUEUE_FULL`: nobody read
+   * `audio()` fast enough in this process.
+   */
+  readonly reason: "SLOW_RECEIVER" | "DETACHED" | "PROVIDER" | "LOCAL_QUEUE_FULL" | "UNSPECIFIED";
+  /** Position of the first missing sample. */
+  readonly positionSamples: number;
+  /** The same in milliseconds. */
+  readonly atMs: number;
+}
+
+/** One step of `audio()`: `chunk.pcm` is set, or `chunk.gapMs` is. */
+export type AudioChunk = AudioData | AudioGap;
+
+/** Where the conversation stands. */
+export type ContextStatus =
+  | "ACTIVE"
+  | "ESCALATING"
+  | "HANDED_OVER"
+  | "CALLBACK_WANTED"
+  | "ABANDONED"
+  | "ENDED";
+
+/** Who wrote a summary. */
+export type SummarySource = "MODEL" | "RULES";
+
+/** Something that was said. */
+export interface Turn {
+  /** Unique within the call, at most 100 characters; appending the same id again changes nothing. Default: a UUID. */
+  readonly id?: string;
+  readonly role: "CALLER" | "AI" | "SPECIALIST";
+  /** At most 10,000 characters. */
+  readonly text: string;
+  /** A BCP 47 tag. Default: the locale of the context. */
+  readonly locale?: string;
+  /** When it began. Default: now. */
+  readonly time?: Date;
+  /** Of an AI turn that was cut off: the part heard. */
+  readonly heard?: string;
+  readonly interrupted?: boolean;
+}
+
+/** What the caller was told and agreed to. */
+export interface Consent {
+  /** When the agent said that it is automated and writes down the talk. */
+  readonly disclosedTime?: Date;
+  /** False: no turns are stored or published. */
+  readonly transcript: boolean;
+}
+
+/** The fields of a context that a program may write. Unset fields stay as they are. */
+export interface ContextFields {
+  readonly locale?: string;
+  readonly status?: ContextStatus;
+  readonly escalationReason?: EscalationReason;
+  /** At most 100 characters. */
+  readonly routingHint?: string;
+  /** At most three sentences, 2,000 characters. */
+  readonly summary?: string;
+  readonly summarySource?: SummarySource;
+  /** Facts for programs, at most 64 KiB as JSON; merged key by key. */
+  readonly data?: Readonly<Record<string, unknown>>;
+  readonly consent?: Consent;
+  /** At most 500 characters. */
+  readonly outcome?: string;
+}
+
+/** The record of a conversation. */
+export interface CallContext extends ContextFields {
+  readonly callId: string;
+  readonly sessionId: string;
+  readonly caller: string;
+  readonly callee: string;
+  readonly turns: readonly Turn[];
+  /** How many turns there are in all. */
+  readonly turnCount: number;
+  /** True when turns are left out here. */
+  readonly truncated: boolean;
+  readonly notes: readonly { readonly time?: Date; readonly author: string; readonly text: string }[];
+  readonly escalationOutcome?: EscalationOutcome;
+  /** Grows with every write except appending turns. */
+  readonly revision: number;
+  readonly createTime?: Date;
+  readonly updateTime?: Date;
+  readonly expireTime?: Date;
+}
+
+/** A written context, without turns, and where it is safe. */
+export interface WrittenContext {
+  readonly context: CallContext;
+  readonly durability?: ContextDurability;
+}

@@ -1,0 +1,372 @@
+import { randomUUID } from "node:crypto";
+import type { Call } from "./call.js";
+import type { CallImpl } from "./call-impl.js";
+import { type ConnectionOptions, connectionConfig } from "./connection.js";
+import { CallweaveError, closedError, invalidField } from "./errors.js";
+import { type Offer, Session, type SessionConfig } from "./session.js";
+import type { AudioFormat } from "./types.js";
+
+/** What the worker does with its connection. */
+export type WorkerStatus =
+  /** Registered, or reattached. */
+  | { readonly type: "connected"; readonly gatewayId: string }
+  /** The stream broke; the next attempt is in this long. */
+  | { readonly type: "disconnected"; readonly error: CallweaveError; readonly retryInMs: number }
+  /** The gateway goes away: its calls go on until the deadline, new ones are taken elsewhere. */
+  | { readonly type: "goingAway"; readonly deadlineMs: number }
+  | { readonly type: "draining" }
+  | { readonly type: "closed" };
+
+/** Options of an agent. */
+export interface AgentOptions extends ConnectionOptions {
+  /** The agent, shared by its processes: 1 to 64 of A-Z a-z 0-9 . _ - */
+  readonly agentId: string;
+  /** This process. Default: a UUID. */
+  readonly instanceId?: string;
+  /** The pool to take calls from. Default: "default". */
+  readonly pool?: string;
+  /** How many calls at a time, 1 to 10,000. Default: 1. */
+  readonly capacity?: number;
+  /** The format of audio both ways. Default: s16le at the rate of each call. */
+  readonly audioFormat?: AudioFormat;
+  /** At most 16, for people: language, version. Default: none. */
+  readonly labels?: Readonly<Record<string, string>>;
+  /** Taking a call answers it. Off: the handler calls `call.answer()`. Default: true. */
+  readonly answerOnAccept?: boolean;
+  /** The agent is found frozen when its event loop stands still. Default: true. */
+  readonly heartbeat?: boolean;
+  /** The agent only speaks and commands; `audio()` stays empty. Default: false. */
+  readonly noAudio?: boolean;
+  /** Which offers to take: false, or a text for people, declines. Default: all, up to the capacity. */
+  readonly accept?: (offer: Offer) => boolean | string | Promise<boolean | string>;
+  /** 0 to 1: offers go to low loads first. Default: calls by capacity. */
+  readonly load?: () => number;
+  /**
+   * What happens when the handler returns and the agent still has the call. `leave`: in CONNECTED the agent leaves, in
+   * ANSWERED the call ends when all audio was heard, in PENDING the seat is given back. `keep`: nothing. A handler that
+   * throws gives the seat back in any case. Default: `leave`.
+   */
+  readonly whenHandlerReturns?: "leave" | "keep";
+  /** How far beyond what was heard audio is sent. 100 to 20,000 ms. Default: 1,000. */
+  readonly sendAheadMs?: number;
+  /** How much a call may have waiting to be played; full: `play` rejects with QUEUE_FULL. Milliseconds. Default: 60,000. */
+  readonly maxPlaybackQueuedMs?: number;
+  /** How much unread audio of a call is kept; full: the oldest is dropped, told as a gap. Milliseconds. Default: 2,000. */
+  readonly maxAudioQueuedMs?: number;
+  /** How many control items may wait for the stream; full: the stream is given up and reattached. Default: 10,000. */
+  readonly maxControlItems?: number;
+  /** How long a gateway may take to answer a new stream. Milliseconds. Default: 5,000. */
+  readonly connectTimeoutMs?: number;
+  /** After a lost stream calls end here with `LOST` after this long. Milliseconds. Default: the gateway's grace + 5,000. */
+  readonly reattachTimeoutMs?: number;
+  /** How long `drain` waits for calls to end before it gives them back. Milliseconds. Default: 30,000. */
+  readonly drainTimeoutMs?: number;
+  /** What became of the connection. Default: nothing. */
+  readonly onStatus?: (status: WorkerStatus) => void;
+  /** A handler or listener threw, or an item was refused. Default: one line on standard error. */
+  readonly onError?: (error: unknown, callId: string | undefined) => void;
+}
+
+/** What an agent does with a call. Runs once per call; what it throws after the end of the call is not an error. */
+export type CallHandler = (call: Call) => Promise<void> | void;
+
+const TICK_MS = 50;
+const MAX_ITEM_MS = 100;
+
+/** Makes an agent; `run` or `start` lets it take calls. Throws INVALID_FIELD. */
+export function agent(options: AgentOptions, handler: CallHandler): Worker {
+  return new Worker(options, handler);
+}
+
+/** An agent process: registers, takes calls, runs the handler for each, comes back after lost connections. */
+export class Worker {
+  private readonly config: SessionConfig;
+  private readonly sessions = new Set<Session>();
+  private readonly running = new Set<Promise<void>>();
+  private current: Session | undefined;
+  private started: Promise<void> | undefined;
+  private resolveStarted: () => void = () => {};
+  private rejectStarted: (error: unknown) => void = () => {};
+  private readonly closed: Promise<void>;
+  private resolveClosed!: () => void;
+  private rejectClosed!: (error: unknown) => void;
+  private ending: "draining" | "closing" | "closed" | undefined;
+  private drained: Promise<void> | undefined;
+  private wakeDrain: () => void = () => {};
+
+  /** @internal Use `agent`. */
+  constructor(
+    private readonly options: AgentOptions,
+    private readonly handler: CallHandler,
+  ) {
+    const capacity = options.capacity ?? 1;
+    if (!Number.isInteger(capacity) || capacity < 1 || capacity > 10_000) {
+      throw invalidField("capacity", "a whole number from 1 to 10000", capacity);
+    }
+    if (!/^[A-Za-z0-9._-]{1,64}$/.test(options.agentId)) {
+      throw invalidField("agentId", "1 to 64 of A-Z a-z 0-9 . _ -", options.agentId);
+    }
+    const sendAheadMs = options.sendAheadMs ?? 1_000;
+    if (!(sendAheadMs >= 100 && sendAheadMs <= 20_000)) {
+      throw invalidField("sendAheadMs", "100 to 20000", sendAheadMs);
+    }
+    this.config = {
+      connection: connectionConfig(options),
+      register: {
+        agentId: options.agentId,
+        instanceId: options.instanceId ?? randomUUID(),
+        pool: options.pool ?? "default",
+        capacity,
+        audioFormat: options.audioFormat,
+        labels: options.labels ?? {},
+        answerOnAccept: options.answerOnAccept ?? true,
+        heartbeat: options.heartbeat ?? true,
+        noAudio: options.noAudio ?? false,
+      },
+      callLimits: {
+        maxAudioQueuedMs: options.maxAudioQueuedMs ?? 2_000,
+        maxPlaybackQueuedMs: options.maxPlaybackQueuedMs ?? 60_000,
+        sendAheadMs,
+        maxItemMs: MAX_ITEM_MS,
+      },
+      connectTimeoutMs: options.connectTimeoutMs ?? 5_000,
+      reattachTimeoutMs: options.reattachTimeoutMs,
+      maxControlItems: options.maxControlItems ?? 10_000,
+      tickMs: TICK_MS,
+    };
+    this.closed = new Promise((resolve, reject) => {
+      this.resolveClosed = resolve;
+      this.rejectClosed = reject;
+    });
+    this.closed.catch(() => {});
+  }
+
+  /** The calls that the agent has now. */
+  get calls(): Call[] {
+    return [...this.sessions].flatMap((session) => [...session.calls.values()]);
+  }
+
+  /** This process, as registered first. */
+  get instanceId(): string {
+    return this.config.register.instanceId;
+  }
+
+  /**
+   * Registers and takes calls; resolves when the first gateway has answered, however long that takes. Rejects when it
+   * can never work: UNAUTHENTICATED, POOL_NOT_FOUND, INVALID_FIELD, or when it is closed meanwhile.
+   */
+  start(): Promise<void> {
+    if (this.ending) return Promise.reject(closedError("worker"));
+    if (!this.started) {
+      this.started = new Promise((resolve, reject) => {
+        this.resolveStarted = resolve;
+        this.rejectStarted = reject;
+      });
+      this.started.catch(() => {});
+      this.begin(0, this.config);
+    }
+    return this.started;
+  }
+
+  /**
+   * Takes calls until the signal, `drain` or `close` ends it; at the signal it drains. Rejects when it cannot go on:
+   * UNAUTHENTICATED, POOL_NOT_FOUND, INVALID_FIELD, SUPERSEDED.
+   */
+  async run(signal?: AbortSignal): Promise<void> {
+    const drain = () => void this.drain();
+    if (signal?.aborted) return;
+    signal?.addEventListener("abort", drain, { once: true });
+    this.start().catch(() => {});
+    try {
+      await this.closed;
+    } finally {
+      signal?.removeEventListener("abort", drain);
+    }
+  }
+
+  /**
+   * Takes no more calls, waits for those there are, at most `drainTimeoutMs`, then gives the rest back and closes.
+   */
+  drain(timeoutMs = this.options.drainTimeoutMs ?? 30_000): Promise<void> {
+    this.drained ??= this.drainOnce(timeoutMs);
+    return this.drained;
+  }
+
+  /** Gives all calls back at once and closes. */
+  async close(): Promise<void> {
+    if (this.ending === "closing" || this.ending === "closed") return this.closed.catch(() => {});
+    this.ending = "closing";
+    this.wakeDrain();
+    await Promise.all([...this.sessions].map((session) => session.close()));
+    this.finish(undefined);
+  }
+
+  /**
+   * Drains at the first of these signals of the process and closes at the second. Answers how to stop that.
+   * Default: SIGTERM and SIGINT.
+   */
+  drainOnSignals(signals: readonly NodeJS.Signals[] = ["SIGTERM", "SIGINT"]): () => void {
+    const onSignal = () => void (this.ending ? this.close() : this.drain());
+    for (const signal of signals) process.on(signal, onSignal);
+    const stop = () => {
+      for (const signal of signals) process.off(signal, onSignal);
+    };
+    this.closed.then(stop, stop);
+    return stop;
+  }
+
+  /** Sends a fresh token on the streams there are, before the old one expires. New streams ask the `token` option. */
+  reauthenticate(token: string): void {
+    for (const session of this.sessions) session.reauthenticate(token);
+  }
+
+  private async drainOnce(timeoutMs: number): Promise<void> {
+    if (this.ending) return this.closed.catch(() => {});
+    this.ending = "draining";
+    this.status({ type: "draining" });
+    for (const session of this.sessions) session.drain();
+    const timer = setTimeout(() => this.wakeDrain(), timeoutMs);
+    await new Promise<void>((resolve) => {
+      this.wakeDrain = resolve;
+      this.checkDrained();
+    });
+    clearTimeout(timer);
+    await this.close();
+  }
+
+  private checkDrained(): void {
+    if (this.ending !== "draining") return;
+    const busy = [...this.sessions].some((s) => s.calls.size > 0 || s.pendingOffers > 0);
+    if (!busy) this.wakeDrain();
+  }
+
+  private begin(endpoint: number, config: SessionConfig): void {
+    const session: Session = new Session(
+      config,
+      {
+        accept: (offer) => this.accept(offer),
+        assigned: (call) => this.assigned(call),
+        connected: (_, gatewayId) => {
+          this.resolveStarted();
+          this.status({ type: "connected", gatewayId });
+        },
+        disconnected: (_, error, retryInMs) => {
+          this.status({ type: "disconnected", error, retryInMs });
+          this.checkDrained();
+        },
+        goingAway: (from, deadlineMs) => this.goingAway(from, deadlineMs),
+        load: () => this.options.load?.() ?? this.calls.length / this.config.register.capacity,
+        error: (error, callId) => this.error(error, callId),
+      },
+      endpoint,
+    );
+    this.current = session;
+    this.sessions.add(session);
+    session.finished.then(
+      () => this.sessionEnded(session),
+      (error) => {
+        this.sessionEnded(session);
+        if (session === this.current) this.finish(error);
+      },
+    );
+  }
+
+  private sessionEnded(session: Session): void {
+    this.sessions.delete(session);
+    this.checkDrained();
+  }
+
+  private goingAway(session: Session, deadlineMs: number): void {
+    this.status({ type: "goingAway", deadlineMs });
+    session.drain();
+    if (session.calls.size === 0) void session.close();
+    if (session !== this.current || this.ending) return;
+    // Another instance id: the old session lives on for its calls.
+    const register = { ...this.config.register, instanceId: randomUUID() };
+    this.begin(session.endpoint + 1, { ...this.config, register });
+  }
+
+  private accept(offer: Offer): boolean | string | Promise<boolean | string> {
+    if (this.ending) return "draining";
+    const pending = [...this.sessions].reduce((sum, session) => sum + session.pendingOffers, 0);
+    if (this.calls.length + pending >= this.config.register.capacity) return "at capacity";
+    return this.options.accept ? this.options.accept(offer) : true;
+  }
+
+  private assigned(call: CallImpl): void {
+    const done = this.handle(call).catch((error) => this.error(error, call.id));
+    this.running.add(done);
+    void done.then(() => this.running.delete(done));
+    void call.ended.then(() => {
+      for (const session of this.sessions) {
+        if (session !== this.current && session.calls.size === 0) void session.close();
+      }
+      this.checkDrained();
+    });
+  }
+
+  private async handle(call: CallImpl): Promise<void> {
+    try {
+      await this.handler(call);
+    } catch (error) {
+      if (call.isOver) return;
+      this.error(error, call.id);
+      await call.release().catch(ignoreEnd);
+      return;
+    }
+    if (call.isOver || this.options.whenHandlerReturns === "keep") return;
+    if (call.info.pending) return;
+    if (call.state === "CONNECTED") await call.close().catch(ignoreEnd);
+    else if (call.state === "PENDING") await call.release().catch(ignoreEnd);
+    else {
+      await call
+        .disconnect({ after: "drained", afterDeadlineMs: 120_000, onInterrupt: "PROCEED" })
+        .catch(ignoreEnd);
+    }
+  }
+
+  private finish(error: unknown): void {
+    if (this.ending === "closed") return;
+    this.ending = "closed";
+    this.rejectStarted(error ?? closedError("worker"));
+    this.status({ type: "closed" });
+    if (error) this.rejectClosed(error);
+    else this.resolveClosed();
+  }
+
+  private status(status: WorkerStatus): void {
+    try {
+      this.options.onStatus?.(status);
+    } catch (error) {
+      this.error(error, undefined);
+    }
+  }
+
+  private error(error: unknown, callId: string | undefined): void {
+    try {
+      if (this.options.onError) this.options.onError(error, callId);
+      else console.error(`callweave: ${callId ? `call ${callId}: ` : ""}${describe(error)}`);
+    } catch {
+      // Nobody is left to be told.
+    }
+  }
+}
+
+/** The call ended meanwhile, or is ending in another way: what was wanted. */
+function ignoreEnd(error: unknown): void {
+  const { reason } = CallweaveError.from(error);
+  const expected = [
+    "CALL_OVER",
+    "CALL_STATE",
+    "PENDING_COMMAND",
+    "SEAT_NOT_HELD",
+    "COMMAND_CANCELLED",
+    "CALL_NOT_FOUND",
+  ];
+  if (!expected.includes(reason)) throw error;
+}
+
+function describe(error: unknown): string {
+  if (error instanceof CallweaveError) return `${error.reason}: ${error.message}`;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
