@@ -146,7 +146,6 @@ export function escalateCommand(request: EscalateCallRequest): EscalateCommand {
       "NONE",
     ),
     confirmTimeoutMs: durationMs("confirm_timeout", request.confirmTimeout, 1_000, 120_000, 20_000),
-    // biome-ignore lint/suspicious/noThenProperty: the contract's word; it holds a name, never a function
     then: enumName("then", EscalationThen, request.then, ["LEAVE", "STAY_SILENT"] as const, "LEAVE"),
     whileRinging: enumName(
       "while_ringing",
