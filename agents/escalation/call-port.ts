@@ -48,6 +48,15 @@ export interface Turn {
   readonly interrupted?: boolean;
 }
 
+/**
+ * Why the agent does not have the call any more.
+ * - `HUNG_UP`: the caller hung up, or the connection to him was lost.
+ * - `DISCONNECTED`: somebody of ours ended the call.
+ * - `LEFT_TO_PARTIES`: caller and human talk on without the agent.
+ * - `SEAT_LOST`: the call goes on with another agent, or the gateway could not be reached for too long.
+ */
+export type CallEndReason = "HUNG_UP" | "DISCONNECTED" | "LEFT_TO_PARTIES" | "SEAT_LOST";
+
 /** What an earlier agent left behind, when this one takes the call over. */
 export interface ResumedContext {
   /** Oldest first; possibly only the newest ones. */
@@ -81,6 +90,8 @@ export interface EscalateRequest {
   readonly routingHint: string;
   /** How long the original callee rings, seconds, 1 to 120. */
   readonly ringSeconds: number;
+  /** A pool of humans that is asked before the original callee rings; none when absent. */
+  readonly pool?: string;
   /** Always after the audio queued before: the announcement is heard to its end. */
   readonly after: "PLAYBACK_DRAINED";
 }
@@ -110,8 +121,8 @@ export interface CallPort {
   readonly sampleRateHz: number;
   /** What is already written of this call. */
   readonly context: ResumedContext | undefined;
-  /** Resolves when the call is over for this agent, with the reason: hung up, disconnected, left to the parties, … */
-  readonly ended: Promise<string>;
+  /** Resolves when the agent does not have the call any more. */
+  readonly ended: Promise<CallEndReason>;
 
   /** What the caller says, from now on. Ends with the call. One reader. */
   audio(): AsyncIterable<CallerAudio>;

@@ -6,6 +6,8 @@ export interface SessionOptions {
   readonly silenceMs?: number;
   /** How long the original callee rings, seconds, 1 to 120. Default 30. */
   readonly ringSeconds?: number;
+  /** A pool of humans that is asked before the original callee rings. Default: none. */
+  readonly pool?: string;
   /** Tries to reach a human, in all. Default 2. */
   readonly maxEscalations?: number;
   /** After an escalation of unknown outcome: how long to wait for the call's end before the caller is spoken to again, ms. Default 10 000. */
@@ -25,6 +27,7 @@ export const SESSION_DEFAULTS = {
   answer: true,
   silenceMs: 6_000,
   ringSeconds: 30,
+  pool: "",
   maxEscalations: 2,
   unknownOutcomeMs: 10_000,
   routingHint: "",

@@ -144,7 +144,8 @@ describe("EscalationSession", () => {
       await h.caller("can i talk to a human");
       expect(await h.result).toBe("HANDED_OVER");
       expect([...h.call.turns.values()].filter(({ role }) => role === "CALLER")).toEqual([]);
-      expect(h.call.patches).toContainEqual({ consent: { transcript: false } });
+      expect(h.call.patches.findLast(({ consent }) => consent)?.consent).toMatchObject({ transcript: false });
+      expect(h.call.patches.findLast(({ consent }) => consent)?.consent?.disclosedTime).toBeInstanceOf(Date);
       expect(h.call.escalations[0]).toMatchObject({ reason: "ASKED_FOR_HUMAN", summary: "" });
     });
 
@@ -467,7 +468,7 @@ describe("EscalationSession", () => {
 
   it("ends quietly when the seat goes to another agent", async () => {
     const h = await start();
-    h.call.end("SEAT_TAKEN");
+    h.call.end("SEAT_LOST");
     expect(await h.result).toBe("LOST");
     expect(h.call.patches.some(({ status }) => status === "ABANDONED")).toBe(false);
   });

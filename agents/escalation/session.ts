@@ -1,5 +1,6 @@
 import { type ReplyTurn, SpeechError } from "../speech/ports.js";
 import {
+  type CallEndReason,
   type CallPort,
   ESCALATION_REASONS,
   type EscalateRequest,
@@ -20,9 +21,6 @@ import { atMostThreeSentences, summarise } from "./dialogue/summary.js";
 import { fill, type Prompts } from "./prompts.js";
 import { SESSION_DEFAULTS, type SessionOptions, type SessionResult } from "./session-options.js";
 import { TurnLog } from "./turn-log.js";
-
-/** Ends of a call for this agent that are no end of the call. */
-const LOST_REASONS = new Set(["SUPERSEDED", "SEAT_TAKEN", "GATEWAY_LOST", "RELEASED"]);
 
 /** Where the call stands, for the agent. */
 type Phase =
@@ -65,6 +63,7 @@ export class EscalationSession implements ConversationHandler {
   /** The gateway has an escalation under way, and writes the context itself. */
   #escalationGiven = false;
   #lastReason: EscalationReason | undefined;
+  #disclosedTime: Date | undefined;
   #cutOff: AiTurn | undefined;
   #finish: (result: SessionResult) => void = () => {};
   readonly #finished = new Promise<SessionResult>((resolve) => {
@@ -208,8 +207,8 @@ export class EscalationSession implements ConversationHandler {
     // Disclosure is heard to its end, whatever the caller says meanwhile.
     const said = await this.#say(sentences.disclosure, false);
     if (said === "QUEUED") {
-      const consent = { disclosedTime: new Date(), transcript: this.#log.allowed };
-      void this.#update({ status: "ACTIVE", locale: this.#prompts.locale, consent });
+      this.#disclosedTime = new Date();
+      void this.#update({ status: "ACTIVE", locale: this.#prompts.locale, consent: this.#consent() });
     }
     if (this.#phase.name === "TALKING" && this.#callerTurns === 0) await this.#say(sentences.how_can_i_help);
   }
@@ -242,7 +241,7 @@ export class EscalationSession implements ConversationHandler {
         void this.#say(sentences.leave_message_now);
         break;
       case "REFUSES_TRANSCRIPT":
-        void this.#update({ consent: { transcript: false } });
+        void this.#update({ consent: this.#consent() });
         void this.#say(sentences.consent_refused);
         break;
       case "NOT_UNDERSTOOD":
@@ -290,6 +289,7 @@ export class EscalationSession implements ConversationHandler {
       summarySource: this.#log.allowed && modelSummary !== "" ? "MODEL" : "RULES",
       routingHint: this.#options.routingHint,
       ringSeconds: this.#options.ringSeconds,
+      ...(this.#options.pool === "" ? {} : { pool: this.#options.pool }),
       after: "PLAYBACK_DRAINED",
     };
     let outcome: EscalationOutcome;
@@ -401,18 +401,19 @@ export class EscalationSession implements ConversationHandler {
     this.#end(result);
   }
 
-  #callEnded(reason: string): void {
+  #callEnded(reason: CallEndReason): void {
     const phase = this.#phase.name;
     this.#options.log("call_ended", { reason, phase });
     if (phase === "ENDING" || phase === "OVER") return;
     if (reason === "LEFT_TO_PARTIES") this.#end("HANDED_OVER");
-    else if (LOST_REASONS.has(reason)) this.#end("LOST");
-    // The caller hung up. While escalating the gateway writes that itself.
+    else if (reason === "SEAT_LOST") this.#end("LOST");
+    // While escalating the gateway writes by itself that the caller hung up.
     else if (this.#escalationGiven) this.#end("ABANDONED");
     else {
-      const written = this.#update({ status: "ABANDONED", ...this.#finalSummary() });
+      const result = reason === "DISCONNECTED" ? "ENDED" : "ABANDONED";
+      const written = this.#update({ status: result, ...this.#finalSummary() });
       this.#phase = { name: "OVER" };
-      void within(written, this.#options.finalWriteMs).then(() => this.#finish("ABANDONED"));
+      void within(written, this.#options.finalWriteMs).then(() => this.#finish(result));
     }
   }
 
@@ -437,6 +438,11 @@ export class EscalationSession implements ConversationHandler {
 
   #say(text: string, interruptible = true): Promise<SaidOutcome> {
     return this.#over ? Promise.resolve("FAILED") : this.#conversation.say(text, { interruptible });
+  }
+
+  #consent(): { disclosedTime?: Date; transcript: boolean } {
+    const disclosedTime = this.#disclosedTime;
+    return { transcript: this.#log.allowed, ...(disclosedTime === undefined ? {} : { disclosedTime }) };
   }
 
   /** What a talk that is over was about; nothing when the caller refused to be written down. */

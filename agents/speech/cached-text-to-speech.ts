@@ -46,6 +46,16 @@ export class CachedTextToSpeech implements TextToSpeech {
     return { sampleRateHz: audio.sampleRateHz, chunks: this.#keep(key, audio, options.signal) };
   }
 
+  /** Make texts ready that will be said; stops at the first failure of the provider. */
+  async preload(texts: Iterable<string>, options: SpeakOptions): Promise<void> {
+    for (const text of texts) {
+      const audio = await this.speak(text, options);
+      for await (const _ of audio.chunks) {
+        // kept on the way
+      }
+    }
+  }
+
   async *#keep(key: string, audio: SpokenAudio, signal: AbortSignal | undefined): AsyncGenerator<Buffer> {
     const chunks: Buffer[] = [];
     for await (const chunk of audio.chunks) {

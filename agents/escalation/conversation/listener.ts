@@ -12,6 +12,8 @@ import type { CallPort } from "../call-port.js";
 
 export interface ListenerOptions {
   readonly locale: string;
+  /** The name under which the recogniser knows this caller. Default: the call's id. */
+  readonly speaker?: string;
   /** Audio from before the detected beginning that goes to the recogniser too, ms. Default 300. */
   readonly preRollMs?: number;
   /** Longest utterance, ms; then it is ended although the caller still speaks. Default 30 000. */
@@ -58,6 +60,7 @@ export class Listener {
     this.#resampler = parts.resampler;
     this.#options = {
       locale: options.locale,
+      speaker: options.speaker ?? call.id,
       preRollMs: options.preRollMs ?? 300,
       maxUtteranceMs: options.maxUtteranceMs ?? 30_000,
     };
@@ -102,7 +105,8 @@ export class Listener {
   }
 
   #begin(): void {
-    const stream = this.#stt.utterance({ locale: this.#options.locale, speaker: this.#call.id });
+    const { locale, speaker } = this.#options;
+    const stream = this.#stt.utterance({ locale, speaker });
     this.#utterance = { stream, time: new Date(), ms: 0 };
     this.#events.started();
     for (const frame of this.#preRoll.splice(0)) stream.write(frame);

@@ -1,6 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { pcmDurationMs } from "../../speech/pcm.js";
 import type {
+  CallEndReason,
   CallerAudio,
   CallPort,
   ClearResult,
@@ -28,7 +29,7 @@ export class FakeCall implements CallPort {
   readonly sampleRateHz: number;
   readonly attempt: number;
   readonly context: ResumedContext | undefined;
-  readonly ended: Promise<string>;
+  readonly ended: Promise<CallEndReason>;
   readonly log: string[] = [];
   readonly turns = new Map<string, Turn>();
   readonly patches: ContextPatch[] = [];
@@ -45,7 +46,7 @@ export class FakeCall implements CallPort {
   #marks: Array<{ readonly after: number; readonly resolve: (end: "PLAYED" | "CLEARED") => void }> = [];
   /** Queue items ever taken off; marks wait for a count. */
   #done = 0;
-  #end: (reason: string) => void = () => {};
+  #end: (reason: CallEndReason) => void = () => {};
   readonly #audio: CallerAudio[] = [];
   #audioWaits: (() => void) | undefined;
   #isOver = false;
@@ -67,7 +68,7 @@ export class FakeCall implements CallPort {
   }
 
   /** The call is over, for whatever reason. */
-  end(reason = "TERMINATED"): void {
+  end(reason: CallEndReason = "HUNG_UP"): void {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#drop();
@@ -156,7 +157,7 @@ export class FakeCall implements CallPort {
     await this.mark();
     const outcome = this.outcomes.shift() ?? "CONNECTED";
     if (outcome === "CONNECTED") this.end("LEFT_TO_PARTIES");
-    if (outcome === "CALLER_LEFT") this.end("TERMINATED");
+    if (outcome === "CALLER_LEFT") this.end("HUNG_UP");
     return outcome;
   }
 

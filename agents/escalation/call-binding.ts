@@ -1,0 +1,126 @@
+import { type Call, type CallContext, type CallEnd, CallweaveError, type Contexts } from "callweave";
+import type {
+  CallEndReason,
+  CallerAudio,
+  CallPort,
+  ContextPatch,
+  EscalateRequest,
+  EscalationOutcome,
+  ResumedContext,
+  Turn,
+} from "./call-port.js";
+
+/** How long a command may wait for queued audio to be heard, ms. */
+const AFTER_DEADLINE_MS = 60_000;
+
+/**
+ * A call of the Callweave client as the agent's {@link CallPort}.
+ * @param contexts where turns and context are written; of a client of its own, so that the last words are written although the
+ *   call, or the worker, is over
+ */
+export function bindCall(
+  call: Call,
+  contexts: Contexts,
+  onPlayError: (error: unknown) => void = () => {},
+): CallPort {
+  const ended = call.ended.then(endReason);
+  return {
+    id: call.id,
+    caller: call.caller,
+    callee: call.callee,
+    locale: call.locale,
+    attempt: call.attempt,
+    sampleRateHz: call.sampleRateHertz,
+    context: call.context && resumedContext(call.context),
+    ended,
+    audio: () => callerAudio(call),
+    answer: async () => {
+      if (call.state === "PENDING") await call.answer();
+    },
+    play: (pcm) => {
+      call.play(pcm).catch(onPlayError);
+    },
+    mark: (name) => call.mark(name).catch(() => "CLEARED" as const),
+    clear: () => call.clear(),
+    queuedMs: () => call.playback.queuedMs + call.playback.aheadMs,
+    appendTurns: async (turns: readonly Turn[]) => {
+      await contexts.appendTurns(call.id, turns);
+    },
+    updateContext: async (patch: ContextPatch) => {
+      await contexts.save(call.id, patch);
+    },
+    escalate: (request) => escalate(call, request, ended),
+    disconnect: async ({ after }) => {
+      await call
+        .disconnect(
+          after === "NOW"
+            ? {}
+            : { after: "drained", afterDeadlineMs: AFTER_DEADLINE_MS, onInterrupt: "PROCEED" },
+        )
+        .catch(unlessOver);
+    },
+  };
+}
+
+async function escalate(
+  call: Call,
+  request: EscalateRequest,
+  ended: Promise<CallEndReason>,
+): Promise<EscalationOutcome> {
+  const callee = { ringTimeSeconds: request.ringSeconds };
+  try {
+    const { outcome } = await call.escalate({
+      reason: request.reason,
+      summary: request.summary,
+      summarySource: request.summarySource,
+      routingHint: request.routingHint,
+      target: request.pool === undefined ? { callee } : { pool: request.pool, thenCallee: callee },
+      after: "drained",
+      afterDeadlineMs: AFTER_DEADLINE_MS,
+      onInterrupt: "PROCEED",
+    });
+    return outcome;
+  } catch (error) {
+    if (!(error instanceof CallweaveError) || error.reason !== "CALL_OVER") throw error;
+    // The call was over before the result came: how it ended tells the result.
+    return (await ended) === "LEFT_TO_PARTIES" ? "CONNECTED" : "CALLER_LEFT";
+  }
+}
+
+async function* callerAudio(call: Call): AsyncGenerator<CallerAudio> {
+  for await (const chunk of call.audio()) {
+    if (chunk.pcm) yield { kind: "AUDIO", pcm: chunk.pcm, positionMs: chunk.atMs };
+    else yield { kind: "GAP", gapMs: chunk.gapMs };
+  }
+}
+
+/** The contract's reasons as the four that make a difference to the agent. */
+export function endReason(end: CallEnd): CallEndReason {
+  if (end.cause === "ESCALATED") return "LEFT_TO_PARTIES";
+  if (end.cause !== "CALL_ENDED") return "SEAT_LOST";
+  if (end.endReason === "LEFT_TO_PARTIES" || end.endReason === "DISCONNECTED") return end.endReason;
+  return "HUNG_UP";
+}
+
+/** What the offer brought of the call's context. */
+export function resumedContext(context: CallContext): ResumedContext {
+  return {
+    turns: context.turns.map((turn, index) => ({
+      id: turn.id ?? `earlier-${index}`,
+      role: turn.role,
+      text: turn.text,
+      locale: turn.locale ?? context.locale ?? "",
+      time: turn.time ?? new Date(0),
+      ...(turn.heard ? { heard: turn.heard } : {}),
+      ...(turn.interrupted ? { interrupted: true } : {}),
+    })),
+    summary: context.summary ?? "",
+    status: context.status ?? "ACTIVE",
+    ...(context.escalationReason === undefined ? {} : { escalationReason: context.escalationReason }),
+    transcriptAllowed: context.consent?.transcript ?? true,
+  };
+}
+
+function unlessOver(error: unknown): void {
+  if (!(error instanceof CallweaveError) || error.reason !== "CALL_OVER") throw error;
+}
