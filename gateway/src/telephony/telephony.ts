@@ -108,6 +108,11 @@ export interface Connector {
   readonly ready: boolean;
   /** Starts connecting, and reconnects for ever. Resolves at the first sign-in; rejects when the credential is refused. */
   start(handler: ConnectorHandler): Promise<void>;
+  /**
+   * Asks the provider for open calls that this process does not know; each goes through claim(). For calls whose process
+   * died without the provider telling. Nothing while not signed in.
+   */
+  lookForCalls?(): void;
   /** From now on nothing new is claimed. */
   stopClaiming(): void;
   /** Closes the control connection, and the media of calls that are left. */

@@ -58,6 +58,11 @@ export class MemoryTelephony implements Connector {
     this.setReady(true);
   }
 
+  /** Notifies again every call that nobody claimed. */
+  lookForCalls(): void {
+    for (const leg of this.legs) if (leg.claim === "ignored" || leg.claim === "lost") this.notify(leg);
+  }
+
   stopClaiming(): void {
     this.claiming = false;
   }

@@ -96,6 +96,10 @@ export class TelcoflowConnector implements Connector {
     return this.control.start();
   }
 
+  lookForCalls(): void {
+    this.reconciler.list();
+  }
+
   stopClaiming(): void {
     this.claiming = false;
     for (const open of this.book.waiting()) {
@@ -205,7 +209,11 @@ export class TelcoflowConnector implements Connector {
     open.t = "claiming";
     this.counters.claims++;
     const { sessionId } = open;
-    const answer = await this.control.request({ type: "session.open", sessionId });
+    let answer = await this.control.request({ type: "session.open", sessionId });
+    // The session may be ours and only the answer lost: who holds it may open it again.
+    if (answer.kind === "lost" && answer.code === "TIMEOUT" && this.book.get(sessionId) === open) {
+      answer = await this.control.request({ type: "session.open", sessionId });
+    }
     // Closed or cut off meanwhile: told already.
     if (this.book.get(sessionId) !== open) return;
     if (answer.kind !== "ok") {

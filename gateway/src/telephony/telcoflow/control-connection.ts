@@ -265,7 +265,8 @@ export class ControlConnection {
       }
     }
     this.state = "waiting";
-    const waitMs = this.backoff.next();
+    const asked = Math.min(end.retryAfterMs ?? 0, this.settings.maxRetryAfterMs);
+    const waitMs = Math.max(this.backoff.next(), asked);
     // One line per series of failures; a flapping connection does not flood the log.
     const level = this.backoff.attempts <= 1 ? "warn" : "debug";
     this.log[level]({ detail: end.detail, text, waitMs: Math.round(waitMs) }, "no control connection");

@@ -55,6 +55,8 @@ export interface TelcoflowLimits {
   readonly closeTimeoutMs: number;
   /** Waits between control connections: 500 × 1.5ⁿ up to 10,000, + 0–20 %, over again after 30,000 of stability. */
   readonly reconnect: BackoffOptions;
+  /** Longest wait before a reconnect that the provider may ask for (Retry-After). Default 60,000. */
+  readonly maxRetryAfterMs: number;
   /** Longest message of the control connection; a longer one closes it (1009). Default 256 KiB. */
   readonly controlMaxPayloadBytes: number;
   /** Longest message of a media connection; a longer one closes it (1009). Default 64 KiB. */
@@ -119,6 +121,7 @@ export const DEFAULT_LIMITS: TelcoflowLimits = {
   mediaPongTimeoutMs: 20_000,
   closeTimeoutMs: 3_000,
   reconnect: { minMs: 500, maxMs: 10_000, factor: 1.5, jitter: 0.2, stableMs: 30_000 },
+  maxRetryAfterMs: 60_000,
   controlMaxPayloadBytes: 256 * 1024,
   mediaMaxPayloadBytes: 64 * 1024,
   maxFragments: 256,

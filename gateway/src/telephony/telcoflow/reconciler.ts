@@ -45,7 +45,13 @@ export class Reconciler {
     const generation = ++this.generation;
     for (const live of this.ports.book.live()) live.claimed = false;
     void this.reclaimAll(generation);
-    if (list) void this.reconcile(generation, new Backoff(this.settings.reconnect, this.clock, this.random));
+    if (list) this.list();
+  }
+
+  /** Asks REST for the open sessions; what is not known here goes to `onFound`. Nothing while not signed in. */
+  list(): void {
+    if (!this.ports.control.signedIn) return;
+    void this.reconcile(this.generation, new Backoff(this.settings.reconnect, this.clock, this.random));
   }
 
   /** The control connection is gone: everything under way is void. */

@@ -6,6 +6,9 @@ import type { TelcoflowCounters } from "./counters.js";
 /** Bytes of a refused upgrade's body that are read. */
 const MAX_REFUSAL_BYTES = 2048;
 
+const TEXT = { binary: false };
+const BINARY = { binary: true };
+
 /** Limits of one socket. */
 export interface SocketOptions {
   readonly url: string;
@@ -31,6 +34,8 @@ export interface SocketEnd {
   readonly code: number;
   /** The upgrade was refused with this status. */
   readonly httpStatus?: number;
+  /** The provider asked to be left alone for so long (Retry-After in seconds). */
+  readonly retryAfterMs?: number;
   /** What the provider said with it; not redacted. */
   readonly text: string;
 }
@@ -95,6 +100,7 @@ export class ProviderSocket {
     });
     ws.on("pong", () => {
       this.heard = true;
+      this.schedulePing();
     });
     ws.on("ping", () => {
       this.heard = true;
@@ -128,7 +134,7 @@ export class ProviderSocket {
   send(data: string | Buffer, sent?: () => void): boolean {
     if (!this.isOpen) return false;
     // An error of a write comes as the end of the socket.
-    this.ws!.send(data, { binary: typeof data !== "string" }, () => sent?.());
+    this.ws!.send(data, typeof data === "string" ? TEXT : BINARY, sent);
     return true;
   }
 
@@ -144,6 +150,8 @@ export class ProviderSocket {
   }
 
   private schedulePing(): void {
+    this.pingTimer?.cancel();
+    if (this.ended) return;
     this.pingTimer = this.clock.after(this.options.pingMs, () => {
       if (!this.isOpen) return;
       this.heard = false;
@@ -164,7 +172,9 @@ export class ProviderSocket {
       response.destroy();
       this.ws?.terminate();
       const text = Buffer.concat(chunks).toString("utf8", 0, MAX_REFUSAL_BYTES);
-      this.end({ code: 1006, detail: `HTTP ${httpStatus}`, httpStatus, text });
+      const retryAfter = response.headers["retry-after"] ?? "";
+      const retryAfterMs = /^\d{1,6}$/.test(retryAfter) ? Number(retryAfter) * 1000 : undefined;
+      this.end({ code: 1006, detail: `HTTP ${httpStatus}`, httpStatus, retryAfterMs, text });
     };
     const timer = this.clock.after(this.options.closeTimeoutMs, finish);
     response.on("data", (chunk: Buffer) => {
