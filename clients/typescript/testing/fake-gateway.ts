@@ -172,7 +172,8 @@ export class FakeGateway {
       contexts?: Partial<ServiceHandlers<typeof ContextServiceDefinition>>;
     } = {},
   ): Promise<void> {
-    const server = new Server({ "grpc.enable_channelz": 0 });
+    // With channelz off, forceShutdown of grpc-js leaves open sessions alone.
+    const server = new Server();
     const serve: ServiceHandlers<typeof AgentServiceDefinition> = {
       serve: (call) => {
         this.metadata = call.metadata;
