@@ -1,12 +1,14 @@
 """An agent on the vendor's SDK, unchanged, driven by JSON lines on stdin; reports JSON lines on stdout.
 
 usage: driver.py BASE_URL API_KEY CONNECTOR_UUID SAMPLE_RATE AUDIO_MODE
+With SDK_CERT and SDK_KEY in the environment it logs in by that client certificate instead of the key.
 """
 
 import asyncio
 import base64
 import json
 import math
+import os
 import struct
 import sys
 
@@ -135,9 +137,12 @@ async def execute(manager, request, rate):
 async def main():
     url, api_key, connector, rate, mode = sys.argv[1:6]
     rate = int(rate)
+    if "SDK_CERT" in os.environ:
+        login = {"cert_path": os.environ["SDK_CERT"], "key_path": os.environ["SDK_KEY"]}
+    else:
+        login = {"api_key": api_key, "connector_uuid": connector}
     config = SessionManagerConfig.create(
-        api_key=api_key,
-        connector_uuid=connector,
+        **login,
         base_url=url,
         call_audio=CallAudioConfig(sample_rate=rate, audio_mode=AudioMode(mode)),
     )

@@ -19,6 +19,8 @@ export interface AgentOptions {
   readonly connectorUuid: string;
   readonly sampleRate?: 8000 | 16000 | 24000;
   readonly audioMode?: "mixed" | "isolated";
+  /** More environment of the process. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** A process with the vendor's SDK, see driver.py. */
@@ -40,7 +42,7 @@ export class SdkAgent {
         String(options.sampleRate ?? 16000),
         options.audioMode ?? "mixed",
       ],
-      { stdio: "pipe", env: { ...process.env, no_proxy: "*", NO_PROXY: "*" } },
+      { stdio: "pipe", env: { ...process.env, no_proxy: "*", NO_PROXY: "*", ...options.env } },
     );
     createInterface({ input: this.#child.stdout }).on("line", (line) => {
       this.reports.push(JSON.parse(line) as Report);
@@ -101,7 +103,7 @@ export class SdkAgent {
       this.do(verb, { ...fields, session }, timeoutMs);
   }
 
-  /** Ends the process; resolves when it is gone. */
+  /** Kills the process (SIGKILL); resolves when it is gone. */
   async stop(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const gone = new Promise<void>((resolve) => this.#child.once("exit", () => resolve()));

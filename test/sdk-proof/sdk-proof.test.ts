@@ -4,6 +4,8 @@ import {
   DEFAULT_CONNECTOR,
   decodeFrameTone,
   frameTone,
+  MALFORMED_MEDIA,
+  type MalformedMedia,
   type RecordingTrack,
   Simulator,
   tone,
@@ -11,6 +13,7 @@ import {
   toneSpans,
 } from "@callweave/simulator";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { makeCertificates } from "./certificates.js";
 import { SdkAgent } from "./sdk-agent.js";
 import { SDK_REQUIREMENT, sdkPython } from "./venv.js";
 
@@ -359,6 +362,109 @@ describe.skipIf("skip" in found)(`the vendor's SDK (${SDK_REQUIREMENT}) against 
       expect(sdkAgent.reports.some(({ event }) => event === "notified")).toBe(false);
     } finally {
       await simulator.stop();
+    }
+  });
+
+  it.each([
+    { playoutBufferMs: 100, sampleRate: 8000 as const, grantMinMs: 20 },
+    { playoutBufferMs: 3000, sampleRate: 24000 as const, grantEveryMs: 700, grantBelowMs: 1500 },
+  ])(
+    "fills a play-out buffer of $playoutBufferMs ms at $sampleRate Hz without a gap and without excess",
+    async (options) => {
+      const { sampleRate } = options;
+      const simulator = await Simulator.start(options);
+      try {
+        const sdkAgent = start(simulator, { sampleRate });
+        await sdkAgent.waitFor("connected");
+        const call = simulator.placeCall();
+        const sdk = await sdkAgent.take(call);
+        await sdk("answer");
+        await sdk("tone", { hz: AGENT_HZ, seconds: 5 });
+        await call.waitUntil(() => toneSpans(call.recording.caller, sampleRate, AGENT_HZ).length > 0);
+        const { startMs } = toneSpans(call.recording.caller, sampleRate, AGENT_HZ)[0]!;
+        await call.waitUntil(() => call.recording.durationMs > startMs + 5500);
+        const spans = toneSpans(call.recording.caller, sampleRate, AGENT_HZ, { bridgeMs: 40 });
+        expect(spans.length).toBe(1);
+        // A tail shorter than the preferred frame stays with the SDK.
+        expect(spans[0]!.endMs - spans[0]!.startMs).toBeGreaterThan(4900);
+        expect(call.stats).toMatchObject({ overDeliveredBytes: 0, droppedBytes: 0 });
+        expect(call.stats.deliveredBytes).toBeGreaterThan(sampleRate * 2 * 4.9);
+      } finally {
+        await simulator.stop();
+      }
+    },
+  );
+
+  it("is told when the caller hangs up while the callee's phone rings", async () => {
+    const call = shared.placeCall({ callee: callee.never() });
+    const sdk = await agent.take(call);
+    await sdk("answer");
+    const connecting = sdk("connect", { ring: 30 });
+    await call.waitUntil(() => call.ringing);
+    call.hangUp();
+    expect(await connecting).toMatchObject({ success: false, error_code: "CALL_TERMINATED" });
+    await agent.waitFor("terminated", { session: call.session.id });
+  });
+
+  it("is not put out by frames that should not be", async () => {
+    const call = shared.placeCall();
+    const sdk = await agent.take(call);
+    await sdk("answer");
+    const kinds = Object.keys(MALFORMED_MEDIA) as MalformedMedia[];
+    // Deep nesting and frames over 1 MiB end the SDK's connection; a huge request makes it send without end.
+    const notForTheSdk: MalformedMedia[] = ["deep", "binary_oversize", "text_oversize", "huge_request"];
+    for (const kind of kinds) if (!notForTheSdk.includes(kind)) call.faults.sendMalformed(kind);
+    for (const kind of ["not_json", "not_object", "no_type", "unknown_type", "unknown_session"] as const)
+      shared.faults.sendMalformedControl(kind);
+    expect(await sdk("state")).toMatchObject({ state: "LIVE" });
+    await sdk("tone", { hz: AGENT_HZ, seconds: 1 });
+    await call.waitUntil(() => hears(call.recording, "caller", AGENT_HZ));
+  });
+
+  it("takes over the call of a killed process when the provider notifies it again (assumption A1)", async () => {
+    const simulator = await Simulator.start({ orphan: "renotify" });
+    try {
+      const first = start(simulator);
+      await first.waitFor("connected");
+      const call = simulator.placeCall({ caller: [tone(CALLER_HZ)] });
+      const session = call.session.id;
+      await (await first.take(call))("answer");
+      const second = start(simulator);
+      await second.waitFor("connected");
+      await first.stop();
+      await second.waitFor("notified", { session, activity: "RESUME" });
+      const sdk = await second.take(call);
+      await sdk("tone", { hz: AGENT_HZ, seconds: 2 });
+      await call.waitUntil(() => hears(call.recording, "caller", AGENT_HZ));
+      expect(await sdk("disconnect")).toMatchObject({ success: true });
+    } finally {
+      await simulator.stop();
+    }
+  });
+
+  it("logs in by client certificate, and talks over TLS", async () => {
+    const certificates = await makeCertificates("sdk-proof");
+    const simulator = await Simulator.start({
+      tls: { key: certificates.serverKey, cert: certificates.serverCert, clientCa: certificates.caCert },
+      connectors: [{ uuid: DEFAULT_CONNECTOR.uuid, certificateName: "sdk-proof" }],
+    });
+    try {
+      const sdkAgent = start(simulator, {
+        env: {
+          SDK_CERT: certificates.clientCert,
+          SDK_KEY: certificates.clientKey,
+          SSL_CERT_FILE: certificates.ca,
+        },
+      });
+      await sdkAgent.waitFor("connected");
+      const call = simulator.placeCall();
+      const sdk = await sdkAgent.take(call);
+      expect(await sdk("answer")).toMatchObject({ success: true });
+      await sdk("tone", { hz: AGENT_HZ, seconds: 1 });
+      await call.waitUntil(() => hears(call.recording, "caller", AGENT_HZ));
+    } finally {
+      await simulator.stop();
+      await certificates.remove();
     }
   });
 });

@@ -42,6 +42,10 @@ function check(number: number): number {
   return crc;
 }
 
+/** Frames made lately: many calls send the same numbers. Emptied when full. */
+const MAX_MADE = 4096;
+const madeFrames = new Map<number, Int16Array>();
+
 const waves = new Map<string, Float32Array[]>();
 
 function wavesOf(sampleRate: number, band: FrameToneBand): Float32Array[] {
@@ -72,8 +76,21 @@ export function encodeFrameTone(
   into: Int16Array = new Int16Array(samplesPerFrame(sampleRate)),
 ): Int16Array {
   const number = frameNumber & 0xffff;
+  const key = (number * 3 + sampleRate / 8000 - 1) * 2 + (band === "b" ? 1 : 0);
+  let frame = madeFrames.get(key);
+  if (!frame) {
+    frame = makeFrame(number, sampleRate, band);
+    if (madeFrames.size >= MAX_MADE) madeFrames.clear();
+    madeFrames.set(key, frame);
+  }
+  into.set(frame);
+  return into;
+}
+
+function makeFrame(number: number, sampleRate: number, band: FrameToneBand): Int16Array {
   const bits = (number << CHECK_BITS) | check(number);
   const made = wavesOf(sampleRate, band);
+  const into = new Int16Array(samplesPerFrame(sampleRate));
   for (let i = 0; i < into.length; i++) {
     let sum = (made[0] as Float32Array)[i] as number;
     for (let b = 0; b < NUMBER_BITS + CHECK_BITS; b++) {
