@@ -3,7 +3,7 @@ import type { CallNotice, Connector, ConnectorHandler, IncomingCall } from "../t
 import { TelcoflowLeg } from "./call-leg.js";
 import { ControlConnection, type SessionMessage } from "./control-connection.js";
 import { TelcoflowCounters } from "./counters.js";
-import { type Logger, silentLogger } from "./logger.js";
+import { type Logger, silentLogger, withFields } from "./logger.js";
 import { isMediaUrlAllowed } from "./media-host.js";
 import { dispatch } from "./messages.js";
 import { resolveOptions, type TelcoflowOptions, type TelcoflowSettings } from "./options.js";
@@ -52,7 +52,7 @@ export class TelcoflowConnector implements Connector {
     this.settings = resolveOptions(options);
     this.name = options.name;
     this.clock = parts.clock ?? systemClock;
-    this.log = parts.log ?? silentLogger;
+    this.log = withFields(parts.log ?? silentLogger, { connector: options.name });
     this.rest = new RestClient(this.settings, this.clock);
     this.book = new SessionBook(this.settings, this.clock);
     this.control = new ControlConnection(
@@ -269,10 +269,17 @@ export class TelcoflowConnector implements Connector {
       sampleRateHz: this.settings.sampleRateHz,
       audioMode: this.settings.audioMode,
     };
-    const leg = new TelcoflowLeg(address, this.settings, this.clock, this.counters, this.log, {
-      onLegOver: () => this.book.end(sessionId),
-      isAlive: () => this.reconciler.isAlive(sessionId),
-    });
+    const leg = new TelcoflowLeg(
+      address,
+      this.settings,
+      this.clock,
+      this.counters,
+      withFields(this.log, { callId }),
+      {
+        onLegOver: () => this.book.end(sessionId),
+        isAlive: () => this.reconciler.isAlive(sessionId),
+      },
+    );
     const live: LiveSession = { t: "live", sessionId, notice: open.notice, call, leg, claimed: true };
     this.book.add(live);
     this.counters.calls++;
