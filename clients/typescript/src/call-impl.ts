@@ -13,8 +13,9 @@ import type {
   PlayEnd,
   PlaySource,
 } from "./call.js";
+import { CallVerbs, quiet } from "./call-verbs.js";
 import { Commands } from "./commands.js";
-import type { Contexts, UpdateContextOptions } from "./contexts.js";
+import type { Contexts } from "./contexts.js";
 import {
   toAudioFormat,
   toAudioGap,
@@ -69,7 +70,7 @@ export interface OfferedContext {
 const MAX_EVENTS = 1_000;
 
 /** The implementation of Call; the session tells it what came on the stream. */
-export class CallImpl implements Call, PlaybackSource {
+export class CallImpl extends CallVerbs implements Call, PlaybackSource {
   readonly id: string;
   readonly attempt: number;
   readonly audioFormat: Required<t.AudioFormat>;
@@ -99,6 +100,7 @@ export class CallImpl implements Call, PlaybackSource {
     private readonly link: CallLink,
     limits: CallLimits,
   ) {
+    super(link.contexts);
     this.current = toCallInfo(assigned.call);
     this.id = this.current.callId;
     this.attempt = assigned.attempt;
@@ -217,84 +219,6 @@ export class CallImpl implements Call, PlaybackSource {
         for (const requestId of proceed) this.sendCommand(requestId);
       }),
     );
-  }
-
-  answer(options: verbs.VerbOptions = {}): Promise<void> {
-    return this.command(options, (id) => ({ $case: "answer", value: verbs.answerRequest(this.id, id) }));
-  }
-
-  connect(options: verbs.ConnectOptions = {}): Promise<void> {
-    return this.command(options, (id) => ({
-      $case: "connect",
-      value: verbs.connectRequest(this.id, id, options),
-    }));
-  }
-
-  setMode(mode: t.AgentMode, options: verbs.VerbOptions = {}): Promise<void> {
-    return this.command(options, (id) => ({
-      $case: "setAgentMode",
-      value: verbs.setModeRequest(this.id, id, mode),
-    }));
-  }
-
-  escalate(options: verbs.EscalateOptions): Promise<t.EscalationResult> {
-    const result = this.run(options, (id) => ({
-      $case: "escalate",
-      value: verbs.escalateRequest(this.id, id, options),
-    }));
-    return quiet(result.then((escalation) => escalation ?? { outcome: "UNKNOWN" }));
-  }
-
-  confirmEscalation(accepted: boolean, options: verbs.VerbOptions = {}): Promise<void> {
-    return this.command(options, (id) => ({
-      $case: "confirmEscalation",
-      value: verbs.confirmRequest(this.id, id, accepted),
-    }));
-  }
-
-  transfer(options: verbs.TransferOptions): Promise<void> {
-    return this.command(options, (id) => ({
-      $case: "transfer",
-      value: verbs.transferRequest(this.id, id, options),
-    }));
-  }
-
-  release(options: verbs.VerbOptions = {}): Promise<void> {
-    return this.command(options, (id) => ({ $case: "release", value: verbs.releaseRequest(this.id, id) }));
-  }
-
-  close(options: verbs.CloseOptions = {}): Promise<void> {
-    return this.command(options, (id) => ({
-      $case: "close",
-      value: verbs.closeRequest(this.id, id, options),
-    }));
-  }
-
-  disconnect(options: verbs.DisconnectOptions = {}): Promise<void> {
-    return this.command(options, (id) => ({
-      $case: "disconnect",
-      value: verbs.disconnectRequest(this.id, id, options),
-    }));
-  }
-
-  cancel(requestId = ""): Promise<void> {
-    return this.command({}, () => ({ $case: "cancel", value: verbs.cancelRequest(this.id, requestId) }));
-  }
-
-  appendTurns(turns: readonly t.Turn[]): Promise<{ turnCount: number; durability?: t.ContextDurability }> {
-    return quiet(this.link.contexts.appendTurns(this.id, turns));
-  }
-
-  saveContext(fields: t.ContextFields & { readonly turns?: readonly t.Turn[] }): Promise<t.WrittenContext> {
-    return quiet(this.link.contexts.save(this.id, fields));
-  }
-
-  updateContext(fields: t.ContextFields, options?: UpdateContextOptions): Promise<t.WrittenContext> {
-    return quiet(this.link.contexts.update(this.id, fields, options));
-  }
-
-  getContext(): Promise<t.CallContext> {
-    return quiet(this.link.contexts.get(this.id));
   }
 
   on<K extends keyof CallListeners>(name: K, listener: CallListeners[K]): () => void {
@@ -480,11 +404,7 @@ export class CallImpl implements Call, PlaybackSource {
     if (mode && mode !== before.agentMode) this.emitter.emit("mode", mode);
   }
 
-  private command(options: verbs.VerbOptions, verb: (requestId: string) => verbs.CommandVerb): Promise<void> {
-    return quiet(this.run(options, verb).then(() => undefined));
-  }
-
-  private async run(
+  protected async run(
     options: verbs.VerbOptions,
     makeVerb: (requestId: string) => verbs.CommandVerb,
   ): Promise<t.EscalationResult | undefined> {
@@ -527,10 +447,4 @@ export class CallImpl implements Call, PlaybackSource {
   private overError(): Promise<never> {
     return quiet(Promise.reject(callOver(this.id, this.end?.cause ?? "LOST")));
   }
-}
-
-/** A rejection that nobody awaits does no harm. */
-function quiet<T>(promise: Promise<T>): Promise<T> {
-  promise.catch(() => {});
-  return promise;
 }

@@ -97,6 +97,8 @@ export interface RequestOptions {
   readonly signal?: AbortSignal;
   /** Added to the request timeout. Milliseconds. */
   readonly extraMs?: number;
+  /** While the gateway cannot be reached, wait for it within the timeout instead of failing at once. */
+  readonly waitForReady?: boolean;
 }
 
 /** One HTTP/2 connection to one gateway, with a client of each service on it. */
@@ -133,8 +135,8 @@ export class Connection {
   }
 
   /** The metadata of a request: the bearer token, if there is one. */
-  async metadata(): Promise<Metadata> {
-    const metadata = new Metadata();
+  async metadata(waitForReady = false): Promise<Metadata> {
+    const metadata = new Metadata({ waitForReady });
     const token = await this.config.token();
     if (token !== "") metadata.set("authorization", `Bearer ${token}`);
     return metadata;
@@ -144,7 +146,7 @@ export class Connection {
   async unary<Q, S>(method: UnaryCall<Q, S>, request: Q, options: RequestOptions = {}): Promise<S> {
     const { signal } = options;
     try {
-      const metadata = await this.metadata();
+      const metadata = await this.metadata(options.waitForReady);
       signal?.throwIfAborted();
       const deadline = Date.now() + this.config.requestTimeoutMs + (options.extraMs ?? 0);
       return await new Promise<S>((resolve, reject) => {

@@ -32,6 +32,9 @@ export interface ListContextsOptions {
   readonly pageToken?: string;
 }
 
+/** These may be repeated: a gateway that restarts is waited for. */
+const PATIENT = { waitForReady: true };
+
 /** Reads and writes the contexts of calls. Everything rejects with CallweaveError. */
 export class Contexts {
   /** @internal */
@@ -45,7 +48,7 @@ export class Contexts {
     const c = this.connection();
     const context = fromFields(callId, fields);
     context.turns = (fields.turns ?? []).map(fromTurn);
-    return toWritten(await c.unary(c.contexts.saveContext.bind(c.contexts), { context }));
+    return toWritten(await c.unary(c.contexts.saveContext.bind(c.contexts), { context }, PATIENT));
   }
 
   /** Writes exactly the fields that are named here, also to `undefined`: cleared. */
@@ -74,7 +77,7 @@ export class Contexts {
   ): Promise<{ turnCount: number; durability?: ContextDurability }> {
     const c = this.connection();
     const request = { callId, turns: turns.map(fromTurn) };
-    const response = await c.unary(c.contexts.appendTurns.bind(c.contexts), request);
+    const response = await c.unary(c.contexts.appendTurns.bind(c.contexts), request, PATIENT);
     return { turnCount: response.turnCount, durability: enumName(p.ContextDurability, response.durability) };
   }
 
@@ -87,7 +90,7 @@ export class Contexts {
           ? { $case: "callId", value: key }
           : { $case: "sessionId", value: key.sessionId },
     };
-    const response = await c.unary(c.contexts.getContext.bind(c.contexts), request);
+    const response = await c.unary(c.contexts.getContext.bind(c.contexts), request, PATIENT);
     return toContext(response.context);
   }
 

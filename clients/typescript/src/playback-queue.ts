@@ -27,6 +27,9 @@ export interface PlaybackLimits {
 /** How long after the last PLAYBACK_FULL the refused audio is sent again, if no progress is told before. Milliseconds. */
 export const RETRY_AFTER_FULL_MS = 500;
 
+/** With progress: after this long, since what is still on its way is refused as well. Milliseconds. */
+const RETRY_AFTER_PROGRESS_MS = 200;
+
 /** How long after the last write a report may still be older than that write. Milliseconds. */
 const SETTLE_MS = 1_000;
 
@@ -50,6 +53,7 @@ export class PlaybackQueue {
   private lastSendMs = Number.NEGATIVE_INFINITY;
   private refused = 0;
   private refusedAtMs = 0;
+  private progressSinceRefused = false;
   private clearing = 0;
 
   constructor(
@@ -118,8 +122,11 @@ export class PlaybackQueue {
 
   /** The next thing to send now; undefined when nothing may be sent yet. */
   next(): PlaybackStep | undefined {
-    if (this.refused > 0 && this.now() - this.refusedAtMs >= RETRY_AFTER_FULL_MS) this.takeBackRefused();
-    if (this.refused > 0) return undefined;
+    if (this.refused > 0) {
+      const waitMs = this.progressSinceRefused ? RETRY_AFTER_PROGRESS_MS : RETRY_AFTER_FULL_MS;
+      if (this.now() - this.refusedAtMs < waitMs) return undefined;
+      this.takeBackRefused();
+    }
     const item = this.items[0];
     if (!item) return undefined;
     if (item.kind === "audio") {
@@ -144,7 +151,10 @@ export class PlaybackQueue {
     if (this.clearing > 0) return;
     const now = this.now();
     const atGatewayMs = position.queuedMs + position.unheardAtProviderMs;
-    if (this.refused > 0) this.takeBackRefused();
+    if (this.refused > 0) {
+      this.progressSinceRefused = true;
+      return;
+    }
     if (atGatewayMs === 0 && now - this.lastSendMs > SETTLE_MS) {
       // Nothing is on its way and nothing is there: whatever the clocks say, all of it is over.
       this.confirmAll();
@@ -171,6 +181,7 @@ export class PlaybackQueue {
   onFull(): void {
     this.refused++;
     this.refusedAtMs = this.now();
+    this.progressSinceRefused = false;
   }
 
   /** Empties the queue. Answers what was dropped here and which markers waited here, in order. */

@@ -2,7 +2,7 @@ import * as p from "@callweave/proto";
 import { Backoff, sleep } from "./backoff.js";
 import { CallImpl, type CallLimits } from "./call-impl.js";
 import { Connection, type ConnectionConfig } from "./connection.js";
-import { Contexts, toContext } from "./contexts.js";
+import { type Contexts, toContext } from "./contexts.js";
 import { enumName, fromAudioFormat, toCallInfo, toMs } from "./convert.js";
 import { CallweaveError, closedError, fromWire } from "./errors.js";
 import { ServeStream } from "./serve-stream.js";
@@ -45,6 +45,8 @@ export interface SessionConfig {
 
 /** What a session asks and tells. */
 export interface SessionPort {
+  /** For the context methods of calls. */
+  readonly contexts: Contexts;
   /** True takes the offer, a text declines it with that reason. */
   accept(offer: Offer): boolean | string | Promise<boolean | string>;
   assigned(call: CallImpl): void;
@@ -57,9 +59,11 @@ export interface SessionPort {
 }
 
 /** With these a new attempt is no use. */
-const FATAL = new Set(["SUPERSEDED", "INVALID_FIELD", "POOL_NOT_FOUND", "UNAUTHENTICATED", "QUEUE_FULL"]);
+const FATAL = new Set(["SUPERSEDED", "INVALID_FIELD", "POOL_NOT_FOUND", "UNAUTHENTICATED"]);
 /** These are final only before the first registration: a configuration may be reloaded, a token renewed. */
 const FATAL_AT_FIRST = new Set(["POOL_NOT_FOUND", "UNAUTHENTICATED"]);
+/** What is no gateway, or never lets this client in. Final only before the first registration too. */
+const FATAL_CODES = new Set(["UNIMPLEMENTED", "PERMISSION_DENIED", "UNAUTHENTICATED"]);
 
 const DEFAULT_GRACE_MS = 2_000;
 const DEFAULT_HEARTBEAT_MS = 500;
@@ -78,7 +82,6 @@ export class Session {
   private readonly abort = new AbortController();
   private readonly backoff = new Backoff();
   private stream: ServeStream | undefined;
-  private connection: Connection | undefined;
   private token = "";
   private endpointIndex: number;
   private up = false;
@@ -88,6 +91,7 @@ export class Session {
   private graceMs = DEFAULT_GRACE_MS;
   private heartbeatMs = DEFAULT_HEARTBEAT_MS;
   private heartbeat: NodeJS.Timeout | undefined;
+  private settleTimer: NodeJS.Timeout | undefined;
   private maxPlaybackMs = 30_000;
   private draining = false;
   private leaving = false;
@@ -150,7 +154,7 @@ export class Session {
       this.down();
       if (wasUp) this.lostAtMs = performance.now();
       if (wasStable) this.backoff.reset();
-      if (FATAL.has(error.reason) && !(this.everUp && FATAL_AT_FIRST.has(error.reason))) {
+      if (this.isFatal(error)) {
         this.endCalls("LOST");
         throw error;
       }
@@ -165,19 +169,25 @@ export class Session {
     }
   }
 
+  private isFatal(error: CallweaveError): boolean {
+    if (this.everUp) return FATAL.has(error.reason) && !FATAL_AT_FIRST.has(error.reason);
+    return FATAL.has(error.reason) || FATAL_CODES.has(error.code);
+  }
+
   /** One stream, until it is over. */
   private connectOnce(): Promise<CallweaveError> {
     return new Promise((resolve) => {
       const { endpoints } = this.config.connection;
       const endpoint = endpoints[this.endpointIndex % endpoints.length]!;
+      let connection: Connection;
       try {
-        this.connection = new Connection(this.config.connection, endpoint);
+        connection = new Connection(this.config.connection, endpoint);
       } catch (error) {
         resolve(new CallweaveError("INVALID_FIELD", "INVALID_ARGUMENT", String(error)));
         return;
       }
       const stream: ServeStream = new ServeStream(
-        this.connection,
+        connection,
         {
           item: (item) => {
             if (this.stream === stream) this.onItem(item);
@@ -289,7 +299,17 @@ export class Session {
       this.heartbeat = setInterval(() => this.beat(), this.heartbeatMs);
     }
     if (this.draining || this.leaving) this.send({ item: { $case: "drain", value: {} } });
+    if (this.calls.size > 0) {
+      this.settleTimer = setTimeout(() => this.dropUnanswered(), this.config.connectTimeoutMs);
+    }
     this.port.connected(this, gatewayId);
+  }
+
+  /** Calls that the gateway neither gave back nor refused after a Reattach. */
+  private dropUnanswered(): void {
+    for (const call of [...this.calls.values()]) {
+      if (this.handles.get(call.handle) !== call) this.remove(call).over({ cause: "LOST" });
+    }
   }
 
   private beat(): void {
@@ -336,7 +356,7 @@ export class Session {
     this.offers.delete(assigned.offerId);
     const known = this.calls.get(callId);
     if (known && known.epoch === assigned.epoch && assigned.resume !== p.AssignedResume.NEW) {
-      this.handles.delete(known.handle);
+      if (this.handles.get(known.handle) === known) this.handles.delete(known.handle);
       this.handles.set(assigned.handle, known);
       known.onReattached(assigned);
       return;
@@ -352,7 +372,7 @@ export class Session {
       {
         send: (item) => this.send(item),
         kick: () => this.stream?.outbox.kick(),
-        contexts: new Contexts(() => this.requireConnection()),
+        contexts: this.port.contexts,
         onError: (error) => this.port.error(error, callId),
       },
       { ...this.config.callLimits, maxUnconfirmedMs },
@@ -391,11 +411,6 @@ export class Session {
     else call.onRefused(refused.item, error);
   }
 
-  private requireConnection(): Connection {
-    if (!this.connection || this.abort.signal.aborted) throw closedError("worker");
-    return this.connection;
-  }
-
   private send(item: p.AgentItem): void {
     this.stream?.outbox.send(item);
   }
@@ -404,6 +419,7 @@ export class Session {
   private down(): void {
     this.up = false;
     clearInterval(this.heartbeat);
+    clearTimeout(this.settleTimer);
     this.offers.clear();
     this.handles.clear();
     this.stream = undefined;
@@ -423,7 +439,7 @@ export class Session {
 
   private remove(call: CallImpl): CallImpl {
     this.calls.delete(call.id);
-    this.handles.delete(call.handle);
+    if (this.handles.get(call.handle) === call) this.handles.delete(call.handle);
     return call;
   }
 }

@@ -35,6 +35,7 @@ function makeAgent(handler: CallHandler, options: Partial<AgentOptions> = {}): W
       capacity: 10,
       heartbeat: false,
       onError: (error) => errors.push(error),
+      onStatus: () => {},
       ...options,
     },
     handler,

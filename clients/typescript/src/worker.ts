@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import type { Call } from "./call.js";
 import type { CallImpl } from "./call-impl.js";
-import { type ConnectionOptions, connectionConfig } from "./connection.js";
+import { type ConnectionOptions, connectionConfig, RotatingConnection } from "./connection.js";
+import { Contexts } from "./contexts.js";
 import { CallweaveError, closedError, invalidField } from "./errors.js";
 import { type Offer, Session, type SessionConfig } from "./session.js";
 import type { AudioFormat } from "./types.js";
@@ -61,7 +62,7 @@ export interface AgentOptions extends ConnectionOptions {
   readonly reattachTimeoutMs?: number;
   /** How long `drain` waits for calls to end before it gives them back. Milliseconds. Default: 30,000. */
   readonly drainTimeoutMs?: number;
-  /** What became of the connection. Default: nothing. */
+  /** What became of the connection. Default: one line on standard error when it is lost or cannot be made. */
   readonly onStatus?: (status: WorkerStatus) => void;
   /** A handler or listener threw, or an item was refused. Default: one line on standard error. */
   readonly onError?: (error: unknown, callId: string | undefined) => void;
@@ -81,6 +82,9 @@ export function agent(options: AgentOptions, handler: CallHandler): Worker {
 /** An agent process: registers, takes calls, runs the handler for each, comes back after lost connections. */
 export class Worker {
   private readonly config: SessionConfig;
+  /** Apart from the streams, so that contexts can be written while one is being reattached. */
+  private readonly requests: RotatingConnection;
+  private readonly contexts: Contexts;
   private readonly sessions = new Set<Session>();
   private readonly running = new Set<Promise<void>>();
   private current: Session | undefined;
@@ -90,6 +94,7 @@ export class Worker {
   private readonly closed: Promise<void>;
   private resolveClosed!: () => void;
   private rejectClosed!: (error: unknown) => void;
+  private outage = false;
   private ending: "draining" | "closing" | "closed" | undefined;
   private drained: Promise<void> | undefined;
   private wakeDrain: () => void = () => {};
@@ -134,6 +139,8 @@ export class Worker {
       maxControlItems: options.maxControlItems ?? 10_000,
       tickMs: TICK_MS,
     };
+    this.requests = new RotatingConnection(this.config.connection);
+    this.contexts = new Contexts(() => this.requests.get());
     this.closed = new Promise((resolve, reject) => {
       this.resolveClosed = resolve;
       this.rejectClosed = reject;
@@ -244,6 +251,7 @@ export class Worker {
     const session: Session = new Session(
       config,
       {
+        contexts: this.contexts,
         accept: (offer) => this.accept(offer),
         assigned: (call) => this.assigned(call),
         connected: (_, gatewayId) => {
@@ -328,6 +336,7 @@ export class Worker {
   private finish(error: unknown): void {
     if (this.ending === "closed") return;
     this.ending = "closed";
+    this.requests.close();
     this.rejectStarted(error ?? closedError("worker"));
     this.status({ type: "closed" });
     if (error) this.rejectClosed(error);
@@ -336,9 +345,21 @@ export class Worker {
 
   private status(status: WorkerStatus): void {
     try {
-      this.options.onStatus?.(status);
+      if (this.options.onStatus) this.options.onStatus(status);
+      else this.logStatus(status);
     } catch (error) {
       this.error(error, undefined);
+    }
+  }
+
+  /** Once per outage, so that an agent without a gateway does not look as if it worked. */
+  private logStatus(status: WorkerStatus): void {
+    if (status.type === "connected" && this.outage) console.error("callweave: connected");
+    if (status.type === "disconnected" && !this.outage) {
+      console.error(`callweave: no connection, trying again: ${describe(status.error)}`);
+    }
+    if (status.type === "connected" || status.type === "disconnected") {
+      this.outage = status.type === "disconnected";
     }
   }
 
