@@ -1,0 +1,171 @@
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { readWav } from "../audio/wav.js";
+import type { ParsedConfig } from "./config-schema.js";
+import type { ConfigPath } from "./config-source.js";
+
+/** Tells a problem. */
+export type Fail = (path: ConfigPath, rule: string) => void;
+
+const LOOPBACK = /^(?:localhost|::1|127(?:\.[0-9]{1,3}){3})$/;
+
+/** What the schema cannot say: names that must exist or be unique, keys that go together, exposure without keys. */
+export function checkRules(config: ParsedConfig, fail: Fail): void {
+  checkGrpc(config, fail);
+  checkUnique(config.connectors, (c) => c.name, ["connectors"], "name", fail);
+  checkUnique(config.pools, (p) => `${p.tenant}/${p.name}`, ["pools"], "name", fail);
+  config.connectors.forEach((connector, i) => {
+    checkAuth(connector.auth, ["connectors", i, "auth"], fail);
+  });
+  config.routes.forEach((route, i) => {
+    checkRoute(config, route, ["routes", i], fail);
+  });
+}
+
+function checkGrpc(config: ParsedConfig, fail: Fail): void {
+  const { host, keys } = config.gateway.grpc;
+  const path = ["gateway", "grpc"];
+  if (!LOOPBACK.test(host) && keys.length === 0)
+    fail([...path, "host"], "must be a loopback address (127.0.0.1, ::1, localhost) unless keys are set");
+  checkUnique(keys, (key) => key.name, [...path, "keys"], "name", fail);
+  checkUnique(keys, (key) => key.key, [...path, "keys"], "key", fail);
+  checkUnique(keys, (key) => key.key_sha256?.toLowerCase(), [...path, "keys"], "key_sha256", fail);
+  keys.forEach(({ key, key_file, key_sha256 }, i) => {
+    const given = [key, key_file, key_sha256].filter((value) => value !== undefined).length;
+    if (given !== 1) fail([...path, "keys", i], "must have exactly one of key, key_file and key_sha256");
+    else if (key !== undefined) checkKey(key, [...path, "keys", i, "key"], fail);
+  });
+}
+
+function checkKey(key: string, path: ConfigPath, fail: Fail): void {
+  if (!/^\S{16,}$/.test(key)) fail(path, "must have at least 16 characters and no spaces");
+}
+
+function checkAuth(auth: ParsedConfig["connectors"][number]["auth"], path: ConfigPath, fail: Fail): void {
+  const { api_key, api_key_file, connector_uuid, cert_file, key_file } = auth;
+  if (api_key !== undefined && api_key_file !== undefined)
+    fail(path, "must not have both api_key and api_key_file");
+  const byKey = (api_key ?? api_key_file) !== undefined || connector_uuid !== undefined;
+  const byCert = cert_file !== undefined || key_file !== undefined;
+  const complete = byCert
+    ? cert_file !== undefined && key_file !== undefined
+    : (api_key ?? api_key_file) !== undefined && connector_uuid !== undefined;
+  if (byKey === byCert || !complete)
+    fail(path, "must have either api_key and connector_uuid, or cert_file and key_file");
+}
+
+function checkRoute(
+  config: ParsedConfig,
+  route: ParsedConfig["routes"][number],
+  path: ConfigPath,
+  fail: Fail,
+): void {
+  const { connectors, pools } = config;
+  const named = connectors.find((c) => c.name === route.connector);
+  if (route.connector !== undefined && !named) {
+    fail([...path, "connector"], `must be one of the connectors (${listed(connectors)})`);
+    return;
+  }
+  const tenants =
+    route.tenant !== undefined
+      ? [route.tenant]
+      : named
+        ? [named.tenant]
+        : connectors.length > 0
+          ? [...new Set(connectors.map((c) => c.tenant))]
+          : ["default"];
+  for (const tenant of tenants) {
+    const known = pools.filter((p) => p.tenant === tenant);
+    if (route.pool === "default" || known.some((p) => p.name === route.pool)) continue;
+    fail(
+      [...path, "pool"],
+      `must be a pool of tenant ${tenant} (${listed([{ name: "default" }, ...known])})`,
+    );
+  }
+  if (route.unserved === "announce" && route.announcement === undefined)
+    fail([...path, "unserved"], "announce needs an announcement");
+}
+
+function listed(items: readonly { readonly name: string }[]): string {
+  return [...new Set(items.map((item) => item.name))].join(", ") || "there are none";
+}
+
+function checkUnique<T>(
+  items: readonly T[],
+  value: (item: T) => string | undefined,
+  path: ConfigPath,
+  field: string,
+  fail: Fail,
+): void {
+  const seen = new Set<string>();
+  items.forEach((item, i) => {
+    const text = value(item);
+    if (text === undefined) return;
+    if (seen.has(text)) fail([...path, i, field], "must not be given twice");
+    seen.add(text);
+  });
+}
+
+/** Makes file names absolute, reads secrets from their files, checks that audio files can be used. */
+export function readFiles(config: ParsedConfig, folder: string, fail: Fail): void {
+  const tls = config.gateway.grpc.tls;
+  for (const field of ["cert_file", "key_file", "client_ca_file"] as const) {
+    if (tls?.[field] === undefined) continue;
+    tls[field] = checkedFile(folder, tls[field], ["gateway", "grpc", "tls", field], fail);
+  }
+  config.gateway.grpc.keys.forEach((key, i) => {
+    if (key.key_file === undefined) return;
+    const path = ["gateway", "grpc", "keys", i, "key_file"];
+    key.key = contents(resolve(folder, key.key_file), path, fail)?.toString("utf8").trim();
+    if (key.key !== undefined) checkKey(key.key, path, fail);
+    delete key.key_file;
+  });
+  config.connectors.forEach(({ auth }, i) => {
+    const path = ["connectors", i, "auth"];
+    for (const field of ["cert_file", "key_file", "ca_file"] as const) {
+      if (auth[field] !== undefined) auth[field] = checkedFile(folder, auth[field], [...path, field], fail);
+    }
+    if (auth.api_key_file === undefined) return;
+    const file = resolve(folder, auth.api_key_file);
+    auth.api_key = contents(file, [...path, "api_key_file"], fail)
+      ?.toString("utf8")
+      .trim();
+    delete auth.api_key_file;
+  });
+  config.pools.forEach(({ hold }, i) => {
+    if (hold.file !== undefined)
+      hold.file = checkedWav(folder, hold.file, ["pools", i, "hold", "file"], fail);
+  });
+  config.routes.forEach((route, i) => {
+    if (route.announcement !== undefined)
+      route.announcement = checkedWav(folder, route.announcement, ["routes", i, "announcement"], fail);
+  });
+}
+
+function contents(file: string, path: ConfigPath, fail: Fail): Buffer | undefined {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? "unknown";
+    fail(path, `must be a file that can be read (${code})`);
+    return undefined;
+  }
+}
+
+function checkedFile(folder: string, name: string, path: ConfigPath, fail: Fail): string {
+  const file = resolve(folder, name);
+  contents(file, path, fail);
+  return file;
+}
+
+function checkedWav(folder: string, name: string, path: ConfigPath, fail: Fail): string {
+  const file = resolve(folder, name);
+  const bytes = contents(file, path, fail);
+  if (!bytes) return file;
+  try {
+    readWav(bytes);
+  } catch (error) {
+    fail(path, `must be a WAV file that can be played: ${(error as Error).message}`);
+  }
+  return file;
+}

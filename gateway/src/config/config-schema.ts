@@ -1,0 +1,219 @@
+import { z } from "zod";
+import { isE164 } from "../util/numbers.js";
+import { isTimeZone, parseOpening } from "./hours.js";
+
+const DIGITS = /^-?[0-9]+$/;
+const NAME = /^[A-Za-z0-9._-]{1,64}$/;
+const NAME_RULE = "must be 1 to 64 of A-Z a-z 0-9 . _ -";
+
+function unwrapNumber(value: unknown): unknown {
+  return typeof value === "string" && DIGITS.test(value.trim()) ? Number(value) : value;
+}
+
+function unwrapBoolean(value: unknown): unknown {
+  return value === "true" ? true : value === "false" ? false : value;
+}
+
+/** A whole number; also as text, since references to the environment are text. */
+function whole(min: number, max: number, standard: number) {
+  const error = `must be a whole number from ${min} to ${max}`;
+  return z.preprocess(unwrapNumber, z.int(error).min(min, error).max(max, error)).default(standard);
+}
+
+function yesNo(standard: boolean) {
+  return z.preprocess(unwrapBoolean, z.boolean("must be true or false")).default(standard);
+}
+
+function text(rule = "must be a text; a number needs quotes") {
+  return z.string(rule).min(1, "must not be empty");
+}
+
+function choice<const T extends readonly [string, ...string[]]>(values: T) {
+  return z.enum(values, `must be one of ${values.join(", ")}`);
+}
+
+const name = z.string(NAME_RULE).regex(NAME, NAME_RULE);
+
+function list<T extends z.ZodType>(item: T) {
+  return z.array(item, "must be a list").default([]);
+}
+
+function section<T extends z.ZodRawShape>(shape: T) {
+  return z.strictObject(shape, { error: sectionError });
+}
+
+function sectionError(issue: { readonly code?: string | undefined }): string | undefined {
+  return issue.code === "invalid_type" ? "must be a section with keys" : undefined;
+}
+
+const key = section({
+  name,
+  tenant: name.default("default"),
+  key: text().optional(),
+  key_file: text().optional(),
+  key_sha256: z
+    .string("must be 64 hexadecimal digits")
+    .regex(/^[0-9a-fA-F]{64}$/, "must be 64 hexadecimal digits")
+    .optional(),
+});
+
+const grpc = section({
+  host: text().default("127.0.0.1"),
+  port: whole(0, 65_535, 7070),
+  keys: list(key),
+  tls: section({ cert_file: text(), key_file: text(), client_ca_file: text().optional() }).optional(),
+  reflection: yesNo(true),
+  max_receive_bytes: whole(65_536, 64 * 1024 * 1024, 1024 * 1024),
+  max_connections: whole(1, 100_000, 1000),
+  max_concurrent_streams: whole(1, 100_000, 1000),
+  keepalive_time_ms: whole(1000, 3_600_000, 10_000),
+  keepalive_timeout_ms: whole(100, 600_000, 5000),
+  max_listen_ms: whole(100, 60_000, 2000),
+});
+
+const e164Rule = 'must be a number in E.164 ("+15550100")';
+const patternRule = 'must be a number ("+15550100"), the beginning of one ("+1555*"), "withheld" or "*"';
+const pattern = z.string(patternRule).regex(/^(?:\+?[0-9*#]*[0-9#]\*?|\*|\+\*|withheld)$/, patternRule);
+
+/** One pattern or a list of them. */
+const patterns = z.preprocess(
+  (value) => (typeof value === "string" || typeof value === "number" ? [String(value)] : value),
+  list(pattern),
+);
+
+const RATES = [8000, 16000, 24000] as const;
+const rate = z
+  .preprocess(unwrapNumber, z.literal(RATES, `must be ${RATES.join(", ").replace(/, (?=\d+$)/, " or ")}`))
+  .default(24_000);
+
+const connector = section({
+  name,
+  tenant: name.default("default"),
+  kind: name,
+  base_url: z
+    .string()
+    .regex(/^wss?:\/\/[^\s]+$/, "must be a ws:// or wss:// address")
+    .optional(),
+  auth: section({
+    api_key: text().optional(),
+    api_key_file: text().optional(),
+    connector_uuid: text().optional(),
+    cert_file: text().optional(),
+    key_file: text().optional(),
+    ca_file: text().optional(),
+  }),
+  sample_rate_hz: rate,
+  audio_mode: choice(["mixed", "isolated"]).default("mixed"),
+  call_flow: z
+    .preprocess(
+      (value) => (value === "leave_as_is" ? undefined : value),
+      z
+        .strictObject(
+          {
+            inbound_call: choice(["ALL", "MISSED_ONLY", "NO"]).default("ALL"),
+            outbound_call: yesNo(false),
+            inbound_message: yesNo(false),
+            outbound_message: yesNo(false),
+          },
+          {
+            error: (issue) =>
+              issue.code === "invalid_type" ? 'must be "leave_as_is" or a section with keys' : undefined,
+          },
+        )
+        .optional(),
+    )
+    .optional(),
+  inbound: yesNo(true),
+  only_callers: list(z.string(e164Rule).refine(isE164, e164Rule)),
+  options: z.record(z.string(), z.unknown(), "must be a section with keys").default({}),
+});
+
+const hours = section({
+  timezone: z.string().refine(isTimeZone, 'must be an IANA time zone ("Europe/Berlin")'),
+  open: z
+    .array(
+      z
+        .string("must be a text")
+        .refine(
+          (opening) => parseOpening(opening) !== undefined,
+          'must be like "Mon-Fri 09:00-17:00" or "Sat,Sun 22:00-02:00"',
+        ),
+      "must be a list",
+    )
+    .min(1, "must have one entry at least"),
+});
+
+const route = section({
+  connector: name.optional(),
+  callee: patterns,
+  caller: patterns,
+  hours: hours.optional(),
+  pool: name.default("default"),
+  tenant: name.optional(),
+  locale: z
+    .string()
+    .regex(/^(?:[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*)?$/, 'must be a BCP 47 tag ("en-US")')
+    .default(""),
+  unserved: choice(["connect", "queue", "answer_and_hold", "announce", "leave"]).default("connect"),
+  ring_time_seconds: whole(1, 120, 60),
+  announcement: text().optional(),
+});
+
+/** A pool; also makes the pool "default" of a tenant that has none. */
+export const poolSchema = section({
+  name,
+  tenant: name.default("default"),
+  offer_timeout_ms: whole(100, 60_000, 2000),
+  reattach_grace_ms: whole(0, 60_000, 2000),
+  heartbeat_interval_ms: whole(50, 60_000, 500),
+  heartbeat_misses: whole(1, 100, 3),
+  on_agent_lost: choice(["cut", "finish"]).default("cut"),
+  answer_on_queue: yesNo(false),
+  hold: section({ file: text().optional() }).prefault({}),
+  max_queue_seconds: whole(1, 86_400, 600),
+  reoffer_pause_ms: whole(0, 60_000, 1000),
+});
+
+/** The file, with all defaults. */
+export const configSchema = section({
+  gateway: section({
+    id: name.optional(),
+    grpc: grpc.prefault({}),
+    state_dir: text().optional(),
+    limits: section({
+      max_sessions: whole(1, 1_000_000, 10_000),
+      max_listeners_per_call: whole(0, 100_000, 1000),
+      media_give_up_ms: whole(1000, 600_000, 10_000),
+    }).prefault({}),
+  }).prefault({}),
+  connectors: list(connector),
+  routes: list(route),
+  pools: list(poolSchema),
+  playback: section({
+    max_seconds: whole(1, 600, 30),
+    drain_margin_ms: whole(0, 5000, 200),
+  }).prefault({}),
+  events: section({
+    retention_days: whole(1, 3650, 7),
+    max_bytes: whole(1_048_576, 2 ** 50, 2 ** 30),
+  }).prefault({}),
+  contexts: section({
+    retention_days: whole(1, 3650, 30),
+    default_country_code: z
+      .preprocess(
+        (value) => (typeof value === "number" ? String(value) : value),
+        z.string().regex(/^(?:[1-9][0-9]{0,2})?$/, 'must be a country code without + ("49")'),
+      )
+      .default(""),
+  }).prefault({}),
+  serve: section({
+    log_level: choice(["trace", "debug", "info", "warn", "error", "fatal"]).default("info"),
+    drain: section({
+      max_wait_seconds: whole(0, 86_400, 3600),
+      handover: yesNo(false),
+    }).prefault({}),
+  }).prefault({}),
+});
+
+/** What the schema gives, before names are in camelCase. */
+export type ParsedConfig = z.output<typeof configSchema>;

@@ -1,0 +1,207 @@
+/** The whole configuration, all defaults filled in. The YAML file has the same shape with snake_case keys. */
+export interface GatewayConfig {
+  readonly gateway: GatewaySection;
+  readonly connectors: readonly ConnectorConfig[];
+  /** First match wins; a call that none matches goes to the pool "default". */
+  readonly routes: readonly RouteConfig[];
+  /** Each tenant has a pool "default" at least. */
+  readonly pools: readonly PoolConfig[];
+  readonly playback: PlaybackConfig;
+  readonly events: EventsConfig;
+  readonly contexts: ContextsConfig;
+  readonly serve: ServeConfig;
+}
+
+/** The process itself. */
+export interface GatewaySection {
+  /** Name of this gateway in events; without one it is made at start. */
+  readonly id?: string;
+  readonly grpc: GrpcConfig;
+  /** Folder of the event log and the contexts; absolute. */
+  readonly stateDir: string;
+  readonly limits: LimitsConfig;
+}
+
+/** The listening port. */
+export interface GrpcConfig {
+  /** Default 127.0.0.1. Anything but a loopback address needs keys. */
+  readonly host: string;
+  /** Default 7070; 0: any free port. */
+  readonly port: number;
+  readonly keys: readonly KeyConfig[];
+  /** PEM files; without: plain text. */
+  readonly tls?: { readonly certFile: string; readonly keyFile: string; readonly clientCaFile?: string };
+  /** Default true. */
+  readonly reflection: boolean;
+  /** Default 1 MiB. */
+  readonly maxReceiveBytes: number;
+  /** Default 1,000. */
+  readonly maxConnections: number;
+  /** RPCs at a time on one connection. Default 1,000. */
+  readonly maxConcurrentStreams: number;
+  /** Default 10,000. */
+  readonly keepaliveTimeMs: number;
+  /** Default 5,000. */
+  readonly keepaliveTimeoutMs: number;
+  /** Audio waiting for a slow listener. Default 2,000. */
+  readonly maxListenMs: number;
+}
+
+/** Who may come. Exactly one of `key` and `keySha256`. */
+export interface KeyConfig {
+  readonly name: string;
+  /** Default "default". */
+  readonly tenant: string;
+  /** Secret; at least 16 characters. */
+  readonly key?: string;
+  /** 64 hexadecimal digits. */
+  readonly keySha256?: string;
+}
+
+/** Bounds of the gateway. */
+export interface LimitsConfig {
+  /** Agent sessions in all. Default 10,000. */
+  readonly maxSessions: number;
+  /** Default 1,000. */
+  readonly maxListenersPerCall: number;
+  /** How long a call without media is kept when the provider gives no sign. Default 10,000. */
+  readonly mediaGiveUpMs: number;
+}
+
+/** Credentials of a connector: key and id, or a client certificate (PEM files). */
+export interface ConnectorAuth {
+  /** Secret. */
+  readonly apiKey?: string;
+  readonly connectorUuid?: string;
+  readonly certFile?: string;
+  readonly keyFile?: string;
+  /** Authorities to trust beside the usual ones. */
+  readonly caFile?: string;
+}
+
+/** Which kinds of traffic the provider delivers to a connector. */
+export interface CallFlowConfig {
+  readonly inboundCall: "ALL" | "MISSED_ONLY" | "NO";
+  readonly outboundCall: boolean;
+  readonly inboundMessage: boolean;
+  readonly outboundMessage: boolean;
+}
+
+/** A connection to a telephony provider. */
+export interface ConnectorConfig {
+  readonly name: string;
+  /** Whose calls these are. Default "default". */
+  readonly tenant: string;
+  /** Which adapter: "telcoflow". */
+  readonly kind: string;
+  /** Default: the provider's production address. */
+  readonly baseUrl?: string;
+  readonly auth: ConnectorAuth;
+  /** 8000, 16000 or 24000. Default 24000. */
+  readonly sampleRateHz: 8000 | 16000 | 24000;
+  /** Default "mixed". */
+  readonly audioMode: "mixed" | "isolated";
+  /** Unset (`leave_as_is`, the default): what is set at the provider stays. */
+  readonly callFlow?: CallFlowConfig;
+  /** False: no inbound call is taken. Default true. */
+  readonly inbound: boolean;
+  /** When not empty, only calls from these numbers (E.164) are taken. */
+  readonly onlyCallers: readonly string[];
+  /** Further options of the adapter, keys in camelCase; it checks them. */
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+/** What a route does when no agent is free. */
+export type UnservedChoice = "connect" | "queue" | "answer_and_hold" | "announce" | "leave";
+
+/** Which calls go where. */
+export interface RouteConfig {
+  /** Empty: of every connector. */
+  readonly connector?: string;
+  /** Numbers, "+1555*" for a prefix, "withheld". Empty: all. */
+  readonly callee: readonly string[];
+  readonly caller: readonly string[];
+  readonly hours?: HoursConfig;
+  /** Default "default". */
+  readonly pool: string;
+  /** Default: the connector's. */
+  readonly tenant?: string;
+  /** BCP 47; empty: not known. */
+  readonly locale: string;
+  /** Default "connect". */
+  readonly unserved: UnservedChoice;
+  /** With "connect": how long the original callee rings. Default 60. */
+  readonly ringTimeSeconds: number;
+  /** With "announce": a WAV file; absolute. */
+  readonly announcement?: string;
+}
+
+/** When a route is open. */
+export interface HoursConfig {
+  /** An IANA name ("Europe/Berlin"). */
+  readonly timezone: string;
+  /** "Mon-Fri 09:00-17:00", "Sat,Sun 10:00-14:00", "22:00-06:00" (every day, over midnight). */
+  readonly open: readonly string[];
+}
+
+/** A pool of agents. */
+export interface PoolConfig {
+  readonly name: string;
+  readonly tenant: string;
+  /** How long an agent may think about an offer. Default 2,000. */
+  readonly offerTimeoutMs: number;
+  /** How long a seat waits for its agent after a lost stream. Default 2,000. */
+  readonly reattachGraceMs: number;
+  /** Default 500. */
+  readonly heartbeatIntervalMs: number;
+  /** Heartbeats missed before an agent counts as frozen. Default 3. */
+  readonly heartbeatMisses: number;
+  /** What becomes of audio queued by an agent that was lost. Default "cut". */
+  readonly onAgentLost: "cut" | "finish";
+  /** Answer a call that has to wait, so that it hears hold audio. Default false. */
+  readonly answerOnQueue: boolean;
+  readonly hold: {
+    /** A WAV file; absolute. Without: the generated sound. */
+    readonly file?: string;
+  };
+  /** Waiting longer, a call rings its original callee. Default 600. */
+  readonly maxQueueSeconds: number;
+  /** Pause after a round in which every agent declined. Default 1,000. */
+  readonly reofferPauseMs: number;
+}
+
+/** Agent audio on its way to the caller. */
+export interface PlaybackConfig {
+  /** What one call may queue. Default 30. */
+  readonly maxSeconds: number;
+  /** Added to the estimate before playback counts as drained. Default 200. */
+  readonly drainMarginMs: number;
+}
+
+/** The event log. */
+export interface EventsConfig {
+  /** Default 7. */
+  readonly retentionDays: number;
+  /** Default 1 GiB. */
+  readonly maxBytes: number;
+}
+
+/** The contexts. */
+export interface ContextsConfig {
+  /** After the last write. Default 30. */
+  readonly retentionDays: number;
+  /** Country of numbers written without one ("1", "49"). Default empty: none. */
+  readonly defaultCountryCode: string;
+}
+
+/** Running and ending. */
+export interface ServeConfig {
+  /** Default "info". */
+  readonly logLevel: "trace" | "debug" | "info" | "warn" | "error" | "fatal";
+  readonly drain: {
+    /** How long calls may go on after the signal to end. Default 3,600. */
+    readonly maxWaitSeconds: number;
+    /** Hand calls over to other gateways instead of waiting. Default false. */
+    readonly handover: boolean;
+  };
+}

@@ -1,0 +1,57 @@
+import { maskNumber } from "../util/numbers.js";
+import type { ConnectorConfig, GatewayConfig, RouteConfig } from "./config-types.js";
+import { describeUnserved } from "./routes.js";
+
+/** The lines that are printed at start: which calls are taken, who may come, how long things are kept. Numbers are masked. */
+export function describeServing(config: GatewayConfig): string[] {
+  const { grpc, stateDir } = config.gateway;
+  const keys = grpc.keys.map((key) => key.name).join(", ");
+  return [
+    ...(config.connectors.length === 0
+      ? ["no connector is configured: no calls come"]
+      : config.connectors.map(describeConnector)),
+    ...config.routes.map((route, i) => `route ${i + 1}: ${describeRoute(route)}`),
+    `${config.routes.length > 0 ? "all other" : "all"} calls: pool default; nobody free: ${describeUnserved({
+      unserved: "connect",
+      ringTimeSeconds: 60,
+    })}`,
+    `gRPC on ${grpc.host}:${grpc.port}, ${
+      grpc.keys.length === 0 ? "for this machine only, without keys" : `for the keys ${keys}`
+    }${grpc.tls ? ", TLS" : ""}`,
+    `events are kept ${days(config.events.retentionDays)}, contexts ${days(config.contexts.retentionDays)} after the last write, in ${stateDir}`,
+  ];
+}
+
+function describeConnector(connector: ConnectorConfig): string {
+  const { name, kind, tenant, sampleRateHz, audioMode, callFlow, onlyCallers } = connector;
+  const callers =
+    onlyCallers.length === 0
+      ? "inbound calls of everybody"
+      : `inbound calls of ${onlyCallers.length === 1 ? "1 number" : `${onlyCallers.length} numbers`} only (${onlyCallers.map(maskNumber).join(", ")})`;
+  const flow = callFlow
+    ? `sets the call flow to ${callFlow.inboundCall}`
+    : "leaves the call flow as it is at the provider";
+  return `connector ${name} (${kind}, tenant ${tenant}): ${
+    connector.inbound ? `takes ${callers}` : "takes no inbound calls"
+  }; ${sampleRateHz} Hz ${audioMode}; ${flow}`;
+}
+
+function describeRoute(route: RouteConfig): string {
+  const conditions = [
+    route.connector && `connector ${route.connector}`,
+    route.callee.length > 0 && `to ${route.callee.map(maskPattern).join(" or ")}`,
+    route.caller.length > 0 && `from ${route.caller.map(maskPattern).join(" or ")}`,
+    route.hours && `${route.hours.open.join(", ")} ${route.hours.timezone}`,
+  ].filter((text) => typeof text === "string");
+  const tenant = route.tenant === undefined ? "" : ` of tenant ${route.tenant}`;
+  return `${conditions.join(", ") || "all calls"}: pool ${route.pool}${tenant}; nobody free: ${describeUnserved(route)}`;
+}
+
+/** A prefix tells nobody's number; a whole number is masked. */
+function maskPattern(pattern: string): string {
+  return pattern === "withheld" || pattern.endsWith("*") ? pattern : maskNumber(pattern);
+}
+
+function days(count: number): string {
+  return count === 1 ? "1 day" : `${count} days`;
+}

@@ -1,0 +1,17 @@
+export { ConfigError, type ConfigProblem } from "./config-error.js";
+export type {
+  CallFlowConfig,
+  ConnectorAuth,
+  ConnectorConfig,
+  GatewayConfig,
+  GrpcConfig,
+  HoursConfig,
+  KeyConfig,
+  PoolConfig,
+  RouteConfig,
+  UnservedChoice,
+} from "./config-types.js";
+export { describeServing } from "./describe-serving.js";
+export { configJsonSchema, DEFAULT_CONFIG_FILE, type LoadConfigOptions, loadConfig } from "./load-config.js";
+export { printConfig } from "./print-config.js";
+export { explainRoute, type RoutedCall, type RouteQuestion, routeCall } from "./routes.js";
