@@ -1,3 +1,4 @@
+import { afterEach } from "vitest";
 import {
   type Logger,
   TelcoflowConnector,
@@ -11,7 +12,7 @@ import type {
   IncomingCall,
   PlaybackSource,
 } from "../../gateway/src/telephony/telephony.js";
-import { DEFAULT_CONNECTOR, type Simulator } from "../../simulator/src/index.js";
+import { DEFAULT_CONNECTOR, Simulator, type SimulatorOptions } from "../../simulator/src/index.js";
 
 /** Waits until `check` holds, looking every 5 ms; rejects naming `what` after `timeoutMs`. */
 export async function until(check: () => boolean, what: string, timeoutMs = 15_000): Promise<void> {
@@ -190,4 +191,42 @@ export function noiseBytes(length: number, seed = 1): Buffer {
     out[i] = state & 0xff;
   }
   return out;
+}
+
+/** What is to be stopped after the test, newest first. */
+export const stops: (() => Promise<unknown>)[] = [];
+
+/** Ends after each test what it began; call once in a test file that uses the functions below. */
+export function stopAfterEach(): void {
+  afterEach(async () => {
+    for (const stop of stops.splice(0).reverse()) await stop();
+  });
+}
+
+/** A simulator that is stopped after the test. */
+export async function simulator(options: SimulatorOptions = {}): Promise<Simulator> {
+  const made = await Simulator.start(options);
+  stops.push(() => made.stop());
+  return made;
+}
+
+/** A signed-in gateway that is stopped after the test. */
+export async function gateway(sim: Simulator, options: ConstructorParameters<typeof TestGateway>[1] = {}) {
+  const made = await TestGateway.started(sim, options);
+  stops.push(() => made.connector.stop());
+  return made;
+}
+
+/** A simulator, a gateway and an answered call. */
+export async function answered(
+  simOptions: SimulatorOptions = {},
+  call: Parameters<Simulator["placeCall"]>[0] = {},
+  options: ConstructorParameters<typeof TestGateway>[1] = {},
+) {
+  const sim = await simulator(simOptions);
+  const gw = await gateway(sim, options);
+  const simCall = sim.placeCall(call);
+  const ours = await gw.call();
+  await ours.leg.answer();
+  return { sim, gw, simCall, ours };
 }
