@@ -1,8 +1,8 @@
-import type { ContextService } from "./context/context-types.js";
-import type { AgentHub, AudioFormat } from "./dispatch/agent-port.js";
 import type { Actor, CallCommand, CommandReply } from "./call/call-commands.js";
 import type { CallSnapshot, CallState, EndReason } from "./call/call-state.js";
 import type { EventLog } from "./call/event-log.js";
+import type { ContextService } from "./context/context-types.js";
+import type { AgentHub, AudioFormat } from "./dispatch/agent-port.js";
 
 /** Which calls. Empty lists do not narrow. */
 export interface CallFilter {

@@ -94,7 +94,8 @@ export interface CallDeps {
   readonly clock: Clock;
   readonly contexts: CallContexts;
   readonly seating: SeatingPort;
-  readonly hold: (sampleRateHz: number) => HoldSource;
+  /** Hold audio of a call: s16le mono at its rate, endless. */
+  readonly hold: (facts: CallFacts) => HoldSource;
   readonly options: CallOptions;
 }
 

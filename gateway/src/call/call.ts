@@ -60,7 +60,7 @@ export class Call implements CallCore, CallLegHandler {
     this.playback = new Playback(
       { ...deps.options.playback, sampleRateHz: facts.sampleRateHz },
       deps.clock,
-      deps.hold(facts.sampleRateHz),
+      deps.hold(facts),
       () => leg.audioReady(),
     );
     this.playback.onSent = (pcm) => {

@@ -1,0 +1,148 @@
+import { Call } from "./call/call.js";
+import type { CallDeps } from "./call/call-core.js";
+import type { CallRegistry } from "./call/call-registry.js";
+import type { EventLog } from "./call/event-log.js";
+import type { Dispatcher } from "./dispatch/dispatcher.js";
+import type { Pools } from "./dispatch/pool.js";
+import type { Unserved, UnservedPolicy } from "./dispatch/unserved.js";
+import type { CallLeg, CallNotice, ConnectorHandler, IncomingCall } from "./telephony/telephony.js";
+import type { Logger } from "./util/logger.js";
+import { canonicalNumber, maskNumber } from "./util/numbers.js";
+
+/** What a route says about a call. */
+export interface RouteDecision {
+  /** False: not ours at all (`only_callers`, `inbound: false`, no route). */
+  readonly take: boolean;
+  readonly tenant: string;
+  readonly pool: string;
+  readonly locale: string;
+  readonly unserved: UnservedPolicy;
+}
+
+/** Decides by configuration; the same call is asked for twice, at the notice and at the call. */
+export type Router = (call: {
+  readonly connector: string;
+  readonly from: string;
+  readonly to: string;
+  readonly at: Date;
+}) => RouteDecision;
+
+/** What the intake needs. */
+export interface IntakeDeps extends CallDeps {
+  readonly gatewayId: string;
+  readonly router: Router;
+  readonly registry: CallRegistry;
+  readonly pools: Pools;
+  readonly dispatcher: Dispatcher;
+  readonly unserved: Unserved;
+  readonly log: EventLog;
+  readonly logger: Logger;
+  /** Largest claim delay by chance, so that gateways on one connector do not always race. Default 50. */
+  readonly claimJitterMs: number;
+  /** Calls at a time; beyond it nothing is claimed. Default 2,000. */
+  readonly maxCalls: number;
+}
+
+/** Which calls are taken, and what becomes of them first: a claim policy and the way into the core. */
+export class CallIntake {
+  private readonly policies = new WeakMap<Call, UnservedPolicy>();
+  private accepting = true;
+
+  constructor(private readonly deps: IntakeDeps) {}
+
+  /** The policy of a call's route. */
+  policyOf(call: Call): UnservedPolicy {
+    return this.policies.get(call) ?? { action: "CONNECT", ringTimeSeconds: 60 };
+  }
+
+  /** From now on nothing new is claimed. */
+  stopAccepting(): void {
+    this.accepting = false;
+  }
+
+  /** The handler of one connector. */
+  handlerFor(name: string, onReady: (ready: boolean) => void): ConnectorHandler {
+    const { logger } = this.deps;
+    return {
+      claim: (notice) => this.claim(notice),
+      onCall: (call, leg) => this.arrived(call, leg),
+      onCallLost: (notice, reason) =>
+        logger.info(
+          { connector: notice.connector, session_id: notice.sessionId, reason },
+          "the call went to somebody else",
+        ),
+      onReady: (ready) => {
+        logger.info({ connector: name, ready }, ready ? "connector signed in" : "connector away");
+        onReady(ready);
+      },
+    };
+  }
+
+  private claim(notice: CallNotice): { claim: boolean; delayMs: number } {
+    const { deps } = this;
+    const no = { claim: false, delayMs: 0 };
+    if (!this.accepting || deps.registry.size >= deps.maxCalls) return no;
+    const route = deps.router({ ...notice, at: deps.clock.wallNow() });
+    if (!route.take) return no;
+    const pool = deps.pools.find(route.tenant, route.pool);
+    if (!pool) return no;
+    if (!pool.hasFreePlace && route.unserved.action === "LEAVE") return no;
+    return { claim: true, delayMs: Math.random() * deps.claimJitterMs };
+  }
+
+  private arrived(incoming: IncomingCall, leg: CallLeg): void {
+    const { deps } = this;
+    const route = deps.router({ ...incoming, at: deps.clock.wallNow() });
+    const call = new Call(
+      {
+        tenant: route.tenant,
+        callId: incoming.callId,
+        sessionId: incoming.sessionId,
+        connector: incoming.connector,
+        caller: canonicalNumber(incoming.from) ?? "",
+        callee: canonicalNumber(incoming.to) ?? "",
+        rawCaller: incoming.from,
+        rawCallee: incoming.to,
+        pool: route.pool,
+        locale: route.locale,
+        sampleRateHz: incoming.sampleRateHz,
+        gatewayId: deps.gatewayId,
+      },
+      leg,
+      deps,
+      deps.log,
+    );
+    this.policies.set(call, route.unserved);
+    deps.registry.add(call);
+    const fields = { call_id: incoming.callId, connector: incoming.connector, pool: route.pool };
+    deps.logger.info(
+      { ...fields, caller: maskNumber(incoming.from), callee: maskNumber(incoming.to) },
+      "call arrived",
+    );
+    call.over.addEventListener(
+      "abort",
+      () => deps.logger.info({ ...fields, end_reason: call.lifecycle.endReason }, "call over"),
+      { once: true },
+    );
+    this.seat(call, route);
+  }
+
+  private seat(call: Call, route: RouteDecision): void {
+    const { deps } = this;
+    const pool = deps.pools.find(route.tenant, route.pool);
+    if (!pool) {
+      deps.unserved.handle(call, "NOBODY_FREE");
+      return;
+    }
+    const free = pool.hasFreePlace;
+    deps.dispatcher.seekSeat(call, pool);
+    if (free) return;
+    if (pool.options.answerOnQueue && route.unserved.action === "QUEUE") {
+      const actor = { tenant: route.tenant, name: "gateway" };
+      call.execute(actor, "", { verb: "AnswerCall" }, 0).catch(() => {
+        // The state of the call tells; COMMAND_DONE carries the error.
+      });
+    }
+    deps.unserved.handle(call, "NOBODY_FREE");
+  }
+}

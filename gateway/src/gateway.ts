@@ -1,0 +1,173 @@
+import { AFTER_DEFAULTS } from "./call/after-wait.js";
+import type { CallFacts, CallOptions } from "./call/call-core.js";
+import { CallRegistry } from "./call/call-registry.js";
+import type { CallContexts } from "./call/context-port.js";
+import type { EventLog } from "./call/event-log.js";
+import { type HoldSource, PLAYBACK_DEFAULTS } from "./call/playback.js";
+import { CallIntake, type Router } from "./call-intake.js";
+import { Calls } from "./calls.js";
+import type { ContextService } from "./context/context-types.js";
+import { Dispatcher } from "./dispatch/dispatcher.js";
+import { HUB_DEFAULTS, Hub, type HubOptions } from "./dispatch/hub.js";
+import { type PoolOptions, Pools } from "./dispatch/pool.js";
+import { Unserved } from "./dispatch/unserved.js";
+import type { FleetApi, GatewayApi } from "./gateway-api.js";
+import type { Connector } from "./telephony/telephony.js";
+import { type Clock, systemClock } from "./util/clock.js";
+import type { Logger } from "./util/logger.js";
+
+/** Everything a gateway is made of. */
+export interface GatewayParts {
+  readonly gatewayId: string;
+  readonly version: string;
+  readonly connectors: readonly Connector[];
+  readonly router: Router;
+  readonly pools: readonly PoolOptions[];
+  readonly events: EventLog;
+  readonly contexts: ContextService & CallContexts;
+  /** Hold audio of a call; s16le mono at its rate, endless. */
+  readonly hold: (facts: CallFacts) => HoldSource;
+  readonly logger: Logger;
+  readonly clock?: Clock;
+  readonly call?: Partial<CallOptions>;
+  readonly hub?: Partial<HubOptions>;
+  /** Default 50. */
+  readonly claimJitterMs?: number;
+  /** Default 2,000. */
+  readonly maxCalls?: number;
+  /** UTF-8 bytes of turns in an offer. Default 32,768. */
+  readonly offerContextBytes?: number;
+}
+
+/** A gateway without its wires: connectors in, GatewayApi out. */
+export class Gateway implements GatewayApi {
+  readonly calls: Calls;
+  readonly agents: Hub;
+  readonly contexts: ContextService;
+  readonly events: EventLog;
+  readonly fleet: FleetApi;
+  private readonly clock: Clock;
+  private readonly registry: CallRegistry;
+  private readonly intake: CallIntake;
+  private readonly dispatcher: Dispatcher;
+  private readonly startTime: Date;
+  private draining = false;
+
+  constructor(private readonly parts: GatewayParts) {
+    const clock = parts.clock ?? systemClock;
+    const { logger, contexts } = parts;
+    this.clock = clock;
+    this.startTime = clock.wallNow();
+    this.contexts = contexts;
+    this.events = parts.events;
+    this.registry = new CallRegistry(clock);
+    const pools = new Pools(parts.pools);
+    const options: CallOptions = {
+      playback: PLAYBACK_DEFAULTS,
+      after: AFTER_DEFAULTS,
+      mediaGiveUpMs: 10_000,
+      maxListeners: 1_000,
+      ...parts.call,
+    };
+    const unserved = new Unserved(
+      (call) => this.intake.policyOf(call),
+      (call) => this.dispatcher.stopSeeking(call),
+      (call, message) => logger.warn({ call_id: call.facts.callId }, message),
+    );
+    this.dispatcher = new Dispatcher({
+      clock,
+      pools,
+      contextHead: (call) =>
+        contexts.head(call.facts.tenant, call.facts.callId, parts.offerContextBytes ?? 32_768),
+      unserved: (call, why) => unserved.handle(call, why),
+    });
+    this.agents = new Hub(
+      {
+        ...HUB_DEFAULTS,
+        maxPlaybackMs: options.playback.maxQueuedMs,
+        ...parts.hub,
+        gatewayId: parts.gatewayId,
+      },
+      clock,
+      pools,
+      this.dispatcher,
+      parts.events,
+    );
+    this.calls = new Calls(this.registry, options.maxListeners);
+    this.intake = new CallIntake({
+      clock,
+      contexts,
+      seating: this.dispatcher,
+      hold: parts.hold,
+      options,
+      gatewayId: parts.gatewayId,
+      router: parts.router,
+      registry: this.registry,
+      pools,
+      dispatcher: this.dispatcher,
+      unserved,
+      log: parts.events,
+      logger,
+      claimJitterMs: parts.claimJitterMs ?? 50,
+      maxCalls: parts.maxCalls ?? 2_000,
+    });
+    this.fleet = {
+      pools: (tenant) => this.agents.poolInfos(tenant),
+      agents: (tenant, pool) => this.agents.agentInfos(tenant, pool),
+      gateways: () => [
+        {
+          gatewayId: parts.gatewayId,
+          version: parts.version,
+          callCount: this.registry.size,
+          draining: this.draining,
+          connectors: parts.connectors.map((c) => ({ name: c.name, ready: c.ready })),
+          startTime: this.startTime,
+        },
+      ],
+    };
+  }
+
+  /** Live calls. */
+  get callCount(): number {
+    return this.registry.size;
+  }
+
+  /**
+   * Signs in at every connector. Resolves when each is ready or has been told why not; a connector that is only away
+   * goes on trying by itself. Rejects when a credential is refused.
+   */
+  async start(onReady: (name: string, ready: boolean) => void = () => {}): Promise<void> {
+    await Promise.all(
+      this.parts.connectors.map((c) =>
+        c.start(this.intake.handlerFor(c.name, (ready) => onReady(c.name, ready))),
+      ),
+    );
+  }
+
+  /**
+   * Takes nothing new, tells the agents, and waits for the calls to end, at most `graceMs`. What is left then is closed
+   * without a command: the provider decides.
+   */
+  async drain(graceMs: number): Promise<void> {
+    this.draining = true;
+    this.intake.stopAccepting();
+    for (const connector of this.parts.connectors) connector.stopClaiming();
+    this.agents.goAway(graceMs);
+    const endMs = this.clock.nowMs() + graceMs;
+    while (this.registry.size > 0 && this.clock.nowMs() < endMs) {
+      await new Promise<void>((resolve) => this.clock.after(50, resolve));
+    }
+  }
+
+  /** Ends everything that runs; stores are closed by who opened them. */
+  async stop(): Promise<void> {
+    this.draining = true;
+    this.intake.stopAccepting();
+    const calls = [...this.registry.all()];
+    for (const call of calls) call.end("MEDIA_LOST");
+    await Promise.all(calls.map((call) => call.finished()));
+    this.agents.stop();
+    await Promise.all(this.parts.connectors.map((c) => c.stop()));
+    this.registry.close();
+  }
+}

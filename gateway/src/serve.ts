@@ -1,0 +1,189 @@
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { HoldSound, loadAnnouncement, loadHoldSound } from "./audio/hold-audio.js";
+import { PLAYBACK_DEFAULTS } from "./call/playback.js";
+import type { RouteDecision, Router } from "./call-intake.js";
+import type { GatewayConfig, PoolConfig } from "./config/config-types.js";
+import { routeCall } from "./config/routes.js";
+import { makeConnector } from "./connectors.js";
+import { StoredContextService } from "./context/context-service.js";
+import { openEmbeddedContextStore } from "./context/embedded-context-store.js";
+import type { PoolOptions } from "./dispatch/pool.js";
+import { openEmbeddedEventLog } from "./events/embedded-event-log.js";
+import { Gateway } from "./gateway.js";
+import type { GrpcEdgeOptions } from "./grpc/options.js";
+import { createGrpcServer, type GrpcEdge } from "./grpc/server.js";
+import type { Connector } from "./telephony/telephony.js";
+import type { Logger } from "./util/logger.js";
+
+/** The version of the gateway, as agents and operators see it. */
+export const VERSION = "0.1.0";
+
+/** A gateway that runs. */
+export interface RunningGateway {
+  readonly gateway: Gateway;
+  readonly grpc: GrpcEdge;
+  readonly gatewayId: string;
+  /** The port that it listens on. */
+  readonly port: number;
+  /** Takes nothing new and waits for the calls to end, at most `graceMs`; then ends. */
+  drain(graceMs: number): Promise<void>;
+  /** Ends at once: sockets closed without commands, stores flushed. */
+  stop(): Promise<void>;
+}
+
+/** What may be put in the place of what the configuration says; for tests. */
+export interface ServeOverrides {
+  readonly connectors?: readonly Connector[];
+  /** Default 50. */
+  readonly claimJitterMs?: number;
+}
+
+/**
+ * Opens the stores, listens, signs in at the connectors. Agents can register before the first connector is ready.
+ * Rejects, with everything closed again, when a credential is refused, a port is taken or a store cannot be opened.
+ */
+export async function startGateway(
+  config: GatewayConfig,
+  logger: Logger,
+  overrides: ServeOverrides = {},
+): Promise<RunningGateway> {
+  const gatewayId = config.gateway.id ?? `${hostname()}-${randomBytes(3).toString("hex")}`;
+  const onError = (error: unknown) => logger.error({ err: String(error) }, "store failed");
+  const holds = await loadHolds(config.pools);
+  const events = await openEmbeddedEventLog(config.gateway.stateDir, { ...config.events, onError });
+  const store = await openEmbeddedContextStore(config.gateway.stateDir);
+  const contexts: StoredContextService = new StoredContextService(store, {
+    retentionDays: config.contexts.retentionDays,
+    defaultCountryCode: config.contexts.defaultCountryCode,
+    callOf: (tenant, callId) => findCall(gateway, tenant, callId),
+    onError,
+  });
+  const gateway: Gateway = new Gateway({
+    gatewayId,
+    version: VERSION,
+    connectors: overrides.connectors ?? config.connectors.map((c) => makeConnector(c, logger)),
+    router: routerOf(config),
+    pools: config.pools.map(poolOptions),
+    events,
+    contexts,
+    hold: (facts) => {
+      const sound = holds.get(`${facts.tenant}\n${facts.pool}`) ?? HoldSound.generated();
+      return sound.open(facts.sampleRateHz);
+    },
+    logger,
+    call: {
+      playback: {
+        ...PLAYBACK_DEFAULTS,
+        maxQueuedMs: config.playback.maxSeconds * 1000,
+        drainMarginMs: config.playback.drainMarginMs,
+      },
+      mediaGiveUpMs: config.gateway.limits.mediaGiveUpMs,
+      maxListeners: config.gateway.limits.maxListenersPerCall,
+    },
+    hub: { maxSessions: config.gateway.limits.maxSessions },
+    ...(overrides.claimJitterMs === undefined ? {} : { claimJitterMs: overrides.claimJitterMs }),
+  });
+  let grpc: GrpcEdge | undefined;
+  const stop = async () => {
+    grpc?.setServing(false);
+    await gateway.stop();
+    await grpc?.stop();
+    await contexts.close();
+    await events.close();
+  };
+  try {
+    grpc = createGrpcServer(gateway, grpcOptions(config), logger);
+    const port = await grpc.listen();
+    const edge = grpc;
+    await gateway.start();
+    edge.setServing(true);
+    logger.info({ gateway_id: gatewayId, port }, "serving");
+    return {
+      gateway,
+      grpc: edge,
+      gatewayId,
+      port,
+      stop,
+      async drain(graceMs) {
+        edge.setServing(false);
+        await gateway.drain(graceMs);
+        await stop();
+      },
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function findCall(gateway: Gateway, tenant: string, callId: string) {
+  try {
+    return gateway.calls.get(tenant, callId);
+  } catch {
+    return undefined;
+  }
+}
+
+async function loadHolds(pools: readonly PoolConfig[]): Promise<Map<string, HoldSound>> {
+  const holds = new Map<string, HoldSound>();
+  for (const pool of pools) {
+    if (pool.hold.file) holds.set(`${pool.tenant}\n${pool.name}`, await loadHoldSound(pool.hold.file));
+  }
+  return holds;
+}
+
+function poolOptions(pool: PoolConfig): PoolOptions {
+  return {
+    name: pool.name,
+    tenant: pool.tenant,
+    offerTimeoutMs: pool.offerTimeoutMs,
+    reattachGraceMs: pool.reattachGraceMs,
+    heartbeatIntervalMs: pool.heartbeatIntervalMs,
+    heartbeatMisses: pool.heartbeatMisses,
+    onAgentLost: pool.onAgentLost === "finish" ? "FINISH" : "CUT",
+    answerOnQueue: pool.answerOnQueue,
+    maxQueueMs: pool.maxQueueSeconds * 1000,
+    reofferPauseMs: pool.reofferPauseMs,
+  };
+}
+
+const UNSERVED = {
+  connect: "CONNECT",
+  queue: "QUEUE",
+  answer_and_hold: "ANSWER_AND_HOLD",
+  announce: "ANNOUNCE",
+  leave: "LEAVE",
+} as const;
+
+function routerOf(config: GatewayConfig): Router {
+  return (question): RouteDecision => {
+    const routed = routeCall(config, question);
+    const { announcement } = routed;
+    return {
+      take: routed.taken,
+      tenant: routed.tenant,
+      pool: routed.pool,
+      locale: routed.locale,
+      unserved: {
+        action: UNSERVED[routed.unserved],
+        ringTimeSeconds: routed.ringTimeSeconds,
+        ...(announcement ? { announcement: (rate: number) => loadAnnouncement(announcement, rate) } : {}),
+      },
+    };
+  };
+}
+
+function grpcOptions(config: GatewayConfig): GrpcEdgeOptions {
+  const { tls, ...options } = config.gateway.grpc;
+  if (!tls) return options;
+  return {
+    ...options,
+    tls: {
+      cert: readFileSync(tls.certFile),
+      key: readFileSync(tls.keyFile),
+      ...(tls.clientCaFile ? { clientCa: readFileSync(tls.clientCaFile) } : {}),
+    },
+  };
+}
