@@ -118,6 +118,7 @@ export function resumedContext(context: CallContext): ResumedContext {
     status: context.status ?? "ACTIVE",
     ...(context.escalationReason === undefined ? {} : { escalationReason: context.escalationReason }),
     transcriptAllowed: context.consent?.transcript ?? true,
+    ...(context.consent?.disclosedTime ? { disclosedTime: context.consent.disclosedTime } : {}),
   };
 }
 

@@ -66,6 +66,8 @@ export interface ResumedContext {
   readonly escalationReason?: EscalationReason;
   /** False: the caller does not want the talk to be written down. */
   readonly transcriptAllowed: boolean;
+  /** When the caller was told that he talks to a machine and that the talk is written down. */
+  readonly disclosedTime?: Date;
 }
 
 /** Fields of the context to write; absent ones stay as they are. */

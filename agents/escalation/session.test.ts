@@ -62,6 +62,19 @@ describe("EscalationSession", () => {
       expect([...h.call.turns.keys()]).toEqual(["2-a1", "2-c1", "2-a2"]);
     });
 
+    it("only says goodbye when the agent before it was at that", async () => {
+      const turns: Turn[] = [{ id: "1-a1", role: "AI", text: "Hello", locale: "en", time: new Date(0) }];
+      const h = await start({
+        call: {
+          attempt: 2,
+          context: { turns, summary: "", status: "CALLBACK_WANTED", transcriptAllowed: true },
+        },
+      });
+      expect(await h.result).toBe("CALLBACK_WANTED");
+      expect(h.said()).toBe("Thank you for calling. Goodbye.");
+      expect(h.call.patches).toEqual([]);
+    });
+
     it("goes on connecting when the agent before it was at that", async () => {
       const h = await start({
         call: {

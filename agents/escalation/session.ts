@@ -80,6 +80,7 @@ export class EscalationSession implements ConversationHandler {
     this.#log = new TurnLog(parts.call, {
       onError: (error) => this.#options.log("turns_not_written", { error: nameOf(error) }),
     });
+    this.#disclosedTime = parts.call.context?.disclosedTime;
     for (const turn of parts.call.context?.turns ?? []) {
       if (turn.role !== "SPECIALIST") this.#turns.push({ role: turn.role, text: turn.heard ?? turn.text });
     }
@@ -195,6 +196,12 @@ export class EscalationSession implements ConversationHandler {
           context.summary,
           sentences.resumed_escalation,
         );
+        return;
+      }
+      if (context.status === "ENDED" || context.status === "CALLBACK_WANTED") {
+        this.#enter({ name: "ENDING" });
+        await this.#say(sentences.goodbye, false);
+        await this.#disconnect(context.status);
         return;
       }
       const topic = this.#turns

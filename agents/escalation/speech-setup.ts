@@ -4,6 +4,7 @@ import {
   CallerScript,
   ensureSpeechPython,
   FallbackTextToSpeech,
+  FLITE_VOICES,
   FliteTextToSpeech,
   type FliteVoice,
   OpenAiReplyModel,
@@ -127,5 +128,5 @@ function server(settings: OpenAiSettings): { apiKey: string; baseUrl?: string } 
 }
 
 function fliteVoice(voice: string | undefined): FliteVoice {
-  return (voice ?? "slt") as FliteVoice;
+  return FLITE_VOICES.find((known) => known === voice) ?? "slt";
 }

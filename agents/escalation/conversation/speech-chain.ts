@@ -36,7 +36,7 @@ export interface SpeechChainOptions extends ListenerOptions, SpeakerOptions {
   readonly earlierTurns?: readonly ReplyTurn[];
   /** An utterance shorter than this in which nothing was understood is a noise and no turn, ms. Default 400. */
   readonly minTurnMs?: number;
-  /** Longest time a reply may take to its first word, ms. Default 15 000. */
+  /** Longest time the model may take to its first word, and from one to the next, ms. Default 15 000. */
   readonly replyTimeoutMs?: number;
 }
 
@@ -167,30 +167,22 @@ export class SpeechChain implements Conversation {
       tools: this.#options.tools,
       signal: reply.signal,
     });
-    let timedOut = false;
-    const timer = setTimeout(() => {
-      timedOut = true;
-      reply.abort();
-    }, timeoutMs);
     const model = this.#parts.model.name;
     async function* texts(): AsyncGenerator<string> {
       try {
-        for await (const part of untilAborted(parts, reply.signal)) {
-          clearTimeout(timer);
+        for await (const part of inTime(parts, timeoutMs, reply.signal)) {
           if (reply.signal.aborted) return;
           if (part.kind === "TEXT") yield part.text;
           else calls.push(part);
         }
-        if (timedOut) throw new SpeechError("PROVIDER_FAILED", model, "no reply in time");
       } catch (error) {
-        if (timedOut) throw new SpeechError("PROVIDER_FAILED", model, "no reply in time");
         if (!reply.signal.aborted) throw SpeechError.from(error, model);
-      } finally {
-        clearTimeout(timer);
       }
     }
     const said = await this.#speaker.say(texts(), true);
     if (this.#reply === reply) this.#reply = undefined;
+    // Nobody waits for more of it, e.g. after it took too long.
+    if (said === "FAILED") reply.abort();
     if (said === "FAILED" || reply.signal.aborted || this.#closed) return;
     for (const call of calls) this.#handler?.toolCall({ name: call.name, arguments: call.arguments });
   }
@@ -222,8 +214,12 @@ export class SpeechChain implements Conversation {
   }
 }
 
-/** The items until the signal aborts, even when whoever makes them does not look at it. */
-async function* untilAborted<T>(items: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
+/** The items until the signal aborts; throws when one takes longer than `timeoutMs`. The maker need not look at the signal. */
+async function* inTime<T>(
+  items: AsyncIterable<T>,
+  timeoutMs: number,
+  signal: AbortSignal,
+): AsyncGenerator<T> {
   const iterator = items[Symbol.asyncIterator]();
   const aborted = new Promise<undefined>((resolve) => {
     if (signal.aborted) resolve(undefined);
@@ -232,7 +228,11 @@ async function* untilAborted<T>(items: AsyncIterable<T>, signal: AbortSignal): A
   for (;;) {
     const next = iterator.next();
     next.catch(() => {}); // seen below, or no longer wanted
-    const result = await Promise.race([next, aborted]);
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error("took too long")), timeoutMs);
+    });
+    const result = await Promise.race([next, aborted, late]).finally(() => clearTimeout(timer));
     if (!result || result.done) return;
     yield result.value;
   }

@@ -145,6 +145,28 @@ describe.skipIf(!python.found && !mustRun)("offline speech, flite to pocketsphin
     expect(stt.pid).not.toBe(before);
   }, 30_000);
 
+  it("fails an utterance at a recogniser that hangs, and replaces it", async () => {
+    const hanging = new PocketsphinxSpeechToText({ finalTimeoutMs: 200 });
+    await hanging.warmUp();
+    const before = hanging.pid;
+    process.kill(before as number, "SIGSTOP");
+    const utterance = hanging.utterance({ locale: "en" });
+    await expect(utterance.finish()).rejects.toMatchObject({ reason: "PROVIDER_FAILED" });
+    while (hanging.pid === before || hanging.pid === undefined) await delay(5);
+    await hanging.warmUp();
+    await hanging.close();
+  }, 30_000);
+
+  it("refuses more utterances than may be open", async () => {
+    const small = new PocketsphinxSpeechToText({ maxUtterances: 1 });
+    const first = small.utterance({ locale: "en" });
+    const second = small.utterance({ locale: "en" });
+    await expect(second.finish()).rejects.toMatchObject({ reason: "OVERLOADED" });
+    expect((await first.finish()).text).toBe("");
+    await small.close();
+    await expect(small.utterance({ locale: "en" }).finish()).rejects.toMatchObject({ reason: "ABORTED" });
+  }, 30_000);
+
   it("answers a forgotten utterance with ABORTED and goes on", async () => {
     const utterance = stt.utterance({ locale: "en" });
     utterance.write(Buffer.alloc(6400));

@@ -49,6 +49,7 @@ export class PocketsphinxSpeechToText implements SpeechToText {
   #isReady = false;
   #nextId = 1;
   #failures = 0;
+  #lastLineAt = 0;
   #closed = false;
 
   constructor(options: PocketsphinxOptions = {}) {
@@ -77,6 +78,7 @@ export class PocketsphinxSpeechToText implements SpeechToText {
     const id = this.#nextId++;
     const utterance = new Utterance(id, options, this.#options, (frame) => this.#send(frame));
     utterance.onDone = () => this.#utterances.delete(id);
+    utterance.onTimeout = () => this.#timedOut();
     if (this.#closed) utterance.fail(new SpeechError("ABORTED", NAME, "closed"));
     else if (this.#utterances.size >= this.#options.maxUtterances) {
       utterance.fail(new SpeechError("OVERLOADED", NAME, `${this.#utterances.size} utterances are open`));
@@ -148,6 +150,7 @@ export class PocketsphinxSpeechToText implements SpeechToText {
       });
       lines.on("line", (text) => {
         const line = parseLine(text);
+        this.#lastLineAt = performance.now();
         if (line?.type === "ready") {
           clearTimeout(timer);
           this.#becameReady();
@@ -160,6 +163,11 @@ export class PocketsphinxSpeechToText implements SpeechToText {
   #becameReady(): void {
     this.#isReady = true;
     for (const utterance of this.#utterances.values()) utterance.sendAll();
+  }
+
+  /** Nothing was heard of the process for as long as a text may take: it hangs, another one is started. */
+  #timedOut(): void {
+    if (performance.now() - this.#lastLineAt >= this.#options.finalTimeoutMs) this.#child?.kill("SIGKILL");
   }
 
   #lineCame(line: Exclude<RecogniserLine, { type: "ready" }>): void {
@@ -175,13 +183,15 @@ export class PocketsphinxSpeechToText implements SpeechToText {
     } else utterance?.fail(new SpeechError("PROVIDER_FAILED", NAME, line.message));
   }
 
-  /** Start again while somebody waits for a text; utterances that were already sent twice fail. */
+  /** Start again, so that the next utterance need not wait; utterances that were already sent twice fail. */
   #exited(child: ChildProcess): void {
     if (child !== this.#child) return;
+    const wasReady = this.#isReady;
     this.#child = undefined;
     this.#ready = undefined;
     this.#isReady = false;
     if (this.#closed) return;
+    if (!wasReady) return; // it could not start: the next utterance tries again
     for (const utterance of [...this.#utterances.values()]) {
       if (utterance.sends > 1)
         utterance.fail(new SpeechError("PROVIDER_FAILED", NAME, "the recogniser died"));
@@ -204,6 +214,7 @@ class Utterance implements UtteranceStream {
   /** How many processes this was sent to. */
   sends = 0;
   onDone: () => void = () => {};
+  onTimeout: () => void = () => {};
   readonly #id: number;
   readonly #options: UtteranceOptions;
   readonly #limits: UtteranceLimits;
@@ -244,10 +255,10 @@ class Utterance implements UtteranceStream {
     if (!this.#settled && !this.#ended) {
       this.#ended = true;
       this.#send(encodeFrame(FRAME_KIND.END, this.#id));
-      this.#timer = setTimeout(
-        () => this.fail(new SpeechError("PROVIDER_FAILED", NAME, "no text in time")),
-        this.#limits.finalTimeoutMs,
-      );
+      this.#timer = setTimeout(() => {
+        this.fail(new SpeechError("PROVIDER_FAILED", NAME, "no text in time"));
+        this.onTimeout();
+      }, this.#limits.finalTimeoutMs);
     }
     if (!this.#settled) {
       await new Promise<void>((resolve) => {

@@ -116,6 +116,18 @@ describe("OpenAI-compatible providers", () => {
     });
   });
 
+  it("fails on speech that stops in the middle", async () => {
+    answer = (_url, response) => response.write(Buffer.alloc(640));
+    const tts = new OpenAiTextToSpeech({ ...options({ timeoutMs: 200 }), model: "tts-1", voice: "alloy" });
+    const audio = await tts.speak("hello", { locale: "en" });
+    const run = async () => {
+      for await (const _ of audio.chunks) {
+        // the first chunk comes
+      }
+    };
+    await expect(run()).rejects.toMatchObject({ reason: "PROVIDER_FAILED" });
+  });
+
   it("gives the words of a reply as they come, then its tool call", async () => {
     const deltas = [
       { content: "One " },

@@ -39,26 +39,40 @@ export class OpenAiTextToSpeech implements TextToSpeech {
         options.signal ? { signal: options.signal } : {},
       );
       if (!answer.body) throw new SpeechError("PROVIDER_FAILED", NAME, "answered without audio");
-      return { sampleRateHz: this.#options.sampleRateHz ?? 24_000, chunks: wholeSamples(answer.body) };
+      return {
+        sampleRateHz: this.#options.sampleRateHz ?? 24_000,
+        chunks: wholeSamples(answer.body, this.#options.timeoutMs ?? 10_000),
+      };
     } catch (error) {
       throw openAiError(error, NAME);
     }
   }
 }
 
-/** The body in chunks of whole samples: a byte left over goes before the next chunk. */
+/** The body in chunks of whole samples: a byte left over goes before the next chunk. Throws when it stands still. */
 async function* wholeSamples(
   body: AsyncIterable<Uint8Array> | ReadableStream<Uint8Array>,
+  idleTimeoutMs: number,
 ): AsyncGenerator<Buffer> {
+  const iterator = (body as AsyncIterable<Uint8Array>)[Symbol.asyncIterator]();
   let odd: Buffer = Buffer.alloc(0);
   try {
-    for await (const part of body as AsyncIterable<Uint8Array>) {
-      const all = Buffer.concat([odd, part]);
+    for (;;) {
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<never>((_, reject) => {
+        const error = new SpeechError("PROVIDER_FAILED", NAME, "stopped in the middle");
+        timer = setTimeout(() => reject(error), idleTimeoutMs);
+      });
+      const { done, value } = await Promise.race([iterator.next(), late]).finally(() => clearTimeout(timer));
+      if (done) return;
+      const all = Buffer.concat([odd, value]);
       const even = all.length & ~1;
       odd = all.subarray(even);
       if (even > 0) yield all.subarray(0, even);
     }
   } catch (error) {
     throw openAiError(error, NAME);
+  } finally {
+    void iterator.return?.().catch(() => {});
   }
 }
