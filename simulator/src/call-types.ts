@@ -66,6 +66,8 @@ export interface CallOptions extends PlayoutOptions {
   readonly ringback?: boolean;
   /** Keep what everybody says and hears. Default true. */
   readonly recording?: boolean;
+  /** A recording keeps the first so many seconds of a call. Default 3600. */
+  readonly recordingLimitSeconds?: number;
   /**
    * What becomes of a connected call when the remote party (the caller of an inbound call) leaves while the
    * agent is in it. Default `end`.
@@ -93,6 +95,7 @@ export interface CallOptions extends PlayoutOptions {
 export const CALL_DEFAULTS = {
   ringback: false,
   recording: true,
+  recordingLimitSeconds: 3600,
   whenRemoteLeaves: "end",
   whenSubscriberLeaves: "stay",
   connectRace: "unanswered",

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { makeTone, toneAmplitude } from "./audio/analysis.js";
+import { makeTone, soundSpans, toneAmplitude, toneSpans } from "./audio/analysis.js";
 import { SimCall } from "./call.js";
 import type { CallOptions } from "./call-types.js";
 import { ManualClock } from "./clock.js";
@@ -306,6 +306,23 @@ describe("SimCall", () => {
     expect(audible(call)).toEqual(["caller<agent", "agent<caller"]);
     media.command("2", "call.close");
     expect(call.endReason).toBe("callee_hung_up");
+  });
+
+  it("lets a voicemail pick up, greet, beep and listen", async () => {
+    const greeting = "Leave a message.";
+    const { samples } = await sharedVoice.say(greeting, "rms");
+    const call = place({ caller: [], subscriber: [callee.voicemail({ afterSeconds: 1, greeting })] });
+    media.command("1", "call.connect", {});
+    clock.advance(1600);
+    expect(media.responses("1")).toMatchObject([{ success: true }]);
+    await new Promise((resolve) => setImmediate(resolve));
+    clock.advance(samples.length / 16 + 1000);
+    const greeted = soundSpans(call.recording.agent, RATE, { bridgeMs: 300 });
+    expect(greeted.length).toBe(1);
+    const beep = toneSpans(call.recording.agent, RATE, 1000, { thresholdAmplitude: 6000 }).at(-1)!;
+    expect(beep.endMs - beep.startMs).toBeGreaterThanOrEqual(380);
+    expect(call.callee.scriptFinished).toBe(true);
+    expect(call.state).toBe("CONNECTED");
   });
 
   it("reports a rejected call before the ring time is over", () => {

@@ -78,7 +78,11 @@ export class SimCall implements Ticking {
     this.#host = host;
     this.#timers = new TimerSet(host.clock);
     this.startMs = host.clock.now();
-    this.recording = new CallRecording(this.startMs, this.options.recording !== false);
+    this.recording = new CallRecording(
+      this.startMs,
+      this.options.recording !== false,
+      this.options.recordingLimitSeconds ?? CALL_DEFAULTS.recordingLimitSeconds,
+    );
     this.#setup = setup;
     const partyHost = {
       voice: host.voice,
@@ -243,9 +247,13 @@ export class SimCall implements Ticking {
     this.isolated = isolated;
   }
 
-  /** The caller's phone rings back. @internal */
-  callerRings(): void {
+  /** The caller waits, for ever or until patience ends. @internal */
+  callerRings(patienceSeconds?: number): void {
     this.caller.setState("ringing");
+    if (patienceSeconds === undefined) return;
+    this.#timers.later(() => {
+      if (this.#state === "PENDING") this.hangUp();
+    }, patienceSeconds * 1000);
   }
 
   /** Rings the subscriber for so long: attempt by attempt as its behaviours say. @internal */

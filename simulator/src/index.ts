@@ -66,6 +66,7 @@ export {
   waitForAgentSpeech,
   waitUntil,
 } from "./party/script.js";
+export type { ControlConnection } from "./plane/control-connection.js";
 export type { CallFlow, Channel, CommandName, SessionView } from "./plane/messages.js";
 export { COMMANDS } from "./plane/messages.js";
 export { CONTROL_PATH, MEDIA_PATH, type TlsOptions } from "./plane/server.js";

@@ -68,7 +68,7 @@ export interface SimulatorOptions extends CallOptions {
   readonly outboundCourse?: "ring_first" | "ring_on_answer";
   /** MISSED_ONLY: how long the callee rings before the connector is notified, seconds. Default 20. */
   readonly missedRingSeconds?: number;
-  /** Ended calls kept in `calls`. Default 1000. */
+  /** Ended calls kept in `calls`, with their recordings. Default 100. */
   readonly keepEndedCalls?: number;
   /** Serve the control API of the CLI under `/simulator/v1/` (no authentication). Default false. */
   readonly adminApi?: boolean;

@@ -84,11 +84,7 @@ export class SimulatorCore implements ServerHandler<ConnectorOptions, SimCall> {
       remoteRingsOnAnswer: false,
       options: { ...this.options, ...this.#rateOf(connector), ...options.options },
     });
-    call.callerRings();
-    if (options.patienceSeconds !== undefined)
-      this.clock.setTimeout(() => {
-        if (call.state === "PENDING") call.hangUp();
-      }, options.patienceSeconds * 1000);
+    call.callerRings(options.patienceSeconds);
     this.#route(call);
     return call;
   }
@@ -314,7 +310,7 @@ export class SimulatorCore implements ServerHandler<ConnectorOptions, SimCall> {
   #forgetLater(call: SimCall): void {
     if (call.session.closedAt === null) this.plane.closeSession(call.session, "CALL_TERMINATED");
     this.#endedOrder.push(call.id);
-    const keep = this.options.keepEndedCalls ?? 1000;
+    const keep = this.options.keepEndedCalls ?? 100;
     while (this.#endedOrder.length > keep) {
       const oldest = this.calls.get(this.#endedOrder.shift() as string);
       if (!oldest) continue;

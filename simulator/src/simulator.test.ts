@@ -41,6 +41,10 @@ describe("Simulator", () => {
         "HTTP 426",
       );
       await expect(TestClient.open(`${url}/elsewhere`, HEADERS)).rejects.toThrow("HTTP 404");
+      await expect(TestClient.open(`${url}/v1/agent/media/%zz`, {})).rejects.toThrow();
+      expect(
+        (await fetch(`${url.replace("ws", "http")}/public/v1/sessions/%zz/close`, { method: "POST" })).ok,
+      ).toBe(false);
       await TestClient.open(path, { ...version, ...HEADERS });
     });
 

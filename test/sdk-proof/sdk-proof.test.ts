@@ -87,7 +87,7 @@ describe.skipIf("skip" in found)(`the vendor's SDK (${SDK_REQUIREMENT}) against 
     });
     expect(await sdk("answer")).toMatchObject({ success: true });
     await sdk("echo");
-    await call.waitUntil(() => call.recording.durationMs > 3000);
+    await call.waitUntil(() => call.recording.durationMs > 3500);
     call.hangUp();
     await agent.waitFor("terminated", { session: call.session.id });
     expect(await agent.waitFor("session_closed", { session: call.session.id })).toMatchObject({

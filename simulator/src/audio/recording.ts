@@ -70,11 +70,17 @@ export class CallRecording {
     callee: [],
   };
   readonly enabled: boolean;
+  readonly #limitFrames: number;
+  #deliveredBytes = 0;
   #frames = 0;
   #sampleRate = 0;
 
-  /** `startMs`: the simulator clock's time at sample 0. */
-  constructor(startMs: number, enabled: boolean) {
+  /**
+   * `startMs`: the simulator clock's time at sample 0. `limitSeconds`: what comes later is not kept (the time
+   * axis goes on, silent).
+   */
+  constructor(startMs: number, enabled: boolean, limitSeconds: number) {
+    this.#limitFrames = (limitSeconds * 1000) / FRAME_MS;
     this.#startMs = startMs;
     this.enabled = enabled;
   }
@@ -106,7 +112,7 @@ export class CallRecording {
 
   /** @internal */
   write(track: RecordingTrack, frame: number, samples: Int16Array): void {
-    if (!this.enabled || this.#sampleRate === 0) return;
+    if (!this.enabled || this.#sampleRate === 0 || frame >= this.#limitFrames) return;
     let target = this.#tracks.get(track);
     if (!target) {
       target = new Track(samplesPerFrame(this.#sampleRate));
@@ -126,7 +132,10 @@ export class CallRecording {
 
   /** @internal */
   noteDelivered(bytes: Buffer): void {
-    if (this.enabled) this.#delivered.push(bytes);
+    const limitBytes = this.#limitFrames * samplesPerFrame(this.#sampleRate) * 2;
+    if (!this.enabled || this.#deliveredBytes + bytes.length > limitBytes) return;
+    this.#deliveredBytes += bytes.length;
+    this.#delivered.push(bytes);
   }
 
   /** The samples of one track from the beginning of the call to now. A copy. */

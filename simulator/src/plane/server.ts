@@ -62,8 +62,14 @@ export class ProviderServer<C, M> {
   constructor(handler: ServerHandler<C, M>, options: ListenOptions) {
     this.#handler = handler;
     this.#scheme = options.tls ? { ws: "wss", http: "https" } : { ws: "ws", http: "http" };
-    const onRequest = (request: IncomingMessage, response: ServerResponse) =>
-      handler.request(request, response, credentialsOf(request));
+    const onRequest = (request: IncomingMessage, response: ServerResponse) => {
+      try {
+        handler.request(request, response, credentialsOf(request));
+      } catch {
+        // A URL that cannot be parsed.
+        response.writeHead(400).end();
+      }
+    };
     this.#http = options.tls
       ? createTlsServer(
           {
@@ -81,9 +87,13 @@ export class ProviderServer<C, M> {
       perMessageDeflate: false,
       maxPayload: options.maxPayloadBytes,
     });
-    this.#http.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) =>
-      this.#upgrade(request, socket, head),
-    );
+    this.#http.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      try {
+        this.#upgrade(request, socket, head);
+      } catch {
+        socket.destroy();
+      }
+    });
     this.#http.on("connection", (socket: Duplex) => {
       this.#open.add(socket);
       socket.on("close", () => this.#open.delete(socket));
