@@ -86,7 +86,8 @@ describe("audio from files", () => {
     await expect(loadHoldSound(file)).rejects.toThrow(/b\.wav: shorter than 0\.1 s/);
   });
 
-  it("generates without a file", async () => {
+  it("generates without a file, once for all", async () => {
+    expect(HoldSound.generated().loop(8000)).toBe(HoldSound.generated().loop(8000));
     expect((await loadHoldSound()).loop(8000).length).toBe(2 * 9.6 * 8000);
   });
 });

@@ -21,7 +21,7 @@ const BARS = [
 /** Strength of a note's partials. */
 const PARTIALS = [1, 0.32, 0.1] as const;
 
-let generated: WavAudio | undefined;
+let generated: HoldSound | undefined;
 
 /** A sound to hold by, shared by all calls: the generated chimes or a WAV file. Looped without a seam. */
 export class HoldSound {
@@ -29,10 +29,10 @@ export class HoldSound {
 
   private constructor(private readonly source: WavAudio) {}
 
-  /** Soft rising chimes, 9.6 s, around −26 dBFS, never silent for 2 s. */
+  /** Soft rising chimes, 9.6 s, around −26 dBFS, never silent for 2 s. Always the same object. */
   static generated(): HoldSound {
-    generated ??= { sampleRateHz: GENERATED_RATE_HZ, samples: compose() };
-    return new HoldSound(generated);
+    generated ??= new HoldSound({ sampleRateHz: GENERATED_RATE_HZ, samples: compose() });
+    return generated;
   }
 
   /** The audio of a WAV file, as loud as it is. Throws WavError when it is shorter than 0.1 s. */

@@ -1,6 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Database, type Key, open, type RootDatabase } from "lmdb";
+import { type FolderLock, lockFolder } from "../util/folder-lock.js";
 import { decodeContext, encodeContext } from "./context-codec.js";
 import type { ContextQuery, ContextStore, VersionedContext } from "./context-store.js";
 import type { CallContext } from "./context-types.js";
@@ -19,6 +20,7 @@ class LmdbContextStore implements ContextStore {
 
   constructor(
     private readonly root: RootDatabase,
+    private readonly lock: FolderLock,
     private readonly contexts: Database<StoredContext, ContextKey>,
     private readonly index: Database<ContextKey, Key>,
   ) {}
@@ -87,8 +89,9 @@ class LmdbContextStore implements ContextStore {
     });
   }
 
-  close(): Promise<void> {
-    return this.root.close();
+  async close(): Promise<void> {
+    await this.root.close();
+    await this.lock.release();
   }
 
   /** Inside a transaction. */
@@ -116,12 +119,13 @@ function indexKeys(context: CallContext): IndexKey[] {
 
 /**
  * Opens (or makes) the contexts in the folder `contexts` of the gateway's state folder. Rejects when the folder cannot
- * be written.
+ * be written, or when another process has it open.
  */
 export async function openEmbeddedContextStore(stateDir: string): Promise<ContextStore> {
   const path = join(stateDir, "contexts");
   await mkdir(path, { recursive: true, mode: 0o700 });
   // Without overlapping sync a commit resolves after fsync and not before.
+  const lock = await lockFolder(path);
   const root = open({ path, maxDbs: 2, overlappingSync: false });
-  return new LmdbContextStore(root, root.openDB({ name: "contexts" }), root.openDB({ name: "index" }));
+  return new LmdbContextStore(root, lock, root.openDB({ name: "contexts" }), root.openDB({ name: "index" }));
 }

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Database, open, type RootDatabase } from "lmdb";
+import { type FolderLock, lockFolder } from "../util/folder-lock.js";
 import type { EventRecord, EventStorage } from "./event-storage.js";
 import { type EventLogOptions, StoredEventLog } from "./stored-event-log.js";
 
@@ -20,6 +21,7 @@ class LmdbEventStorage implements EventStorage {
 
   constructor(
     private readonly root: RootDatabase,
+    private readonly lock: FolderLock,
     private readonly events: Database<StoredRecord, number>,
     private readonly calls: Database<number, CallKey>,
     private readonly meta: Database<string | number, string>,
@@ -86,8 +88,9 @@ class LmdbEventStorage implements EventStorage {
     return gone.length;
   }
 
-  close(): Promise<void> {
-    return this.root.close();
+  async close(): Promise<void> {
+    await this.root.close();
+    await this.lock.release();
   }
 
   /** Runs a transaction that adds so many bytes of events. Writing and pruning may overlap in time. */
@@ -117,8 +120,8 @@ function record(sequence: number, value: StoredRecord): EventRecord {
 }
 
 /**
- * Opens (or makes) the event log in the folder `events` of the gateway's state folder. One process at a time may have
- * it open. Rejects when the folder cannot be written.
+ * Opens (or makes) the event log in the folder `events` of the gateway's state folder. Rejects when the folder
+ * cannot be written, or when another process has it open.
  */
 export async function openEmbeddedEventLog(
   stateDir: string,
@@ -127,10 +130,12 @@ export async function openEmbeddedEventLog(
   const path = join(stateDir, "events");
   await mkdir(path, { recursive: true, mode: 0o700 });
   // Without overlapping sync a commit resolves after fsync and not before.
+  const lock = await lockFolder(path);
   const root = open({ path, maxDbs: 3, overlappingSync: false });
   return new StoredEventLog(
     new LmdbEventStorage(
       root,
+      lock,
       root.openDB({ name: "events" }),
       root.openDB({ name: "calls" }),
       root.openDB({ name: "meta" }),
