@@ -315,8 +315,10 @@ export class CallImpl extends CallVerbs implements Call, PlaybackSource {
   }
 
   onRefused(item: string, error: CallweaveError): void {
-    if (error.reason === "PLAYBACK_FULL") this.player.queue.onFull();
-    else if (error.reason === "STALE_HANDLE") this.over({ cause: "LOST" });
+    if (error.reason === "PLAYBACK_FULL") {
+      this.player.queue.onFull();
+      this.link.kick();
+    } else if (error.reason === "STALE_HANDLE") this.over({ cause: "LOST" });
     else if (item === "mark") this.player.onMarkRefused();
     else if (item === "clear_playback") this.clears.shift()?.(undefined);
     else this.link.onError(error);
