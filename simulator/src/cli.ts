@@ -114,16 +114,16 @@ async function startSimulator(flags: ServeFlags): Promise<Simulator> {
   return Simulator.start(options);
 }
 
-function announce(simulator: Simulator, flags: ServeFlags): void {
-  console.log(`simulator: ${simulator.url}`);
+function announce(simulator: Simulator, flags: ServeFlags, print: (line: string) => void): void {
+  print(`simulator: ${simulator.url}`);
   const connectors = flags.connector.length > 0 ? flags.connector : [DEFAULT_CONNECTOR];
-  for (const { uuid } of connectors) console.log(`connector: ${uuid}`);
-  if (flags.connector.length === 0) console.log(`API key:   ${DEFAULT_CONNECTOR.apiKey} (the default)`);
+  for (const { uuid } of connectors) print(`connector: ${uuid}`);
+  if (flags.connector.length === 0) print(`API key:   ${DEFAULT_CONNECTOR.apiKey} (the default)`);
 }
 
 async function serve(flags: ServeFlags): Promise<void> {
   const simulator = await startSimulator(flags);
-  announce(simulator, flags);
+  announce(simulator, flags, console.log);
   await new Promise<void>((resolve) => {
     process.once("SIGINT", resolve);
     process.once("SIGTERM", resolve);
@@ -156,14 +156,17 @@ async function api<T>(base: string, path: string, init?: RequestInit): Promise<T
 async function call(flags: CallFlags): Promise<void> {
   const own = flags.serve ? await startSimulator(flags) : undefined;
   if (own) {
-    announce(own, flags);
-    console.log("waiting for a control connection");
+    // The report is to be the only thing on standard output.
+    const print = flags.json ? console.error : console.log;
+    announce(own, flags, print);
+    print("waiting for a control connection");
     await own.waitForConnections({ timeoutMs: 24 * 3600 * 1000 });
   }
   const base = (own?.url ?? flags.url ?? `ws://127.0.0.1:${flags.port}`).replace(/^ws/, "http");
   try {
     const report = await follow(base, flags);
     if (flags.out) await saveRecording(base, report.id, flags.out);
+    if (flags.out && !flags.json) console.log(`recording: ${flags.out}`);
     if (flags.json) console.log(JSON.stringify(report, null, 2));
     if (!report.events.some(({ type }) => type === "state.ANSWERED" || type === "state.CONNECTED"))
       process.exitCode = 1;
@@ -201,7 +204,6 @@ async function saveRecording(base: string, id: string, directory: string): Promi
     const response = await fetch(`${base}/simulator/v1/calls/${id}/recording/${track}.wav`);
     await writeFile(join(directory, `${track}.wav`), Buffer.from(await response.arrayBuffer()));
   }
-  console.log(`recording: ${directory}`);
 }
 
 const program = new Command("simulator").description("Plays Telcoflow's server side.");

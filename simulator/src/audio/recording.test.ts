@@ -21,8 +21,8 @@ describe("CallRecording", () => {
     made.setLength(130);
     expect(made.durationMs).toBe(2600);
     expect(made.caller.length).toBe(130 * 160);
-    expect(made.caller.findIndex((sample) => sample === 5)).toBe(3 * 160);
-    expect(made.callee.findIndex((sample) => sample === 5)).toBe(120 * 160);
+    expect(made.caller.indexOf(5)).toBe(3 * 160);
+    expect(made.callee.indexOf(5)).toBe(120 * 160);
     expect(made.agent.every((sample) => sample === 0)).toBe(true);
   });
 
