@@ -2,6 +2,7 @@
 
 import os
 import queue
+import signal
 import sys
 
 import grpc
@@ -21,18 +22,13 @@ def say(**item):
 say(register=pb.Register(agent_id="python-echo", capacity=1, answer_on_accept=True))
 channel = grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)])
 messages = stubs.AgentServiceStub(channel).Serve(iter(outgoing.get, None), metadata=metadata)
-try:
-    for message in messages:
-        for item in message.items:
-            kind = item.WhichOneof("item")
-            if kind == "offer":
-                say(accept=pb.Accept(offer_id=item.offer.offer_id))
-            elif kind == "audio":
-                say(audio=pb.AgentAudio(pcm=item.audio.pcm))
-            else:
-                print(kind, flush=True)
-except KeyboardInterrupt:
-    say(bye=pb.Bye())
-    outgoing.put(None)  # ends our half of the stream
-    for message in messages:  # until the gateway ends its half
-        pass
+signal.signal(signal.SIGINT, lambda *_: say(bye=pb.Bye()))  # after which the gateway ends the stream
+for message in messages:
+    for item in message.items:
+        kind = item.WhichOneof("item")
+        if kind == "offer":
+            say(accept=pb.Accept(offer_id=item.offer.offer_id))
+        elif kind == "audio":
+            say(audio=pb.AgentAudio(pcm=item.audio.pcm))
+        else:
+            print(kind, flush=True)
