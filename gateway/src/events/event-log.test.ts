@@ -288,13 +288,47 @@ describe("event log / store away", () => {
     expect(await log.append(event(4))).toMatchObject({ durable: false });
   });
 
-  it("does not let more wait than it may", async () => {
+  it("does not let more wait than it may, and keeps the order", async () => {
     const errors: unknown[] = [];
     const log = new MemoryEventLog({ clock, maxPending: 5, onError: (error) => errors.push(error) });
-    const stored = await Promise.all(Array.from({ length: 7 }, (_, i) => log.append(event(i + 1))));
-    expect(stored.map((s) => s.durable)).toEqual(new Array(7).fill(false));
+    const order: number[] = [];
+    const stored = await Promise.all(
+      Array.from({ length: 7 }, (_, i) =>
+        log.append(event(i + 1)).then((s) => {
+          order.push(s.sequence);
+          return s.durable;
+        }),
+      ),
+    );
+    expect(stored).toEqual([true, true, true, true, true, false, false]);
+    expect(order).toEqual([1, 2, 3, 4, 5, 6, 7]);
     expect((await log.append(event(8))).durable).toBe(true);
+    expect((await log.ofCall("t", "c-1", 0)).map((e) => e.sequence)).toEqual([1, 2, 3, 4, 5, 8]);
     expect(errors.length).toBe(1);
     await log.close();
+  });
+
+  it("does not wait for a store that hangs", async () => {
+    const storage = new MemoryEventStorage();
+    const own = new ManualClock();
+    const errors: unknown[] = [];
+    const log = new MemoryEventLog({ clock: own, onError: (error) => errors.push(error) }, storage);
+    let release: () => void = () => {};
+    storage.hang = new Promise((resolve) => {
+      release = resolve;
+    });
+    const first = log.append(event(1));
+    await own.advance(2999);
+    const second = log.append(event(2));
+    await own.advance(1);
+    expect([(await first).durable, (await second).durable]).toEqual([false, false]);
+    expect((await log.append(event(3))).durable).toBe(false);
+    expect(errors.length).toBe(1);
+    release();
+    storage.hang = undefined;
+    await own.advance(0);
+    expect((await log.append(event(4))).durable).toBe(true);
+    await log.close();
+    expect(own.pendingTimers).toBe(0);
   });
 });

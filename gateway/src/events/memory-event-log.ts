@@ -10,9 +10,11 @@ export class MemoryEventStorage implements EventStorage {
   prunedTo = 0;
   /** When set, writing fails with it. */
   failure: Error | undefined;
+  /** When set, writing waits for it. */
+  hang: Promise<void> | undefined;
 
   async write(records: readonly EventRecord[]): Promise<void> {
-    await Promise.resolve();
+    await this.hang;
     if (this.failure) throw this.failure;
     this.records.push(...records);
     this.lastSequence = records.at(-1)?.sequence ?? this.lastSequence;

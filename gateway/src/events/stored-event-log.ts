@@ -17,8 +17,13 @@ export interface EventLogOptions {
   readonly sweepIntervalMs?: number;
   /** Events written in one transaction at most. Default 1,000. */
   readonly maxBatch?: number;
-  /** Events that wait to be written at most; beyond it they are passed on with `durable: false`. Default 20,000. */
+  /** Events that wait to be written at most; further ones are passed on, in order, with `durable: false`. Default 20,000. */
   readonly maxPending?: number;
+  /**
+   * How long a write may take, in ms. Then its events are passed on with `durable: false`, and so is what comes until
+   * the store has answered. Default 3,000.
+   */
+  readonly writeTimeoutMs?: number;
   /** Events that wait in memory per watcher at most; beyond it the watcher is served from the store. Default 1,000. */
   readonly maxQueuedPerWatcher?: number;
   /** Told when writing, reading or removing fails: a store that is away, a record that cannot be read. */
@@ -29,6 +34,8 @@ export interface EventLogOptions {
 interface Pending {
   readonly event: CallEvent;
   readonly resolve: (stored: StoredEvent) => void;
+  /** Too many waited: it is not written. */
+  readonly surplus: boolean;
 }
 
 interface Watcher {
@@ -63,6 +70,8 @@ export class StoredEventLog implements EventLog {
   private sweeping: Promise<void> = Promise.resolve();
   private timer: Timer | undefined;
   private closed = false;
+  /** A write has not answered in time. */
+  private stuck = false;
 
   constructor(
     private readonly storage: EventStorage,
@@ -74,6 +83,7 @@ export class StoredEventLog implements EventLog {
       sweepIntervalMs: 600_000,
       maxBatch: 1000,
       maxPending: 20_000,
+      writeTimeoutMs: 3000,
       maxQueuedPerWatcher: 1000,
       onError: () => {},
       clock: systemClock,
@@ -87,7 +97,7 @@ export class StoredEventLog implements EventLog {
 
   append(event: CallEvent): Promise<StoredEvent> {
     return new Promise((resolve) => {
-      this.pending.push({ event, resolve });
+      this.pending.push({ event, resolve, surplus: this.pending.length >= this.options.maxPending });
       this.writing ??= this.writeAll();
     });
   }
@@ -150,41 +160,53 @@ export class StoredEventLog implements EventLog {
     // Whatever is appended in this turn goes into the same transaction.
     await Promise.resolve();
     while (this.pending.length > 0) {
-      const surplus = this.pending.length > this.options.maxPending;
-      const batch = this.pending.splice(0, surplus ? this.pending.length : this.options.maxBatch);
+      const batch = this.pending.splice(0, this.options.maxBatch);
       const first = this.sequence + 1;
       this.sequence += batch.length;
-      const written = surplus ? 0 : await this.writeBatch(batch, first);
-      batch.forEach(({ event, resolve }, i) => {
-        const durable = i < written;
+      const safe = await this.writeBatch(batch, first);
+      batch.forEach(({ event, resolve, surplus }, i) => {
+        const durable = safe && !surplus;
         const sequence = first + i;
         const stored = { ...event, cursor: durable ? this.cursorAt(sequence) : "", durable };
         this.publish(sequence, stored);
         resolve(stored);
       });
-      if (surplus)
-        this.options.onError(new Error(`${batch.length} events not stored: more than max_pending waited`));
     }
     this.writing = undefined;
   }
 
-  /** Answers how many of the batch are safe: all or none. */
-  private async writeBatch(batch: readonly Pending[], first: number): Promise<number> {
-    if (this.closed) return 0;
+  /** Answers whether the batch, without the surplus, is safe. */
+  private async writeBatch(batch: readonly Pending[], first: number): Promise<boolean> {
+    const { onError, writeTimeoutMs } = this.options;
+    if (this.closed || this.stuck) return false;
+    const surplus = batch.filter((pending) => pending.surplus).length;
+    if (surplus > 0) onError(new Error(`${surplus} events not stored: too many waited`));
+    if (surplus === batch.length) return false;
     try {
-      const records = batch.map(({ event }, i) => ({
-        sequence: first + i,
-        tenant: event.tenant,
-        callId: event.callId,
-        callSequence: event.sequence,
-        timeMs: event.time.getTime(),
-        text: encodeEvent(event),
-      }));
-      await this.storage.write(records);
-      return batch.length;
+      const records = batch.flatMap(({ event, surplus }, i) => (surplus ? [] : [record(event, first + i)]));
+      const write = this.storage.write(records);
+      const inTime = await this.withinTimeout(write);
+      if (inTime) return true;
+      this.stuck = true;
+      onError(new Error(`the store did not answer within ${writeTimeoutMs} ms`));
+      write.catch(onError).finally(() => {
+        this.stuck = false;
+      });
     } catch (error) {
-      this.options.onError(error);
-      return 0;
+      onError(error);
+    }
+    return false;
+  }
+
+  private async withinTimeout(write: Promise<void>): Promise<boolean> {
+    let timer: Timer | undefined;
+    const late = new Promise<boolean>((resolve) => {
+      timer = this.options.clock.after(this.options.writeTimeoutMs, () => resolve(false));
+    });
+    try {
+      return await Promise.race([write.then(() => true), late]);
+    } finally {
+      timer?.cancel();
     }
   }
 
@@ -304,6 +326,17 @@ export class StoredEventLog implements EventLog {
   private cursorAt(sequence: number): string {
     return encodeCursor({ storeId: this.storage.storeId, sequence });
   }
+}
+
+function record(event: CallEvent, sequence: number): EventRecord {
+  return {
+    sequence,
+    tenant: event.tenant,
+    callId: event.callId,
+    callSequence: event.sequence,
+    timeMs: event.time.getTime(),
+    text: encodeEvent(event),
+  };
 }
 
 function matchers(tenant: string, filter: EventFilter): Pick<Watcher, "matches" | "mayMatch"> {
