@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { connect as connectHttp2 } from "node:http2";
+import { connect as connectTcp } from "node:net";
 import { fileURLToPath } from "node:url";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
@@ -690,6 +691,16 @@ describe("gRPC edge / connections", () => {
     expect(edge.connections).toBe(1);
     first.destroy();
     await until(() => edge.connections === 0);
+  });
+
+  it("drops a connection that says nothing or answers no ping", async () => {
+    const { port, edge } = await start({ keepaliveTimeMs: 50, keepaliveTimeoutMs: 50 });
+    const silent = connectTcp(port, "127.0.0.1");
+    silent.on("error", () => {});
+    silent.resume();
+    await until(() => edge.connections === 1);
+    await until(() => edge.connections === 0);
+    await until(() => silent.destroyed);
   });
 
   it("drains: watchers are sent away, agents may finish, what is left is cut", async () => {
