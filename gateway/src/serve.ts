@@ -53,7 +53,10 @@ export async function startGateway(
   const onError = (error: unknown) => logger.error({ err: String(error) }, "store failed");
   const holds = await loadHolds(config.pools);
   const events = await openEmbeddedEventLog(config.gateway.stateDir, { ...config.events, onError });
-  const store = await openEmbeddedContextStore(config.gateway.stateDir);
+  const store = await openEmbeddedContextStore(config.gateway.stateDir).catch(async (error: unknown) => {
+    await events.close();
+    throw error;
+  });
   const contexts: StoredContextService = new StoredContextService(store, {
     retentionDays: config.contexts.retentionDays,
     defaultCountryCode: config.contexts.defaultCountryCode,

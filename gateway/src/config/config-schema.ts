@@ -210,7 +210,6 @@ export const configSchema = section({
     log_level: choice(["trace", "debug", "info", "warn", "error", "fatal"]).default("info"),
     drain: section({
       max_wait_seconds: whole(0, 86_400, 3600),
-      handover: yesNo(false),
     }).prefault({}),
   }).prefault({}),
 });

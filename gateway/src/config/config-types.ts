@@ -201,7 +201,5 @@ export interface ServeConfig {
   readonly drain: {
     /** How long calls may go on after the signal to end. Default 3,600. */
     readonly maxWaitSeconds: number;
-    /** Hand calls over to other gateways instead of waiting. Default false. */
-    readonly handover: boolean;
   };
 }

@@ -89,9 +89,9 @@ export class Unserved {
 
   private async announce(call: Call, policy: UnservedPolicy): Promise<void> {
     const actor = actorOf(call);
-    await call.execute(actor, "", { verb: "AnswerCall" }, 0);
+    // Before the answer, so that no hold audio comes first.
     call.flags.announcing = true;
-    call.updateOutlet();
+    await call.execute(actor, "", { verb: "AnswerCall" }, 0);
     try {
       const pcm = await policy.announcement?.(call.facts.sampleRateHz);
       if (pcm) call.playback.enqueue(pcm);
