@@ -31,6 +31,7 @@ const schema = z
         repeat: sentence,
         resumed_topic: sentence,
         resumed: sentence,
+        go_on: sentence,
         resumed_escalation: sentence,
         consent_refused: sentence,
         silence_1: sentence,

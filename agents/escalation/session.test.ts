@@ -55,8 +55,9 @@ describe("EscalationSession", () => {
       const h = await start({
         call: { attempt: 2, context: { turns, summary: "", status: "ACTIVE", transcriptAllowed: true } },
       });
-      expect(h.said()).toBe("Sorry about that, we were talking about an order. Please go on.");
+      expect(h.said()).toBe("Sorry about that, we were talking about an order. What is your order number?");
       await h.caller("four seven one two");
+      expect(h.said()).toMatch(/^Your order 4 7 1 2/);
       h.call.end();
       await h.result;
       expect([...h.call.turns.keys()]).toEqual(["2-a1", "2-c1", "2-a2"]);

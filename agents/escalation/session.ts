@@ -208,7 +208,11 @@ export class EscalationSession implements ConversationHandler {
         .filter(({ role }) => role === "CALLER")
         .map(({ text }) => this.#topicOf(text))
         .findLast((name) => name !== undefined && name !== "");
-      await this.#say(topic ? fill(sentences.resumed_topic, { topic }) : sentences.resumed);
+      const resumed = topic ? fill(sentences.resumed_topic, { topic }) : sentences.resumed;
+      // A question that was not answered is asked again.
+      const last = this.#turns.at(-1);
+      const question = last?.role === "AI" ? /[^.!?]*\?$/.exec(last.text)?.[0].trim() : undefined;
+      await this.#say(`${resumed} ${question ?? sentences.go_on}`);
       return;
     }
     // Disclosure is heard to its end, whatever the caller says meanwhile.

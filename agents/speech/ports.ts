@@ -113,6 +113,8 @@ export interface VoiceActivity {
   readonly frameMs: number;
   /** True between SPEECH_STARTED and SPEECH_ENDED. */
   readonly speaking: boolean;
+  /** How long nothing of the voice was heard, ms; 0 in the middle of a sound. Grows to the end of speech. */
+  readonly silentMs: number;
   /** One frame of exactly `frameMs` at {@link RECOGNITION_RATE_HZ}. */
   process(frame: Buffer): VoiceEvent | undefined;
   /** Forget what was heard, e.g. after a gap. Ends speech without an event. */

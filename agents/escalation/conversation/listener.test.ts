@@ -39,6 +39,18 @@ describe("Listener", () => {
     listener.close();
   });
 
+  it("holds silence back until the caller speaks on", async () => {
+    const { call, stt, heard, settle, listener } = start({ preRollMs: 0, keepSilenceMs: 20 });
+    for (let i = 0; i < 5; i++) call.hear(SPEECH_FRAME);
+    for (let i = 0; i < 2; i++) call.hear(SILENT_FRAME);
+    for (let i = 0; i < 5; i++) call.hear(SPEECH_FRAME);
+    for (let i = 0; i < 3; i++) call.hear(SILENT_FRAME);
+    await settle();
+    await heard[0]?.transcript;
+    expect(stt.bytes).toEqual([13 * 640]);
+    listener.close();
+  });
+
   it("takes audio in any portions", async () => {
     const { call, heard, settle, started, listener } = start();
     const audio = Buffer.concat([...Array(10).fill(SPEECH_FRAME), ...Array(5).fill(SILENT_FRAME)]);

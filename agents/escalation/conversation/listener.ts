@@ -16,6 +16,11 @@ export interface ListenerOptions {
   readonly speaker?: string;
   /** Audio from before the detected beginning that goes to the recogniser too, ms. Default 300. */
   readonly preRollMs?: number;
+  /**
+   * Silence after words that goes to the recogniser, ms; what is longer is held back until the caller speaks on. In silence
+   * recognisers hear words that nobody said. Default 200.
+   */
+  readonly keepSilenceMs?: number;
   /** Longest utterance, ms; then it is ended although the caller still speaks. Default 30 000. */
   readonly maxUtteranceMs?: number;
 }
@@ -45,7 +50,7 @@ export class Listener {
   readonly #events: ListenerEvents;
   readonly #cutter: FrameCutter;
   readonly #preRoll: Buffer[] = [];
-  #utterance: { stream: UtteranceStream; time: Date; ms: number } | undefined;
+  #utterance: { stream: UtteranceStream; time: Date; ms: number; held: Buffer[] } | undefined;
   #closed = false;
 
   constructor(
@@ -62,6 +67,7 @@ export class Listener {
       locale: options.locale,
       speaker: options.speaker ?? call.id,
       preRollMs: options.preRollMs ?? 300,
+      keepSilenceMs: options.keepSilenceMs ?? 200,
       maxUtteranceMs: options.maxUtteranceMs ?? 30_000,
     };
     this.#events = events;
@@ -95,7 +101,10 @@ export class Listener {
     if (event === "SPEECH_STARTED") this.#begin();
     const utterance = this.#utterance;
     if (utterance) {
-      utterance.stream.write(frame);
+      utterance.held.push(frame);
+      if (this.#vad.silentMs <= this.#options.keepSilenceMs) {
+        for (const held of utterance.held.splice(0)) utterance.stream.write(held);
+      }
       utterance.ms += this.#vad.frameMs;
       if (event === "SPEECH_ENDED" || utterance.ms >= this.#options.maxUtteranceMs) this.#end();
     } else {
@@ -107,7 +116,7 @@ export class Listener {
   #begin(): void {
     const { locale, speaker } = this.#options;
     const stream = this.#stt.utterance({ locale, speaker });
-    this.#utterance = { stream, time: new Date(), ms: 0 };
+    this.#utterance = { stream, time: new Date(), ms: 0, held: [] };
     this.#events.started();
     for (const frame of this.#preRoll.splice(0)) stream.write(frame);
   }

@@ -23,7 +23,8 @@ export interface SpeakerEvents {
 
 interface SpeakingTurn {
   readonly number: number;
-  readonly time: Date;
+  /** When its first word is heard, by the playback clock. */
+  time: Date;
   readonly interruptible: boolean;
   readonly pieces: SpokenPiece[];
   readonly cancel: AbortController;
@@ -159,6 +160,8 @@ export class Speaker {
         if (signal.aborted) return;
         const pcm = resampler.process(chunk);
         if (pcm.length === 0) continue;
+        // It is heard behind what is queued already.
+        if (turn.pieces.every(({ ms }) => ms === 0)) turn.time = new Date(Date.now() + this.#call.queuedMs());
         this.#call.play(pcm);
         piece.ms += pcmDurationMs(pcm.length, this.#call.sampleRateHz);
       }

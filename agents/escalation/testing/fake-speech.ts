@@ -67,6 +67,10 @@ export class FakeVoiceActivity implements VoiceActivity {
   speaking = false;
   #silent = 0;
 
+  get silentMs(): number {
+    return this.#silent * this.frameMs;
+  }
+
   process(frame: Buffer): VoiceEvent | undefined {
     const voiced = frame.some((byte) => byte !== 0);
     if (voiced) this.#silent = 0;

@@ -59,6 +59,10 @@ class FvadVoiceActivity implements VoiceActivity {
     return this.#speaking;
   }
 
+  get silentMs(): number {
+    return this.#silentMs;
+  }
+
   process(frame: Buffer): VoiceEvent | undefined {
     if (this.#vad === 0) return undefined;
     const voiced = this.#voiced(frame);
