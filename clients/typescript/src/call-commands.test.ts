@@ -60,8 +60,13 @@ describe("commands", () => {
     await until(() => call.info !== undefined && stream.items.length > 0);
     expect(connected).toBe(false);
     stream.event("c-1", 2, { $case: "connected", value: {} });
-    stream.event("c-1", 3, done("r-2"));
+    expect(call.info.pending).toBeUndefined();
+    const started = { verb: "ConnectCall", requestId: "r-2", bodyHash: "", actor: "agent:test" };
+    stream.event("c-1", 3, { $case: "commandStarted", value: started });
+    await until(() => call.info.pending?.requestId === "r-2");
+    stream.event("c-1", 4, done("r-2"));
     await connecting;
+    expect(call.info.pending).toBeUndefined();
     expect(call.state).toBe("CONNECTED");
     expect(call.mode).toBe("BARGE");
   });

@@ -68,6 +68,8 @@ export interface OfferedContext {
 }
 
 const MAX_EVENTS = 1_000;
+/** At most one of these waits or runs at a time. */
+const ENDING = new Set(["ConnectCall", "EscalateCall", "TransferCall", "CloseCall", "DisconnectCall"]);
 
 /** The implementation of Call; the session tells it what came on the stream. */
 export class CallImpl extends CallVerbs implements Call, PlaybackSource {
@@ -304,6 +306,12 @@ export class CallImpl extends CallVerbs implements Call, PlaybackSource {
         break;
       case "seatChanged":
         this.set({ seat: event.seat });
+        break;
+      case "commandStarted":
+        if (ENDING.has(event.verb)) this.set({ pending: { requestId: event.requestId, verb: event.verb } });
+        break;
+      case "commandDone":
+        if (this.current.pending?.requestId === event.requestId) this.set({ pending: undefined });
         break;
       case "ended":
         this.set({ state: "DISCONNECTED", endReason: event.reason });

@@ -99,6 +99,28 @@ describe("agent", () => {
     });
   });
 
+  it("runs the handler when the call is answered, with the event, or when answering failed", async () => {
+    const seen: string[] = [];
+    const worker = makeAgent(async (call) => {
+      seen.push(`${call.id} ${call.state}`);
+      call.on("event", (event) => seen.push(event.type));
+      await call.ended;
+    });
+    await worker.start();
+    const stream = await gateway.stream(0);
+    await stream.assign("c-1", 1, { state: CallState.PENDING });
+    await stream.assign("c-2", 2, { state: CallState.PENDING });
+    await until(() => worker.calls.length === 2);
+    expect(seen).toEqual([]);
+    stream.event("c-1", 1, { $case: "answered", value: {} });
+    await until(() => seen.length === 2);
+    expect(seen.splice(0)).toEqual(["c-1 ANSWERED", "answered"]);
+    const value = { verb: "AnswerCall", requestId: "", error: undefined, escalation: undefined };
+    stream.event("c-2", 1, { $case: "commandDone", value });
+    await until(() => seen.length > 0);
+    expect(seen).toEqual(["c-2 PENDING"]);
+  });
+
   it("sends heartbeats with its load", async () => {
     await oneCall({ heartbeat: true, capacity: 4 });
     const stream = await gateway.stream(0);

@@ -32,7 +32,10 @@ export interface AgentOptions extends ConnectionOptions {
   readonly audioFormat?: AudioFormat;
   /** At most 16, for people: language, version. Default: none. */
   readonly labels?: Readonly<Record<string, string>>;
-  /** Taking a call answers it. Off: the handler calls `call.answer()`. Default: true. */
+  /**
+   * Taking a call answers it; the handler runs once it is answered (or in PENDING, if that failed). Off: the handler
+   * runs in PENDING and calls `call.answer()`. Default: true.
+   */
   readonly answerOnAccept?: boolean;
   /** The agent is found frozen when its event loop stands still. Default: true. */
   readonly heartbeat?: boolean;
@@ -86,7 +89,6 @@ export class Worker {
   private readonly requests: RotatingConnection;
   private readonly contexts: Contexts;
   private readonly sessions = new Set<Session>();
-  private readonly running = new Set<Promise<void>>();
   private current: Session | undefined;
   private started: Promise<void> | undefined;
   private resolveStarted: () => void = () => {};
@@ -302,9 +304,9 @@ export class Worker {
   }
 
   private assigned(call: CallImpl): void {
-    const done = this.handle(call).catch((error) => this.error(error, call.id));
-    this.running.add(done);
-    void done.then(() => this.running.delete(done));
+    const begin = () => void this.handle(call).catch((error) => this.error(error, call.id));
+    if (this.config.register.answerOnAccept && call.state === "PENDING") onceAnswered(call, begin);
+    else begin();
     void call.ended.then(() => {
       for (const session of this.sessions) {
         if (session !== this.current && session.calls.size === 0) void session.close();
@@ -314,6 +316,7 @@ export class Worker {
   }
 
   private async handle(call: CallImpl): Promise<void> {
+    if (call.isOver) return;
     try {
       await this.handler(call);
     } catch (error) {
@@ -323,7 +326,7 @@ export class Worker {
       return;
     }
     if (call.isOver || this.options.whenHandlerReturns === "keep") return;
-    if (call.info.pending) return;
+    // A command of the handler that still waits or runs goes first: then this one is refused, which is right.
     if (call.state === "CONNECTED") await call.close().catch(ignoreEnd);
     else if (call.state === "PENDING") await call.release().catch(ignoreEnd);
     else {
@@ -371,6 +374,19 @@ export class Worker {
       // Nobody is left to be told.
     }
   }
+}
+
+/** Calls `begin` when the call is answered, when that failed, or when it is over; in the turn that told it. */
+function onceAnswered(call: CallImpl, begin: () => void): void {
+  const go = () => {
+    for (const stop of stops.splice(0)) stop();
+    begin();
+  };
+  const stops = [
+    call.on("state", (state) => state !== "PENDING" && go()),
+    call.on("event", (event) => event.type === "commandDone" && event.verb === "AnswerCall" && go()),
+    call.on("ended", go),
+  ];
 }
 
 /** The call ended meanwhile, or is ending in another way: what was wanted. */
