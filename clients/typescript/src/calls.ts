@@ -46,7 +46,7 @@ export interface UnaryVerbOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Without the abort of a seat holder's command: see `cancel`. */
+/** The options of a verb, as an observer gives it. */
 type For<O> = Omit<O, keyof verbs.VerbOptions> & UnaryVerbOptions;
 
 /** What a verb answers. */
@@ -173,10 +173,12 @@ export class Calls {
     return new ListeningImpl(this.connections.get(), callId, options);
   }
 
+  /** Answers the call. In PENDING. */
   answer(callId: string, options: UnaryVerbOptions = {}): Promise<VerbResult> {
     return this.verb(options, (c, id) => [c.calls.answerCall.bind(c.calls), verbs.answerRequest(callId, id)]);
   }
 
+  /** Rings the original callee; on pick-up caller, callee and agent are in one conference. In PENDING and ANSWERED. */
   connect(callId: string, options: For<verbs.ConnectOptions> = {}): Promise<VerbResult> {
     return this.verb(options, (c, id) => [
       c.calls.connectCall.bind(c.calls),
@@ -184,6 +186,7 @@ export class Calls {
     ]);
   }
 
+  /** Says who hears the agent. In CONNECTED. */
   setMode(callId: string, mode: AgentMode, options: UnaryVerbOptions = {}): Promise<VerbResult> {
     return this.verb(options, (c, id) => [
       c.calls.setAgentMode.bind(c.calls),
@@ -191,6 +194,7 @@ export class Calls {
     ]);
   }
 
+  /** Saves the context, lets the announcement end, connects a human and leaves. In ANSWERED. */
   escalate(callId: string, options: For<verbs.EscalateOptions>): Promise<VerbResult> {
     return this.verb(options, (c, id) => [
       c.calls.escalateCall.bind(c.calls),
@@ -198,6 +202,7 @@ export class Calls {
     ]);
   }
 
+  /** Says whether the human accepted an escalation that asked for confirmation. */
   confirmEscalation(callId: string, accepted: boolean, options: UnaryVerbOptions = {}): Promise<VerbResult> {
     return this.verb(options, (c, id) => [
       c.calls.confirmEscalation.bind(c.calls),
@@ -205,6 +210,7 @@ export class Calls {
     ]);
   }
 
+  /** Moves the seat to another agent; the holder keeps it until the other has accepted. */
   transfer(callId: string, options: For<verbs.TransferOptions>): Promise<VerbResult> {
     return this.verb(options, (c, id) => [
       c.calls.transferCall.bind(c.calls),
@@ -212,6 +218,7 @@ export class Calls {
     ]);
   }
 
+  /** Takes the seat from its holder; the call is offered again. */
   release(callId: string, options: UnaryVerbOptions = {}): Promise<VerbResult> {
     return this.verb(options, (c, id) => [
       c.calls.releaseCall.bind(c.calls),
@@ -219,6 +226,7 @@ export class Calls {
     ]);
   }
 
+  /** The agent leaves. In CONNECTED the parties talk on; in ANSWERED it ends the call and needs `endCall`. */
   close(callId: string, options: For<verbs.CloseOptions> = {}): Promise<VerbResult> {
     return this.verb(options, (c, id) => [
       c.calls.closeCall.bind(c.calls),
@@ -226,6 +234,7 @@ export class Calls {
     ]);
   }
 
+  /** Ends the call for everyone. */
   disconnect(callId: string, options: For<verbs.DisconnectOptions> = {}): Promise<VerbResult> {
     return this.verb(options, (c, id) => [
       c.calls.disconnectCall.bind(c.calls),
