@@ -1,0 +1,97 @@
+/** What each key of the configuration means. A key without a text, or a text without a key, fails `scripts/docs.ts`. */
+export const CONFIG_TEXTS: Readonly<Record<string, string>> = {
+  "gateway.id":
+    "Name of this gateway in calls and events. None: the host's name with a random end, made at each start.",
+  "gateway.grpc.host": "Address to listen on. Anything but a loopback address needs `keys`.",
+  "gateway.grpc.port": "Port to listen on; 0: any free one.",
+  "gateway.grpc.keys[].name":
+    "Who has the key; in events and notes as `client:<name>`. 1 to 64 of `A-Z a-z 0-9 . _ -`, as all names here.",
+  "gateway.grpc.keys[].tenant": "Whose calls and contexts its holder sees.",
+  "gateway.grpc.keys[].key":
+    "The key: at least 16 characters, no spaces. Exactly one of `key`, `key_file`, `key_sha256`.",
+  "gateway.grpc.keys[].key_file": "A file that holds the key.",
+  "gateway.grpc.keys[].key_sha256":
+    "SHA-256 of the key, 64 hexadecimal digits, so that the file holds no secret.",
+  "gateway.grpc.tls.cert_file": "PEM. Without `tls` the port speaks plain text.",
+  "gateway.grpc.tls.key_file": "PEM.",
+  "gateway.grpc.tls.client_ca_file":
+    "PEM. With it, clients must show a certificate that this authority signed; keys are asked for all the same.",
+  "gateway.grpc.reflection": "gRPC reflection, behind the same keys.",
+  "gateway.grpc.max_receive_bytes":
+    "Longest message taken; a longer one ends its RPC with RESOURCE_EXHAUSTED.",
+  "gateway.grpc.max_connections": "Connections at a time; further ones are closed at once.",
+  "gateway.grpc.max_concurrent_streams": "RPCs at a time on one connection; further ones wait at the client.",
+  "gateway.grpc.keepalive_time_ms": "A connection that was silent for so long is pinged.",
+  "gateway.grpc.keepalive_timeout_ms": "Not answered in this time: the connection is dropped.",
+  "gateway.grpc.max_listen_ms":
+    "Audio that waits for a slow listener of `ListenCall`; beyond it the oldest is dropped and told.",
+  "gateway.state_dir":
+    "Folder of events and contexts; one gateway at a time. None: `callweave` in `XDG_STATE_HOME`, else in `~/.local/state` (Linux), `~/Library/Application Support` (macOS).",
+  "gateway.limits.max_sessions": "Agent sessions in all; one more is refused with LIMIT_REACHED.",
+  "gateway.limits.max_listeners_per_call":
+    "`ListenCall` on one call; one more is refused with LIMIT_REACHED.",
+  "gateway.limits.media_give_up_ms":
+    "A call whose media connection is gone counts as over after so long without a sign of the provider (MEDIA_LOST).",
+  "connectors[].name": "Name of the connection to the provider in calls, routes and logs.",
+  "connectors[].tenant": "Whose calls these are.",
+  "connectors[].kind": "The adapter; there is one: `telcoflow`.",
+  "connectors[].base_url": "`ws://` or `wss://`. None: the provider's production address.",
+  "connectors[].auth.api_key": "Together with `connector_uuid`; or else `cert_file` with `key_file`.",
+  "connectors[].auth.api_key_file": "A file that holds the API key, instead of `api_key`.",
+  "connectors[].auth.connector_uuid": "The connector at the provider.",
+  "connectors[].auth.cert_file": "Client certificate, PEM (mutual TLS).",
+  "connectors[].auth.key_file": "Its key, PEM.",
+  "connectors[].auth.ca_file": "Further authorities to trust, PEM.",
+  "connectors[].sample_rate_hz":
+    "Rate of all calls of the connector. 16000 if your agent hears and speaks at 16 kHz: then nothing is converted.",
+  "connectors[].audio_mode":
+    "`isolated` has the provider send each leg alone while spying; this version uses the mix alone, so leave it at `mixed`.",
+  "connectors[].call_flow.inbound_call":
+    "Which calls the provider delivers; set there at each sign-in. `call_flow: leave_as_is` (the default) or no `call_flow` at all changes nothing there.",
+  "connectors[].call_flow.outbound_call": "Likewise; this version takes inbound calls alone.",
+  "connectors[].call_flow.inbound_message": "Likewise; this version handles no messages.",
+  "connectors[].call_flow.outbound_message": "Likewise.",
+  "connectors[].inbound": "`false`: signs in, but takes no inbound call.",
+  "connectors[].only_callers":
+    "Numbers in E.164. When there are any, calls from others, or with a withheld number, are left to the provider. Set it while you try a live number.",
+  "connectors[].options":
+    "Further options of the adapter in snake_case, with their defaults in `gateway/src/telephony/telcoflow/options.ts`; above all `media_hosts`: hosts that media may come from beside that of `base_url`.",
+  "routes[].connector": "Only calls of this connector. None: of any.",
+  "routes[].callee": "Numbers that were called: whole, a beginning (`+1555*`), `withheld`, `*`. None: any.",
+  "routes[].caller": "Likewise the numbers that call.",
+  "routes[].hours.timezone": "An IANA name (`Europe/Berlin`).",
+  "routes[].hours.open":
+    "`Mon-Fri 09:00-17:00`, `Sat,Sun 22:00-02:00`: over midnight when the end is earlier. At other times the next route is tried.",
+  "routes[].pool": "Who is offered the call. The pool must be configured; `default` always is.",
+  "routes[].tenant": "Whose call it becomes. None: the connector's tenant.",
+  "routes[].locale": "A BCP 47 tag for the agent (`de-DE`).",
+  "routes[].unserved":
+    "Nobody of the pool is free: `connect` rings the original callee, `queue` lets the caller hear ringing until somebody is free, `answer_and_hold` answers and plays hold audio, `announce` plays a file and hangs up, `leave` does not take the call at all.",
+  "routes[].ring_time_seconds":
+    "With `connect`: how long the callee rings; not picked up, the call is ended.",
+  "routes[].announcement": "With `announce`: a WAV file, 16-bit mono at 8, 16 or 24 kHz.",
+  "pools[].name": "Name of the pool, as agents register for it.",
+  "pools[].tenant": "Whose pool it is.",
+  "pools[].offer_timeout_ms": "How long an agent may think about an offer.",
+  "pools[].reattach_grace_ms": "How long a seat waits for its agent after a lost stream; 0: not at all.",
+  "pools[].heartbeat_interval_ms": "How often agents that registered with `heartbeat` send one.",
+  "pools[].heartbeat_misses": "So many missed: the agent counts as frozen, its streams are ended.",
+  "pools[].on_agent_lost":
+    "What a lost agent had queued: `cut` drops it at once, `finish` plays it to its end before hold audio.",
+  "pools[].answer_on_queue":
+    "With `unserved: queue`: answer calls that wait, so that they hear hold audio instead of ringing.",
+  "pools[].hold.file": "Hold audio: a WAV file, 16-bit mono at 8, 16 or 24 kHz. None: a generated sound.",
+  "pools[].max_queue_seconds": "A call that waited longer rings its original callee.",
+  "pools[].reoffer_pause_ms": "Pause after every agent of the pool declined or let its offer expire.",
+  "playback.max_seconds":
+    "Agent audio that one call may queue; an item beyond it is refused whole (PLAYBACK_FULL).",
+  "playback.drain_margin_ms": "Added to the playback clock before audio counts as drained.",
+  "events.retention_days": "How long events are kept.",
+  "events.max_bytes": "How much of them; beyond it the oldest go.",
+  "contexts.retention_days": "How long a context is kept after its last write.",
+  "contexts.default_country_code":
+    '`"49"`: numbers in contexts that are written without a country are German. None: they stay as they are.',
+  "serve.log_level": "Lines below this level are not logged.",
+  "serve.drain.max_wait_seconds":
+    "How long calls may go on after SIGTERM or SIGINT; a second signal ends at once.",
+};
