@@ -206,6 +206,34 @@ describe("agent", () => {
     expect(seen.at(-1)).toEqual({ type: "connected", gatewayId: "gw-1" });
   });
 
+  it("goes on to the next endpoint when one cannot be reached", async () => {
+    const dead = new FakeGateway();
+    await dead.start();
+    const { endpoint } = dead;
+    dead.stop();
+    const worker = makeAgent(() => {}, { endpoints: [endpoint, gateway.endpoint] });
+    await worker.start();
+    await (await gateway.stream(0)).next("register");
+  });
+
+  it("ends for good when another process has taken its instance", async () => {
+    const { worker, stream, call } = await oneCall();
+    const running = worker.run();
+    stream.fail(status.ABORTED, "SUPERSEDED", { instance_id: worker.instanceId });
+    await expect(running).rejects.toMatchObject({ reason: "SUPERSEDED" });
+    expect(await call.ended).toEqual({ cause: "LOST" });
+    await expect(worker.start()).rejects.toMatchObject({ reason: "CLOSED" });
+  });
+
+  it("gives up on a stream that a gateway does not answer and tries again", async () => {
+    gateway.onFirst = () => {
+      gateway.onFirst = undefined;
+    };
+    const worker = makeAgent(() => {}, { connectTimeoutMs: 100 });
+    await worker.start();
+    expect(gateway.streams.length).toBe(2);
+  });
+
   it("drains: no more offers, waits for the call, says Bye", async () => {
     const { worker, stream } = await oneCall();
     const abort = new AbortController();
