@@ -33,6 +33,9 @@ export interface RunningGateway {
   stop(): Promise<void>;
 }
 
+/** How long clients have to go once the last call is over. */
+const DRAIN_CONNECTIONS_MS = 2_000;
+
 /** What may be put in the place of what the configuration says; for tests. */
 export interface ServeOverrides {
   readonly connectors?: readonly Connector[];
@@ -112,6 +115,8 @@ export async function startGateway(
       async drain(graceMs) {
         edge.setServing(false);
         await gateway.drain(graceMs);
+        // The calls are over: watchers and listeners are told, connections are closed.
+        await edge.drain(DRAIN_CONNECTIONS_MS);
         await stop();
       },
     };

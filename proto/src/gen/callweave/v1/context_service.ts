@@ -13,7 +13,10 @@ import { ContextDurability, contextDurabilityFromJSON, contextDurabilityToJSON }
 
 /** Request of SaveContext. */
 export interface SaveContextRequest {
-  /** call_id is required. revision, notes and the times are the store's and are ignored. */
+  /**
+   * call_id is required. revision, notes and the times are the store's and are ignored. At most 5,000 turns and
+   * 4 MiB of words in a context; the message itself is at most 1 MiB.
+   */
   context: CallContext | undefined;
 }
 
@@ -33,7 +36,10 @@ export interface UpdateContextRequest {
   context:
     | CallContext
     | undefined;
-  /** Of: status, escalation_reason, routing_hint, summary, summary_source, locale, data, consent, outcome. At least one. */
+  /**
+   * Of: status, escalation_reason, routing_hint, summary, summary_source, locale, data, consent, outcome. At least one, unless add_note
+   * is given.
+   */
   updateMask:
     | string[]
     | undefined;

@@ -109,7 +109,7 @@ export enum ErrorReason {
    */
   PLAYBACK_FULL = 18,
   /**
-   * NOT_REGISTERED - The first item of a stream is neither Register nor Join. FAILED_PRECONDITION.
+   * NOT_REGISTERED - The first item of a stream is neither Register nor Join nor Reattach, or none came in time. FAILED_PRECONDITION.
    * {"item": "audio"}
    */
   NOT_REGISTERED = 19,
