@@ -16,6 +16,9 @@ export interface SessionEvents {
   sessionEnded(session: AgentSession): void;
 }
 
+/** How long a session without a stream is known after its seats went to others. */
+const SESSION_LINGER_MS = 10_000;
+
 /** One agent process: its streams, its seats, its offers. */
 export class AgentSession {
   readonly assignments = new Map<string, Assignment>();
@@ -142,8 +145,9 @@ export class AgentSession {
     for (const offer of [...this.offers.values()]) this.events.offerEnded(offer, "REVOKED");
     this.beatTimer?.cancel();
     this.beatTimer = undefined;
-    // A little longer than the seats, so that their own timers decide first.
-    this.awayTimer = this.clock.after(this.pool.options.reattachGraceMs + 50, () => this.end("LOST"));
+    // Longer than the seats, so that whoever comes too late is told SEAT_TAKEN and is an agent again.
+    const lingerMs = this.pool.options.reattachGraceMs + SESSION_LINGER_MS;
+    this.awayTimer = this.clock.after(lingerMs, () => this.end("LOST"));
   }
 
   /** Ends the session: what it holds goes back and is offered to others at once. */

@@ -166,6 +166,8 @@ describe("dispatch / lost and back", () => {
     expect(offer.attempt).toBe(2);
     expect(offer.context?.turns.map((turn) => turn.text)).toEqual(["hello"]);
     b.handler.accept(offer.offerId);
+    // Long after the grace it still is told what became of the seat.
+    await t.clock.advance(8_000);
     const late = new RigStream();
     const token = t.a.last("registered").info.sessionToken;
     const again = () => {
@@ -180,7 +182,7 @@ describe("dispatch / lost and back", () => {
     expect(late.last("itemRefused").error.reason).toBe("SEAT_TAKEN");
     expect(b.last("assigned").epoch).toBe(2);
     late.handler.lost();
-    await t.clock.advance(5_000);
+    await t.clock.advance(12_001);
     expect(again).toThrow(expect.objectContaining({ reason: "SESSION_NOT_FOUND" }));
   });
 

@@ -148,7 +148,7 @@ export class Hub implements AgentHub {
   /** The pools of a tenant. */
   poolInfos(tenant: string): PoolInfo[] {
     return this.pools.ofTenant(tenant).map((pool) => {
-      const sessions = [...pool.sessions].filter((s) => !s.ended && !s.draining);
+      const sessions = [...pool.sessions].filter((s) => s.takesOffers);
       return {
         name: pool.options.name,
         agentCount: sessions.length,
