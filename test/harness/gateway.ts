@@ -38,8 +38,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const stateDir = await mkdtemp(join(tmpdir(), "callweave-test-"));
   const simulator = await Simulator.start(options.simulator ?? {});
   try {
-    const file = join(stateDir, "callweave.yaml");
-    await writeFile(file, stringify(configOf(options, simulator, stateDir)));
+    const file = await writeConfig(stateDir, configOf(options, simulator, stateDir));
     const config = loadConfig({ file, env: {}, cwd: stateDir });
     const gateway = await startGateway(config, options.logger ?? silentLogger, { claimJitterMs: 0 });
     await simulator.waitForConnections();
@@ -86,6 +85,13 @@ export function configOf(options: StackOptions, simulator: Simulator, stateDir: 
     ...(config.pools ? { pools: config.pools } : {}),
     ...(config.playback ? { playback: config.playback } : {}),
   };
+}
+
+/** Writes a configuration into a folder; answers the path of the file. */
+export async function writeConfig(folder: string, config: object): Promise<string> {
+  const file = join(folder, "callweave.yaml");
+  await writeFile(file, stringify(config));
+  return file;
 }
 
 /** Waits until `check` gives something truthy, looking every 10 ms; fails with `what` after `timeoutMs`. */
