@@ -1,0 +1,146 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import type { Question, Reply } from "./ipc.js";
+
+/** The folder of the repository. */
+export const ROOT = fileURLToPath(new URL("../", import.meta.url));
+
+/** Ticks a second of the times in /proc; 100 on every Linux there is. */
+const TICKS_PER_SECOND = 100;
+/** Lines of output kept to explain a failure. */
+const KEPT_LINES = 20;
+
+let pinning: boolean | undefined;
+
+/** Whether processes can be bound to a core here: taskset is there and there are two cores. */
+export function canPin(): boolean {
+  pinning ??= spawnSync("taskset", ["-c", "1", "true"]).status === 0;
+  return pinning;
+}
+
+/** How a process is started. */
+export interface ChildOptions {
+  /** In errors. */
+  readonly name: string;
+  /** Arguments of node after the loader. */
+  readonly args: readonly string[];
+  /** The core it is bound to, where that is possible. */
+  readonly core: number;
+  /** Arguments of node itself, before the program. */
+  readonly nodeArgs?: readonly string[];
+  /** Reads the output line by line; what it returns says that the process is ready. Default: the process says so itself. */
+  readonly readyLine?: (line: string) => unknown;
+}
+
+/** A process of the bench. */
+export class Child<Ready> {
+  readonly ready: Promise<Ready>;
+  private readonly process: ChildProcess;
+  private readonly waiting = new Map<number, { resolve(value: unknown): void; reject(e: Error): void }>();
+  private readonly lastLines: string[] = [];
+  private nextId = 1;
+  private ended = false;
+
+  constructor(private readonly options: ChildOptions) {
+    const node = [process.execPath, "--import", "tsx", ...(options.nodeArgs ?? []), ...options.args];
+    const [program = "", ...args] = canPin() ? ["taskset", "-c", String(options.core), ...node] : node;
+    this.process = spawn(program, args, { cwd: ROOT, stdio: ["ignore", "pipe", "pipe", "ipc"] });
+    this.ready = new Promise((resolve, reject) => {
+      this.process.on("message", (reply: Reply) => {
+        if ("ready" in reply) {
+          if (!options.readyLine) resolve(reply.ready as Ready);
+        } else this.answered(reply);
+      });
+      this.readLines((line) => {
+        const value = options.readyLine?.(line);
+        if (value !== undefined) resolve(value as Ready);
+      });
+      const failed = (why: string) => {
+        this.ended = true;
+        const error = new Error(`${options.name} ${why}\n${this.lastLines.join("\n")}`);
+        reject(error);
+        for (const question of this.waiting.values()) question.reject(error);
+        this.waiting.clear();
+      };
+      this.process.on("error", (error) => failed(`could not be started: ${error.message}`));
+      this.process.on("exit", (code, signal) => failed(`ended with ${signal ?? code}`));
+    });
+    this.ready.catch(() => {});
+  }
+
+  get pid(): number {
+    return this.process.pid ?? 0;
+  }
+
+  /** Asks; rejects with the error of the process, or when it ends. */
+  ask<T>(command: string, argument: unknown = null): Promise<T> {
+    const id = this.nextId++;
+    return new Promise<T>((resolve, reject) => {
+      if (this.ended) {
+        reject(new Error(`${this.options.name} has ended`));
+        return;
+      }
+      this.waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
+      this.process.send({ id, command, argument } satisfies Question);
+    });
+  }
+
+  /** CPU seconds of all its threads so far, user and system. */
+  cpuSeconds(): number {
+    const stat = readFileSync(`/proc/${this.pid}/stat`, "utf8");
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+  }
+
+  /** Resident memory in MB. */
+  residentMb(): number {
+    const line = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${this.pid}/status`, "utf8"));
+    return Number(line?.[1] ?? 0) / 1024;
+  }
+
+  /** Ends it: SIGTERM, or SIGKILL at once. Resolves when it is gone. */
+  async stop(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
+    if (this.ended) return;
+    const gone = once(this.process, "exit");
+    this.process.kill(signal);
+    const timer = setTimeout(() => this.process.kill("SIGKILL"), 5_000);
+    await gone;
+    clearTimeout(timer);
+  }
+
+  private answered(reply: Extract<Reply, { id: number }>): void {
+    const question = this.waiting.get(reply.id);
+    this.waiting.delete(reply.id);
+    if (reply.error === undefined) question?.resolve(reply.result);
+    else question?.reject(new Error(`${this.options.name}: ${reply.error}`));
+  }
+
+  private readLines(each: (line: string) => void): void {
+    for (const stream of [this.process.stdout, this.process.stderr]) {
+      let rest = "";
+      stream?.setEncoding("utf8").on("data", (text: string) => {
+        const lines = (rest + text).split("\n");
+        rest = lines.pop() ?? "";
+        for (const line of lines) {
+          this.lastLines.push(line);
+          if (this.lastLines.length > KEPT_LINES) this.lastLines.shift();
+          each(line);
+        }
+      });
+    }
+  }
+}
+
+/** CPU seconds of the whole machine so far. `stolen`: taken by other machines of the same host. */
+export function machineCpu(): { readonly busySeconds: number; readonly stolenSeconds: number } {
+  const line = readFileSync("/proc/stat", "utf8").split("\n", 1)[0] ?? "";
+  const [, user = 0, nice = 0, system = 0, , , irq = 0, softIrq = 0, steal = 0] = line
+    .split(/\s+/)
+    .map((field) => Number(field));
+  return {
+    busySeconds: (user + nice + system + irq + softIrq) / TICKS_PER_SECOND,
+    stolenSeconds: steal / TICKS_PER_SECOND,
+  };
+}

@@ -1,0 +1,204 @@
+/**
+ * The provider's side of the bench: control connection, sessions and claims, one media connection a call with token,
+ * commands, credit and paced audio. Unlike the simulator it plays, records and mixes nothing, so that it does not limit
+ * what it measures. `/floor/N` takes the bare relay's connections.
+ */
+import { randomBytes, randomUUID } from "node:crypto";
+import { createServer, type IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import { type WebSocket, WebSocketServer } from "ws";
+import { machineMs, sleep, until } from "../clock.js";
+import { answerMain } from "../ipc.js";
+import { MediaCall, type ProviderTimes, type SilenceTimes } from "./media-call.js";
+import { Traffic } from "./traffic.js";
+
+interface Session {
+  readonly id: string;
+  readonly token: string;
+  readonly call: MediaCall;
+  bound: boolean;
+}
+
+const CALLER = "+15550100";
+const CALLEE = "+15550101";
+/** For frames on their way when the window closes. */
+const STRAGGLER_MS = 1_500;
+const START_TIMEOUT_MS = 60_000;
+
+const traffic = new Traffic();
+const sessions = new Map<string, Session>();
+const floor = new Map<number, MediaCall>();
+let control: WebSocket | undefined;
+let calls = 0;
+
+const http = createServer((request, response) => {
+  const isList = request.url?.startsWith("/public/v1/sessions?") ?? false;
+  response.writeHead(isList ? 200 : 404, { "content-type": "application/json" });
+  response.end(
+    JSON.stringify(isList ? { items: [...sessions.values()].map(view) } : { code: "NOT_FOUND", message: "" }),
+  );
+});
+const upgrades = new WebSocketServer({ noServer: true, perMessageDeflate: false });
+http.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+  const take = whatFor(request);
+  if (!take) {
+    socket.end("HTTP/1.1 401 Unauthorized\r\n\r\n");
+    return;
+  }
+  upgrades.handleUpgrade(request, socket, head, take);
+});
+
+function whatFor(request: IncomingMessage): ((ws: WebSocket) => void) | undefined {
+  const path = request.url ?? "";
+  if (path === "/v1/agent/session-manager") return request.headers["x-api-key"] ? signIn : undefined;
+  const [, kind, id = ""] = path.split("/");
+  if (kind === "floor") {
+    const call = new MediaCall(Number(id), id, traffic, false);
+    floor.set(call.index, call);
+    return (ws) => call.attach(ws);
+  }
+  const session = kind === "media" ? sessions.get(id) : undefined;
+  if (!session || request.headers.authorization !== `Bearer ${session.token}`) return undefined;
+  return (ws) => session.call.attach(ws);
+}
+
+function signIn(ws: WebSocket): void {
+  control = ws;
+  ws.on("message", (data) => {
+    const frame = JSON.parse(data.toString()) as { type: string; reqId?: string; sessionId?: string };
+    if (frame.type === "setup") push({ type: "setup.done", smWsId: randomUUID() });
+    else if (frame.type === "session.open") claim(frame.reqId ?? "", sessions.get(frame.sessionId ?? ""));
+    else if (frame.type === "session.ready") ready(sessions.get(frame.sessionId ?? ""));
+    else if (frame.reqId) answer(frame.reqId, {});
+  });
+}
+
+function push(frame: object): void {
+  control?.send(JSON.stringify(frame));
+}
+
+function answer(reqId: string, content: unknown, errorCode: string | null = null): void {
+  push({ type: "response", reqId, ok: errorCode === null, content, errorCode, errorContent: null });
+}
+
+function claim(reqId: string, session: Session | undefined): void {
+  if (!session) {
+    answer(reqId, null, "SESSION_NOT_FOUND");
+    return;
+  }
+  session.bound = true;
+  session.call.claimedMs = machineMs();
+  answer(reqId, { session: view(session) });
+}
+
+function ready(session: Session | undefined): void {
+  if (!session?.bound) return;
+  const { port } = http.address() as { port: number };
+  push({
+    type: "call.in",
+    sessionId: session.id,
+    callId: session.call.callId,
+    orgUuid: "bench",
+    from: CALLER,
+    to: CALLEE,
+    url: `ws://127.0.0.1:${port}/media/${session.id}`,
+    token: session.token,
+  });
+}
+
+function view(session: Session) {
+  return {
+    id: session.id,
+    channel: "TELCO",
+    initiator: "CONNECTOR",
+    state: "OPEN",
+    remoteAddress: CALLER,
+    localAddress: CALLEE,
+    openedAt: Math.floor(Date.now() / 1000),
+    closedAt: null,
+  };
+}
+
+function place(): Session {
+  const id = randomUUID();
+  const call = new MediaCall(calls++, randomUUID(), traffic, true);
+  const session = { id, token: randomBytes(24).toString("hex"), call, bound: false };
+  sessions.set(id, session);
+  call.notifiedMs = machineMs();
+  push({
+    type: "session.notify",
+    sessionId: id,
+    channel: "TELCO",
+    remoteAddress: CALLER,
+    localAddress: CALLEE,
+    activity: "NEW_INCOMING_CALL",
+    createdAt: Math.floor(Date.now() / 1000),
+  });
+  return session;
+}
+
+function timesOf({ call }: Session): ProviderTimes {
+  const { callId, notifiedMs, claimedMs, answeredMs } = call;
+  return { callId, notifiedMs, claimedMs, answeredMs };
+}
+
+/** Places calls one after the other, without waiting for each; resolves when all are answered. */
+async function placeCalls({ count, everyMs }: { count: number; everyMs: number }): Promise<ProviderTimes[]> {
+  const placed: Session[] = [];
+  for (let i = 0; i < count; i++) {
+    placed.push(place());
+    await sleep(everyMs);
+  }
+  await until(() => placed.every((s) => s.call.isUp), `${count} answered calls`, START_TIMEOUT_MS);
+  return placed.map(timesOf);
+}
+
+/** Calls that come one at a time and hang up once they were answered. */
+async function shortCalls({ count }: { count: number }): Promise<ProviderTimes[]> {
+  const times: ProviderTimes[] = [];
+  for (let i = 0; i < count; i++) {
+    const session = place();
+    await until(() => session.call.isUp, "an answered call", 10_000);
+    await sleep(50);
+    times.push(timesOf(session));
+    session.call.hangUp();
+    sessions.delete(session.id);
+    push({ type: "session.closed", sessionId: session.id, reason: "CALL_TERMINATED" });
+  }
+  return times;
+}
+
+function callsOf(callIds: readonly string[]): MediaCall[] {
+  return [...sessions.values()].map((s) => s.call).filter((call) => callIds.includes(call.callId));
+}
+
+http.listen(0, "127.0.0.1", () => {
+  answerMain(
+    {
+      placeCalls,
+      shortCalls,
+      waitForFloor: ({ count }: { count: number }) =>
+        until(
+          () => floor.size === count && [...floor.values()].every((call) => call.isUp),
+          `${count} connections of the relay`,
+          START_TIMEOUT_MS,
+        ),
+      openWindow: () => traffic.open(),
+      closeWindow: async () => {
+        traffic.close();
+        await sleep(STRAGGLER_MS);
+        return traffic.report();
+      },
+      realTime: ({ callIds }: { callIds: string[] }) => {
+        for (const call of callsOf(callIds)) call.realTime = true;
+      },
+      silence: ({ callIds }: { callIds: string[] }): SilenceTimes[] =>
+        callsOf(callIds).map(({ callId, lastAudioMs, interruptedMs }) => ({
+          callId,
+          lastAudioMs,
+          interruptedMs,
+        })),
+    },
+    { port: (http.address() as { port: number }).port },
+  );
+});
