@@ -1,0 +1,116 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { resample, type SimCall, sharedVoice, type VoiceName } from "@callweave/simulator";
+import { loadPrompts } from "../agents/escalation/prompts.js";
+import { ensureSpeechPython } from "../agents/speech/python/install.mjs";
+import { drawCall } from "./call-svg.js";
+import { type DemoOptions, HELP, parseOptions, UsageError } from "./options.js";
+import { playCall } from "./play.js";
+import { defaultFolder, writeRecordings } from "./recordings.js";
+import { checkLines, closingLines, contextLines } from "./report.js";
+import { type DemoResult, resultOf } from "./result.js";
+import { CALLER_NUMBER, makeScenario } from "./scenario.js";
+import { type DemoStack, startDemoStack } from "./stack.js";
+import { type TimelineLine, TimelinePrinter } from "./timeline.js";
+import { verify } from "./verifier.js";
+
+const print = (text: string) => process.stdout.write(`${text}\n`);
+
+/** What has to be taken down when the demo is broken off. */
+let running: DemoStack | undefined;
+
+async function run(options: DemoOptions): Promise<DemoResult> {
+  const { found, why } = await ensureSpeechPython();
+  const speechToText = found ? "pocketsphinx" : "scripted";
+  if (found)
+    print("Callweave demo. The caller is understood by speech recognition on this machine (pocketsphinx).");
+  else
+    print(
+      `Callweave demo. No speech recognition on this machine (${why}): the caller's words are given to the agent.`,
+    );
+  if (!found && options.requireSpeech) throw new Error("speech recognition is required here");
+
+  const prompts = loadPrompts("en");
+  let call: SimCall | undefined;
+  const scenario = makeScenario(options, prompts, () => call);
+  print(`Caller ${options.caller}, callee ${options.callee}: ${scenario.title}.`);
+  print("Starting simulated provider, gateway and agent …");
+  const { callerSaid } = scenario.expectation;
+  const stack = await startDemoStack({
+    playOutMs: options.playOutMs,
+    speech: found ? "local" : "scripted",
+    sentences: callerSaid.map(({ text, understood }) => (understood ? text : "")),
+    speaker: CALLER_NUMBER,
+    agentFlags: scenario.agentFlags,
+  });
+  running = stack;
+  const lines: TimelineLine[] = [];
+  const printer = new TimelinePrinter((text) => process.stdout.write(text), coloured());
+  try {
+    const evidence = await playCall(stack, scenario, (placed) => (call = placed), {
+      speechToText,
+      variant: { caller: options.caller, callee: options.callee },
+      onLine: (line) => {
+        lines.push(line);
+        printer.line(line);
+      },
+    });
+    const verdict = await verify(evidence, scenario.expectation, async (text, voice) => {
+      const spoken = await sharedVoice.say(text, voice as VoiceName);
+      return resample(spoken.samples, spoken.sampleRate, evidence.sampleRateHz);
+    });
+    const folder = options.out ?? defaultFolder(new Date());
+    const svg = drawCall(evidence, verdict, lines);
+    const result = resultOf(evidence, verdict, await writeRecordings(folder, evidence, svg));
+    await writeFile(join(folder, "result.json"), `${JSON.stringify(result, null, 2)}\n`);
+    if (evidence.context)
+      print(["", "The context, as the desk reads it:", ...contextLines(evidence.context)].join("\n"));
+    print(["", "Checked on the recordings and the gateway's API:", ...checkLines(verdict.checks)].join("\n"));
+    if (scenario.remark) print(`\n${scenario.remark}`);
+    print(`\n${result.ok ? "ok" : "NOT ok"}: ${scenario.title}. Recordings and picture: ${folder}`);
+    return result;
+  } finally {
+    running = undefined;
+    await stack.stop();
+    await sharedVoice.close();
+  }
+}
+
+function coloured(): boolean {
+  return process.stdout.isTTY === true && process.env.CI === undefined && process.env.NO_COLOR === undefined;
+}
+
+async function main(): Promise<number> {
+  const options = parseOptions(process.argv.slice(2), process.env);
+  if (options === "help") {
+    print(HELP);
+    return 0;
+  }
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.once(signal, () => {
+      const stopped = running?.stop() ?? Promise.resolve();
+      void stopped.finally(() => process.exit(130));
+    });
+  }
+  try {
+    const result = await run(options);
+    if (!options.once) print(closingLines(result).join("\n"));
+    if (options.json) print(JSON.stringify(result));
+    return result.ok ? 0 : 1;
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    process.stderr.write(`demo: ${text}\n`);
+    if (options.json)
+      print(JSON.stringify({ ok: false, caller: options.caller, callee: options.callee, error: text }));
+    return 1;
+  }
+}
+
+main().then(
+  (status) => process.exit(status),
+  (error: unknown) => {
+    const usage = error instanceof UsageError;
+    process.stderr.write(`demo: ${usage ? `${error.message}\n\n${HELP}` : String(error)}\n`);
+    process.exit(usage ? 2 : 1);
+  },
+);
