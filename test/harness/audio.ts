@@ -42,6 +42,46 @@ export function framesMissing(call: SimCall, ear: Ear, count: number, first = 0)
   return Array.from({ length: count }, (_, i) => first + i).filter((number) => !heard.has(number));
 }
 
+/** What an agent is sent, kept: the numbers of the frames in it, and the gaps it was told. */
+export class Ears {
+  readonly gaps: string[] = [];
+  private readonly pieces: Buffer[] = [];
+
+  /** Listens to `call.audio()` of an agent, or to `calls.listen` of an observer. */
+  constructor(
+    audio: AsyncIterable<{ readonly pcm?: Buffer | undefined; readonly reason?: string }>,
+    private readonly sampleRateHz = 16_000,
+  ) {
+    void (async () => {
+      for await (const { pcm, reason } of audio) {
+        if (pcm) this.pieces.push(Buffer.from(pcm));
+        else this.gaps.push(reason ?? "");
+      }
+    })().catch(() => {});
+  }
+
+  /** The frame numbers heard so far, in order. */
+  numbers(): number[] {
+    const all = Buffer.concat(this.pieces);
+    const bytes = new Uint8Array(all.length & ~1);
+    bytes.set(all.subarray(0, bytes.length));
+    return decodeFrameTone(new Int16Array(bytes.buffer), this.sampleRateHz).map(({ number }) => number);
+  }
+
+  /** How much was heard, in ms. */
+  get heardMs(): number {
+    return this.pieces.reduce((sum, piece) => sum + piece.length, 0) / (this.sampleRateHz * 0.002);
+  }
+}
+
+/** The numbers that are missing between the first and the last. */
+export function holesIn(numbers: readonly number[]): number[] {
+  const there = new Set(numbers);
+  const first = numbers[0] ?? 0;
+  const last = numbers.at(-1) ?? first;
+  return Array.from({ length: last - first + 1 }, (_, i) => first + i).filter((number) => !there.has(number));
+}
+
 /** A tone as s16le. */
 export function toneBytes(
   hz: number,
