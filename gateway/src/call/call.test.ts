@@ -474,6 +474,18 @@ describe("Call / the end", () => {
     expect(t.told("mediaChanged").map((m) => m.change)).toEqual(["LOST", "RESTORED"]);
   });
 
+  it("tells of media that were back before their loss was told", async () => {
+    const t = rig();
+    await t.answer();
+    t.call.onMediaRestored();
+    await t.clock.advance(0);
+    expect(t.told("mediaChanged").map((m) => m.change)).toEqual(["RESTORED"]);
+    t.call.end("TERMINATED");
+    t.call.onMediaRestored();
+    await t.clock.advance(0);
+    expect(t.told("mediaChanged")).toHaveLength(1);
+  });
+
   it("answers a command in flight when the caller hangs up", async () => {
     const t = rig();
     t.leg.hold("answer");

@@ -253,10 +253,11 @@ export class Call implements CallCore, CallLegHandler {
     if (this.mediaWatch.mediaLost()) this.record({ type: "mediaChanged", change: "LOST", detail });
   }
 
+  /** Also after a loss so short that it was not told: audio is missing all the same. */
   onMediaRestored(): void {
-    if (!this.lifecycle.ended && this.mediaWatch.mediaRestored()) {
-      this.record({ type: "mediaChanged", change: "RESTORED", detail: "" });
-    }
+    if (this.lifecycle.ended) return;
+    this.mediaWatch.mediaRestored();
+    this.record({ type: "mediaChanged", change: "RESTORED", detail: "" });
   }
 
   onSessionClosed(reason: "SDK_REQUEST" | "FORCE_CLOSE" | "CALL_TERMINATED" | "OTHER"): void {
