@@ -100,12 +100,20 @@ export class Child<Ready> {
     return Number(line?.[1] ?? 0) / 1024;
   }
 
-  /** Ends it: SIGTERM, or SIGKILL at once. Resolves when it is gone. */
-  async stop(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
+  /** Ends it at once. Resolves when it is gone. */
+  async stop(): Promise<void> {
     if (this.ended) return;
     const gone = once(this.process, "exit");
-    this.process.kill(signal);
-    const timer = setTimeout(() => this.process.kill("SIGKILL"), 5_000);
+    this.process.kill("SIGKILL");
+    await gone;
+  }
+
+  /** Lets it end by itself, so that it can write its profile: it does when its main process is gone. At most 10 s. */
+  async leave(): Promise<void> {
+    if (this.ended) return;
+    const gone = once(this.process, "exit");
+    this.process.disconnect();
+    const timer = setTimeout(() => this.process.kill("SIGKILL"), 10_000);
     await gone;
     clearTimeout(timer);
   }

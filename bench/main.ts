@@ -4,7 +4,8 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { type Bar, barChart } from "./chart.js";
-import { canPin } from "./child.js";
+import { canPin, machineCpu } from "./child.js";
+import { sleep } from "./clock.js";
 import { runLine, tableOf } from "./report.js";
 import { type RunOptions, type RunResult, runGateway, runRelay } from "./run.js";
 import { type BenchSummary, PROMISES, problemsOf, summarize } from "./summary.js";
@@ -16,6 +17,8 @@ interface Options {
   readonly rounds?: number;
   readonly streams: number;
   readonly answers: "each" | "together";
+  readonly quietWait: number;
+  readonly retries: number;
   readonly only?: "gateway" | "relay";
   readonly quick: boolean;
   readonly json: boolean;
@@ -38,6 +41,18 @@ const program = new Command("bench")
     "the agent's answers: each a message of its own, or together",
     oneOf("each", "together"),
     "each",
+  )
+  .option(
+    "--quiet-wait <seconds>",
+    "before each run, wait so long for the rest of the machine to idle",
+    whole(0, 3_600),
+    0,
+  )
+  .option(
+    "--retries <n>",
+    "how often an invalid run is repeated; the invalid ones are told too",
+    whole(0, 20),
+    1,
   )
   .option("--only <variant>", "gateway or relay alone", oneOf("gateway", "relay"))
   .option("--quick", "about 30 s; only tells that frames arrive and none is lost", false)
@@ -101,12 +116,26 @@ async function rounds(
     const order = round % 2 === 1 ? (["relay", "gateway"] as const) : (["gateway", "relay"] as const);
     for (const variant of order) {
       if (options.only && variant !== options.only) continue;
-      const result = await (variant === "relay" ? runRelay(run) : runGateway(run));
-      runs.push(result);
-      say(`${round}/${count} ${runLine(result)}`);
+      for (let attempt = 0; attempt <= (options.quick ? 0 : options.retries); attempt++) {
+        await quiet(options.quietWait);
+        const result = await (variant === "relay" ? runRelay(run) : runGateway(run));
+        runs.push(result);
+        say(`${round}/${count} ${runLine(result)}`);
+        if (result.invalid === "") break;
+      }
     }
   }
   return runs;
+}
+
+/** Resolves when the machine used less than a tenth of a core for two seconds, or after the given time. */
+async function quiet(maxSeconds: number): Promise<void> {
+  const endMs = performance.now() + maxSeconds * 1000;
+  while (performance.now() < endMs) {
+    const before = machineCpu().busySeconds;
+    await sleep(2_000);
+    if (machineCpu().busySeconds - before < 0.2) return;
+  }
 }
 
 function drawCharts(folder: string, { calls, gateway, relay }: BenchSummary): void {

@@ -90,7 +90,9 @@ export async function runRelay(options: RunOptions): Promise<RunResult> {
       args: [...program("floor-relay"), url, String(options.calls), String((await agent.ready).port)],
     });
     await generator.ask("waitForFloor", { count: options.calls });
-    return { variant: "relay", ...(await measure(options, relay, generator, agent)) };
+    const window = await measure(options, relay, generator, agent);
+    if (options.nodeArgs.length > 0) await relay.leave();
+    return { variant: "relay", ...window };
   });
 }
 
@@ -130,12 +132,7 @@ export async function runGateway(options: RunOptions): Promise<RunResult> {
       const window = await measure(options, gateway, generator, agent);
       const extra =
         options.extraCalls > 0 ? await measureExtra(options.extraCalls, placed, generator, agent) : undefined;
-      // A profile is written when the process ends by itself.
-      if (options.nodeArgs.length > 0) {
-        await generator.stop();
-        await agent.stop();
-        await gateway.stop("SIGTERM");
-      }
+      if (options.nodeArgs.length > 0) await gateway.leave();
       return { variant: "gateway", ...window, ...(extra ? { extra } : {}) };
     });
   } finally {

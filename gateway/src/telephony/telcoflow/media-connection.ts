@@ -6,7 +6,13 @@ import { RateMeter } from "./backoff.js";
 import type { TelcoflowCounters } from "./counters.js";
 import { AUDIO_HEADER_BYTES, AudioFrameReader, newAgentFrame } from "./frames.js";
 import type { Logger } from "./logger.js";
-import { type CommandName, dispatch, type MediaCommand, type MediaMessage } from "./messages.js";
+import {
+  type CommandName,
+  dispatch,
+  type MediaCommand,
+  type MediaMessage,
+  type MessageHandlers,
+} from "./messages.js";
 import { maxFrameBytes, type TelcoflowSettings } from "./options.js";
 import { redactRemote } from "./redact.js";
 import { ProviderSocket, type SocketEnd } from "./socket.js";
@@ -200,37 +206,40 @@ export class MediaConnection {
       );
       return;
     }
-    dispatch<MediaMessage>(parsed.message, {
-      buffer_request: (message) => {
-        const result = this.credit.add(message.requestedBytes, message.preferFrameBytes, message.channel);
-        if (result === "otherChannel") this.counters.creditOtherChannel++;
-        else if (result === "cut") this.counters.creditCut++;
-        this.pump();
-      },
-      command_response: (message) => {
-        const command = this.pending.get(message.commandId);
-        if (!command) {
-          this.counters.lateResponses++;
-          return;
-        }
-        this.pending.delete(message.commandId);
-        command.timer.cancel();
-        if (message.success) command.resolve();
-        else {
-          const secrets = [...this.settings.secrets, this.address.token];
-          command.reject(commandRefused(command.name, message.errorCode, message.errorMessage, secrets));
-        }
-      },
-      call_event: (message) => {
-        if (message.event === "call.terminated") {
-          this.settlePending("the call ended before an answer");
-          this.guard(() => this.handler.onTerminated());
-        } else if (message.event === "call.error") {
-          this.guard(() => this.handler.onCallError(redactRemote(message.errorCode, this.settings.secrets)));
-        } else this.counters.unknownEvents++;
-      },
-    });
+    dispatch<MediaMessage>(parsed.message, this.onMessage);
   }
+
+  /** Made once: a request for audio comes several times a second for each call. */
+  private readonly onMessage: MessageHandlers<MediaMessage> = {
+    buffer_request: (message) => {
+      const result = this.credit.add(message.requestedBytes, message.preferFrameBytes, message.channel);
+      if (result === "otherChannel") this.counters.creditOtherChannel++;
+      else if (result === "cut") this.counters.creditCut++;
+      this.pump();
+    },
+    command_response: (message) => {
+      const command = this.pending.get(message.commandId);
+      if (!command) {
+        this.counters.lateResponses++;
+        return;
+      }
+      this.pending.delete(message.commandId);
+      command.timer.cancel();
+      if (message.success) command.resolve();
+      else {
+        const secrets = [...this.settings.secrets, this.address.token];
+        command.reject(commandRefused(command.name, message.errorCode, message.errorMessage, secrets));
+      }
+    },
+    call_event: (message) => {
+      if (message.event === "call.terminated") {
+        this.settlePending("the call ended before an answer");
+        this.guard(() => this.handler.onTerminated());
+      } else if (message.event === "call.error") {
+        this.guard(() => this.handler.onCallError(redactRemote(message.errorCode, this.settings.secrets)));
+      } else this.counters.unknownEvents++;
+    },
+  };
 
   /** Sends what credit, audio and the socket's buffer allow. */
   private pump(): void {
