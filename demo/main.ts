@@ -55,6 +55,7 @@ async function run(options: DemoOptions): Promise<DemoResult> {
         printer.line(line);
       },
     });
+    printer.flush();
     const verdict = await verify(evidence, scenario.expectation, async (text, voice) => {
       const spoken = await sharedVoice.say(text, voice as VoiceName);
       return resample(spoken.samples, spoken.sampleRate, evidence.sampleRateHz);
@@ -106,11 +107,13 @@ async function main(): Promise<number> {
   }
 }
 
-main().then(
-  (status) => process.exit(status),
-  (error: unknown) => {
-    const usage = error instanceof UsageError;
-    process.stderr.write(`demo: ${usage ? `${error.message}\n\n${HELP}` : String(error)}\n`);
-    process.exit(usage ? 2 : 1);
-  },
-);
+/** Ends when all that was printed is out. */
+function exit(status: number): void {
+  process.stdout.write("", () => process.exit(status));
+}
+
+main().then(exit, (error: unknown) => {
+  const usage = error instanceof UsageError;
+  process.stderr.write(`demo: ${usage ? `${error.message}\n\n${HELP}` : String(error)}\n`);
+  exit(usage ? 2 : 1);
+});

@@ -23,14 +23,32 @@ const COLOURS: { readonly [l in Lane]: string } = {
 const RESET = "\u001b[0m";
 const DIM = "\u001b[2m";
 
-/** Prints lines as they happen: coloured on a terminal, plain elsewhere. */
+/** How long a line waits for an earlier one that is told later, ms. */
+const ORDER_WAIT_MS = 200;
+
+/** Prints lines as they happen, in the order of their times: coloured on a terminal, plain elsewhere. */
 export class TimelinePrinter {
+  private waiting: TimelineLine[] = [];
+  private timer: NodeJS.Timeout | undefined;
+
   constructor(
     private readonly write: (text: string) => void,
     private readonly coloured: boolean,
   ) {}
 
-  line({ atMs, lane, text }: TimelineLine): void {
+  line(line: TimelineLine): void {
+    this.waiting.push(line);
+    this.timer ??= setTimeout(() => this.flush(), ORDER_WAIT_MS);
+  }
+
+  /** Prints what waits. */
+  flush(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    for (const line of this.waiting.splice(0).sort((a, b) => a.atMs - b.atMs)) this.print(line);
+  }
+
+  private print({ atMs, lane, text }: TimelineLine): void {
     const time = `${(Math.max(0, atMs) / 1000).toFixed(1).padStart(6)} s`;
     const who = lane.padEnd(10);
     if (this.coloured) this.write(`${DIM}${time}${RESET}  ${COLOURS[lane]}${who}  ${text}${RESET}\n`);
