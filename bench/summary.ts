@@ -21,6 +21,9 @@ export interface VariantSummary {
   readonly framesSent: number;
   readonly framesLost: number;
   readonly framesMisplaced: number;
+  /** Items of the agent that were refused, and gaps in the audio it was told of; 0 for the relay. */
+  readonly refusals: number;
+  readonly gaps: number;
 }
 
 /** What the bench found. */
@@ -73,6 +76,8 @@ export function summarize(runs: readonly RunResult[]): VariantSummary {
     framesSent: sum((run) => run.framesSent),
     framesLost: sum((run) => run.framesLost),
     framesMisplaced: sum((run) => run.outOfOrder + run.corrupt),
+    refusals: sum((run) => run.extra?.agent.refused ?? 0),
+    gaps: sum((run) => run.extra?.agent.gaps ?? 0),
   };
 }
 
@@ -89,6 +94,8 @@ export function problemsOf(gateway: VariantSummary, relay: VariantSummary, quick
     if (variant.framesMisplaced > 0) problems.push(`${name}: ${variant.framesMisplaced} frames misplaced`);
     if (!quick && variant.validRounds === 0) problems.push(`${name}: no valid round`);
   }
+  if (gateway.refusals > 0) problems.push(`gateway: ${gateway.refusals} items of the agent refused`);
+  if (gateway.gaps > 0) problems.push(`gateway: ${gateway.gaps} gaps told to the agent`);
   if (quick || gateway.validRounds === 0) return problems;
   for (const [way, p99] of [
     ["up", gateway.upP99Ms],
