@@ -42,22 +42,32 @@ export function framesMissing(call: SimCall, ear: Ear, count: number, first = 0)
   return Array.from({ length: count }, (_, i) => first + i).filter((number) => !heard.has(number));
 }
 
+/** A chunk of audio, or the reason why one is missing. */
+interface Heard {
+  readonly pcm?: Buffer | undefined;
+  readonly reason?: string;
+}
+
 /** What an agent is sent, kept: the numbers of the frames in it, and the gaps it was told. */
 export class Ears {
   readonly gaps: string[] = [];
   private readonly pieces: Buffer[] = [];
 
-  /** Listens to `call.audio()` of an agent, or to `calls.listen` of an observer. */
+  /** Listens to `call.audio()` of an agent, or to `calls.listen` of an observer; or to what `hear` is given. */
   constructor(
-    audio: AsyncIterable<{ readonly pcm?: Buffer | undefined; readonly reason?: string }>,
+    audio?: AsyncIterable<Heard>,
     private readonly sampleRateHz = 16_000,
   ) {
+    if (!audio) return;
     void (async () => {
-      for await (const { pcm, reason } of audio) {
-        if (pcm) this.pieces.push(Buffer.from(pcm));
-        else this.gaps.push(reason ?? "");
-      }
+      for await (const chunk of audio) this.hear(chunk);
     })().catch(() => {});
+  }
+
+  /** One more chunk. */
+  hear({ pcm, reason }: Heard): void {
+    if (pcm) this.pieces.push(Buffer.from(pcm));
+    else this.gaps.push(reason ?? "");
   }
 
   /** The frame numbers heard so far, in order. */
