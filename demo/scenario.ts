@@ -73,6 +73,7 @@ interface Part {
 
 const ESCALATING: readonly CallerKind[] = ["asks", "angry", "out-of-scope", "mumbles"];
 const QUESTION = "What is your address?";
+const WISH = "Can I talk to a real person please?";
 const SPECIALIST_SAYS = [
   "Hello, I have your notes here, how can I help you?",
   "I will send it to you right away.",
@@ -91,8 +92,8 @@ export function makeScenario(variant: Variant, prompts: Prompts, call: () => Sim
   return withoutHandover(variant.caller, prompts);
 }
 
-/** The caller's half before the handover. */
-function beforeHandover(kind: CallerKind, prompts: Prompts): Part {
+/** The caller's half before the handover; `short`: without a question before, since the rest is long. */
+function beforeHandover(kind: CallerKind, prompts: Prompts, short: boolean): Part {
   const { sentences } = prompts;
   const answer = prompts.topics.find(({ id }) => id === "address")?.answer ?? "";
   const reasons = prompts.summary.reasons;
@@ -123,17 +124,18 @@ function beforeHandover(kind: CallerKind, prompts: Prompts): Part {
       };
     default:
       return {
-        said: [QUESTION, "Can I talk to a real person please?"],
-        agentSays: [`${answer} ${sentences.anything_else}`],
+        said: short ? [WISH] : [QUESTION, WISH],
+        agentSays: short ? [] : [`${answer} ${sentences.anything_else}`],
         reason: "ASKED_FOR_HUMAN",
-        summary: ["our address", reasons.ASKED_FOR_HUMAN],
+        summary: short ? [reasons.ASKED_FOR_HUMAN] : ["our address", reasons.ASKED_FOR_HUMAN],
         understood: true,
       };
   }
 }
 
 function handover(variant: Variant, prompts: Prompts, call: () => SimCall | undefined): Scenario {
-  const part = beforeHandover(variant.caller, prompts);
+  const noAnswer = variant.callee === "no-answer";
+  const part = beforeHandover(variant.caller, prompts, noAnswer);
   const { sentences } = prompts;
   const announcement = prompts.announcements[part.reason];
   const opening = [sentences.disclosure, sentences.how_can_i_help];
@@ -145,7 +147,7 @@ function handover(variant: Variant, prompts: Prompts, call: () => SimCall | unde
     escalationReason: part.reason,
     contextOutcome: undefined,
   };
-  if (variant.callee === "no-answer") {
+  if (noAnswer) {
     const unanswered = () => call()?.events.some(({ type }) => type === "ring.unanswered") ?? false;
     return {
       title: "nobody picks up; the caller leaves a message",

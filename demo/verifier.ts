@@ -382,19 +382,44 @@ function silenceWhileRinging(evidence: Evidence): Check[] {
   });
 }
 
+/** By the provider's record, and by what is in the recording besides the caller. */
 function specialistHearsNoAgent(evidence: Evidence): Check {
-  const ms = evidence.agentAtSpecialist.reduce((sum, { startMs, endMs }) => sum + endMs - startMs, 0);
-  return check("specialistHearsNoAgent", ms === 0, `${Math.round(ms)} ms`);
+  const noted = evidence.agentAtSpecialist.reduce((sum, { startMs, endMs }) => sum + endMs - startMs, 0);
+  const strange = strangeMs(evidence.heard.specialist, evidence.said.caller, evidence.sampleRateHz, 0);
+  const detail = `${Math.round(noted)} ms by the record, ${strange} ms of sound that is not the caller's`;
+  return check("specialistHearsNoAgent", noted === 0 && strange === 0, detail);
+}
+
+/** How much of what somebody heard is not what the other said: 20 ms frames that differ, ms in all. */
+function strangeMs(heard: Int16Array, said: Int16Array, sampleRateHz: number, fromMs: number): number {
+  const frame = sampleRateHz / 50;
+  let frames = 0;
+  for (let at = Math.ceil((fromMs * sampleRateHz) / 1000 / frame) * frame; at < heard.length; at += frame) {
+    for (let i = at; i < at + frame && i < heard.length; i++) {
+      if (heard[i] === 0 || Math.abs((heard[i] as number) - (said[i] ?? 0)) <= 2) continue;
+      frames++;
+      break;
+    }
+  }
+  return frames * 20;
 }
 
 function agentLeft(evidence: Evidence, expected: Expectation): Check {
   const left = providerEvent(evidence, "agent.left");
-  if (!expected.talk)
+  if (!expected.talk) {
     return check("agentLeft", left === undefined, left ? "left a call that it had to end" : "not asked for");
+  }
   if (!left) return check("agentLeft", false, "still in the call");
-  const after = evidence.heard.agent.subarray(Math.ceil(((left.atMs + 100) * evidence.sampleRateHz) / 1000));
+  const { heard, said, sampleRateHz } = evidence;
+  const afterMs = left.atMs + 100;
+  const after = heard.agent.subarray(Math.ceil((afterMs * sampleRateHz) / 1000));
   const hears = after.some((sample) => sample !== 0);
-  return check("agentLeft", !hears, `at ${seconds(left.atMs)}${hears ? ", but still hears the call" : ""}`);
+  const heardStill = strangeMs(heard.caller, said.specialist, sampleRateHz, afterMs);
+  const problems = [
+    ...(hears ? ["still hears the call"] : []),
+    ...(heardStill > 0 ? [`the caller hears ${heardStill} ms that are not the specialist's`] : []),
+  ];
+  return check("agentLeft", problems.length === 0, [`at ${seconds(left.atMs)}`, ...problems].join(", "));
 }
 
 /** After the agent left, each heard all that the other said. */
