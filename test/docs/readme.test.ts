@@ -36,6 +36,12 @@ describe("commands in documents", () => {
     expect(paths.filter((path) => !known.has(path))).toEqual([]);
   });
 
+  it("name all steps of npm test in CONTRIBUTING.md", () => {
+    const steps = [...textOf("scripts/test.ts").matchAll(/\bname: "([a-z0-9-]+)"/g)].map((match) => match[1]);
+    const listed = /single steps: `([^`]+)`/.exec(textOf("CONTRIBUTING.md"))?.[1]?.split(" ");
+    expect(listed).toEqual(steps);
+  });
+
   it("name steps of npm test that there are", () => {
     const runner = textOf("scripts/test.ts");
     const names = documents.flatMap((document) =>
@@ -45,21 +51,39 @@ describe("commands in documents", () => {
   });
 });
 
-describe("snippets marked `check`", () => {
+/** Documents whose TypeScript is checked without a mark. */
+const WHOLE = ["clients/typescript/README.md", "docs/escalation.md", "simulator/README.md"];
+
+/** Names that snippets take as given. */
+const GLOBALS = `
+declare const greeting: Uint8Array;
+declare const announcement: Uint8Array;
+declare const nobodyIsThere: Uint8Array;
+declare const call: import("callweave").Call;
+declare function listen(pcm: Uint8Array): void;
+`;
+
+describe("snippets", () => {
   const snippets = documents.flatMap((document) =>
     codeBlocks(textOf(document), "ts")
-      .filter(({ info }) => info === "ts check")
+      .filter(({ info }) => info === "ts check" || WHOLE.includes(document))
       .map(({ code }, i) => ({ name: `${document.replaceAll(/[^\w]/g, "-")}-${i}`, code })),
   );
 
   it("type-check", () => {
     expect(snippets.length).toBeGreaterThan(0);
-    for (const { name, code } of snippets) writeFileSync(join(folder, `${name}.ts`), code);
+    for (const { name, code } of snippets) writeFileSync(join(folder, `${name}.ts`), `${code}\nexport {};\n`);
+    writeFileSync(join(folder, "globals.d.ts"), GLOBALS);
     writeFileSync(
       join(folder, "tsconfig.json"),
-      JSON.stringify({ extends: "../../tsconfig.json", include: ["*.ts"], exclude: [] }),
+      JSON.stringify({
+        extends: "../../tsconfig.json",
+        include: ["*.ts"],
+        exclude: [],
+        compilerOptions: { noUnusedLocals: false },
+      }),
     );
-    expect(readdirSync(folder).length).toBe(snippets.length + 1);
+    expect(readdirSync(folder).length).toBe(snippets.length + 2);
     const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
     const { status, stdout } = spawnSync(process.execPath, [tsc, "--noEmit", "-p", folder], {
       encoding: "utf8",
