@@ -4,10 +4,10 @@ import type { TimelineLine } from "./timeline.js";
 import { statesOf, type Verdict } from "./verifier.js";
 
 const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif";
-const LEFT = 112;
-const RIGHT = 28;
-const PX_PER_SECOND = 42;
-const MIN_WIDTH = 900;
+const LEFT = 104;
+const RIGHT = 24;
+const PX_PER_SECOND = 28;
+const MIN_WIDTH = 760;
 const TOP = 128;
 const WAVE_HEIGHT = 52;
 const TEXT_PX = 12;
@@ -15,7 +15,7 @@ const LINE_PX = 15;
 const LABEL_PX = 11;
 const ROW_PX = 16;
 /** Widest column of a transcript, px. */
-const MAX_COLUMN = 270;
+const MAX_COLUMN = 230;
 
 const INK = "#1f2937";
 const MUTED = "#6b7280";

@@ -10,14 +10,14 @@ import { defaultFolder, writeRecordings } from "./recordings.js";
 import { checkLines, closingLines, contextLines } from "./report.js";
 import { type DemoResult, resultOf } from "./result.js";
 import { CALLER_NUMBER, makeScenario } from "./scenario.js";
-import { type DemoStack, startDemoStack } from "./stack.js";
+import { startDemoStack } from "./stack.js";
 import { type TimelineLine, TimelinePrinter } from "./timeline.js";
 import { verify } from "./verifier.js";
 
 const print = (text: string) => process.stdout.write(`${text}\n`);
 
 /** What has to be taken down when the demo is broken off. */
-let running: DemoStack | undefined;
+let takeDown: (() => Promise<void>) | undefined;
 
 async function run(options: DemoOptions): Promise<DemoResult> {
   const { found, why } = await ensureSpeechPython();
@@ -42,8 +42,10 @@ async function run(options: DemoOptions): Promise<DemoResult> {
     sentences: callerSaid.map(({ text, understood }) => (understood ? text : "")),
     speaker: CALLER_NUMBER,
     agentFlags: scenario.agentFlags,
+    onStarting: (stop) => {
+      takeDown = stop;
+    },
   });
-  running = stack;
   const lines: TimelineLine[] = [];
   const printer = new TimelinePrinter((text) => process.stdout.write(text), coloured());
   try {
@@ -71,7 +73,7 @@ async function run(options: DemoOptions): Promise<DemoResult> {
     print(`\n${result.ok ? "ok" : "NOT ok"}: ${scenario.title}. Recordings and picture: ${folder}`);
     return result;
   } finally {
-    running = undefined;
+    takeDown = undefined;
     await stack.stop();
     await sharedVoice.close();
   }
@@ -87,12 +89,14 @@ async function main(): Promise<number> {
     print(HELP);
     return 0;
   }
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    process.once(signal, () => {
-      const stopped = running?.stop() ?? Promise.resolve();
-      void stopped.finally(() => process.exit(130));
-    });
-  }
+  const breakOff = (status: number) => {
+    const stopped = takeDown?.() ?? Promise.resolve();
+    void stopped.finally(() => process.exit(status));
+  };
+  process.once("SIGINT", () => breakOff(130));
+  process.once("SIGTERM", () => breakOff(143));
+  // Nobody reads any more, as with `| head`.
+  process.stdout.once("error", () => breakOff(141));
   try {
     const result = await run(options);
     if (!options.once) print(closingLines(result).join("\n"));

@@ -25,6 +25,8 @@ export interface StackOptions {
   readonly agentFlags: readonly string[];
   /** How long the agent may take to be ready, ms. Default 90 000. */
   readonly agentReadyMs?: number;
+  /** Told at once how to take down whatever is up by then. */
+  readonly onStarting?: (stop: () => Promise<void>) => void;
 }
 
 /** Simulated provider and gateway in this process, the agent in its own. */
@@ -45,6 +47,7 @@ export async function startDemoStack(options: StackOptions): Promise<DemoStack> 
   const stop = async () => {
     for (const step of undo.splice(0).reverse()) await step();
   };
+  options.onStarting?.(stop);
   try {
     const simulator = await Simulator.start({ playoutBufferMs: options.playOutMs });
     undo.push(() => simulator.stop());
