@@ -37,13 +37,15 @@ export interface ChildOptions {
 /** A process of the bench. */
 export class Child<Ready> {
   readonly ready: Promise<Ready>;
+  private readonly name: string;
   private readonly process: ChildProcess;
   private readonly waiting = new Map<number, { resolve(value: unknown): void; reject(e: Error): void }>();
   private readonly lastLines: string[] = [];
   private nextId = 1;
-  private ended = false;
+  private failure: Error | undefined;
 
-  constructor(private readonly options: ChildOptions) {
+  constructor(options: ChildOptions) {
+    this.name = options.name;
     const node = [process.execPath, "--import", "tsx", ...(options.nodeArgs ?? []), ...options.args];
     const [program = "", ...args] = canPin() ? ["taskset", "-c", String(options.core), ...node] : node;
     this.process = spawn(program, args, { cwd: ROOT, stdio: ["ignore", "pipe", "pipe", "ipc"] });
@@ -58,8 +60,8 @@ export class Child<Ready> {
         if (value !== undefined) resolve(value as Ready);
       });
       const failed = (why: string) => {
-        this.ended = true;
         const error = new Error(`${options.name} ${why}\n${this.lastLines.join("\n")}`);
+        this.failure = error;
         reject(error);
         for (const question of this.waiting.values()) question.reject(error);
         this.waiting.clear();
@@ -78,8 +80,8 @@ export class Child<Ready> {
   ask<T>(command: string, argument: unknown = null): Promise<T> {
     const id = this.nextId++;
     return new Promise<T>((resolve, reject) => {
-      if (this.ended) {
-        reject(new Error(`${this.options.name} has ended`));
+      if (this.failure) {
+        reject(this.failure);
         return;
       }
       this.waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
@@ -89,20 +91,20 @@ export class Child<Ready> {
 
   /** CPU seconds of all its threads so far, user and system. */
   cpuSeconds(): number {
-    const stat = readFileSync(`/proc/${this.pid}/stat`, "utf8");
+    const stat = this.proc("stat");
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
   }
 
   /** Resident memory in MB. */
   residentMb(): number {
-    const line = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${this.pid}/status`, "utf8"));
+    const line = /VmRSS:\s+(\d+) kB/.exec(this.proc("status"));
     return Number(line?.[1] ?? 0) / 1024;
   }
 
   /** Ends it at once. Resolves when it is gone. */
   async stop(): Promise<void> {
-    if (this.ended) return;
+    if (this.failure) return;
     const gone = once(this.process, "exit");
     this.process.kill("SIGKILL");
     await gone;
@@ -110,7 +112,7 @@ export class Child<Ready> {
 
   /** Lets it end by itself, so that it can write its profile: it does when its main process is gone. At most 10 s. */
   async leave(): Promise<void> {
-    if (this.ended) return;
+    if (this.failure) return;
     const gone = once(this.process, "exit");
     this.process.disconnect();
     const timer = setTimeout(() => this.process.kill("SIGKILL"), 10_000);
@@ -118,11 +120,21 @@ export class Child<Ready> {
     clearTimeout(timer);
   }
 
+  /** Throws why the process ended, if it did. */
+  private proc(file: string): string {
+    if (this.failure) throw this.failure;
+    try {
+      return readFileSync(`/proc/${this.pid}/${file}`, "utf8");
+    } catch {
+      throw new Error(`${this.name} has just ended\n${this.lastLines.join("\n")}`);
+    }
+  }
+
   private answered(reply: Extract<Reply, { id: number }>): void {
     const question = this.waiting.get(reply.id);
     this.waiting.delete(reply.id);
     if (reply.error === undefined) question?.resolve(reply.result);
-    else question?.reject(new Error(`${this.options.name}: ${reply.error}`));
+    else question?.reject(new Error(`${this.name}: ${reply.error}`));
   }
 
   private readLines(each: (line: string) => void): void {

@@ -17,6 +17,7 @@ interface Options {
   readonly rounds?: number;
   readonly streams: number;
   readonly answers: "each" | "together";
+  readonly roundTrip: number;
   readonly quietWait: number;
   readonly retries: number;
   readonly only?: "gateway" | "relay";
@@ -42,6 +43,7 @@ const program = new Command("bench")
     oneOf("each", "together"),
     "each",
   )
+  .option("--round-trip <ms>", "added between agent and gateway, not with the relay", whole(0, 2_000), 0)
   .option(
     "--quiet-wait <seconds>",
     "before each run, wait so long for the rest of the machine to idle",
@@ -74,6 +76,7 @@ async function main(options: Options): Promise<void> {
     warmUpSeconds: options.warmUp ?? base.warmUp,
     streams: options.streams,
     answers: options.answers,
+    roundTripMs: options.roundTrip,
     extraCalls: Math.min(base.extraCalls, options.calls ?? base.calls),
     nodeArgs: options.profile ? ["--cpu-prof", `--cpu-prof-dir=${options.profile}`] : [],
   };
@@ -89,6 +92,7 @@ async function main(options: Options): Promise<void> {
     seconds: run.seconds,
     streams: run.streams,
     answers: run.answers,
+    roundTripMs: run.roundTripMs,
     quick: options.quick,
     node: process.version,
     cores: availableParallelism(),

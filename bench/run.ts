@@ -19,6 +19,8 @@ export interface RunOptions {
   readonly streams: number;
   /** Whether the agent's answers to one message are messages of their own or one. */
   readonly answers: "each" | "together";
+  /** Round-trip time added between agent and gateway, in ms; 0: none. */
+  readonly roundTripMs: number;
   /** Calls of the parts that follow the window: set-up times and interruptions. 0 leaves them out. */
   readonly extraCalls: number;
   /** Arguments of node for the process under test, such as --cpu-prof. */
@@ -114,12 +116,14 @@ export async function runGateway(options: RunOptions): Promise<RunResult> {
         args: ["gateway/src/main.ts", "serve", "--config", config],
         readyLine: (line) => /"port":(\d+).*"serving"/.exec(line)?.[1],
       });
+      const port =
+        options.roundTripMs > 0 ? await delayed(start, await gateway.ready, options) : await gateway.ready;
       const capacity = options.calls + Math.max(1, options.extraCalls);
       const agent = await start({
         name: "agent",
         args: [
           ...program("echo-agent"),
-          `127.0.0.1:${await gateway.ready}`,
+          `127.0.0.1:${port}`,
           String(capacity),
           String(options.streams),
           options.answers,
@@ -138,6 +142,12 @@ export async function runGateway(options: RunOptions): Promise<RunResult> {
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+async function delayed(start: Start, port: number, { roundTripMs }: RunOptions): Promise<number> {
+  const args = [...program("delay-proxy"), String(port), String(roundTripMs / 2)];
+  const proxy = await start<{ port: number }>({ name: "delay", args });
+  return (await proxy.ready).port;
 }
 
 function program(name: string): string[] {

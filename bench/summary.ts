@@ -35,6 +35,7 @@ export interface BenchSummary {
   readonly seconds: number;
   readonly streams: number;
   readonly answers: string;
+  readonly roundTripMs: number;
   readonly quick: boolean;
   readonly node: string;
   readonly cores: number;
