@@ -66,7 +66,7 @@ export const CONFIG_TEXTS: Readonly<Record<string, string>> = {
   "routes[].tenant": "Whose call it becomes. None: the connector's tenant.",
   "routes[].locale": "A BCP 47 tag for the agent (`de-DE`).",
   "routes[].unserved":
-    "Nobody of the pool is free: `connect` rings the original callee, `queue` lets the caller hear ringing until somebody is free, `answer_and_hold` answers and plays hold audio, `announce` plays a file and hangs up, `leave` does not take the call at all.",
+    "Nobody of the pool is free: `connect` rings the original callee, `queue` lets the caller hear ringing until somebody is free, `answer_and_hold` answers and plays hold audio, `announce` plays a file and hangs up, `leave` does not take the call at all (taken because somebody was free, and then declined by all: as `connect`).",
   "routes[].ring_time_seconds":
     "With `connect`: how long the callee rings; not picked up, the call is ended.",
   "routes[].announcement": "With `announce`: a WAV file, 16-bit mono at 8, 16 or 24 kHz.",
