@@ -1,7 +1,14 @@
-import { type SimCall, toneAmplitude } from "@callweave/simulator";
+import { callee, type SimCall, toneAmplitude } from "@callweave/simulator";
 import type { CallEvent } from "callweave";
 import { describe, expect, it } from "vitest";
-import { callTimeMs, endlessTone, heardTone, msHeard } from "../harness/audio.js";
+import {
+  callTimeMs,
+  endlessTone,
+  framesMissing,
+  heardTone,
+  msHeard,
+  numberedFrames,
+} from "../harness/audio.js";
 import { type Stack, until } from "../harness/gateway.js";
 import { type Child, startProgram } from "../harness/process.js";
 import { startProxy } from "../harness/proxy.js";
@@ -217,6 +224,74 @@ describe("a stream breaks", () => {
       async () => (await fleet.agents()).filter((agent) => agent.connected).length === 2,
       "both agents to be connected",
     );
+  });
+});
+
+describe("an agent is lost while a command of its own waits for the announcement", () => {
+  const FRAMES = 100;
+
+  async function announcing(behaviour = callee.picksUp({ afterSeconds: 0.5 })) {
+    const stack = await rig.stack({ config: { pools: [{ name: "default", reattach_grace_ms: 300 }] } });
+    const proxy = await startProxy(stack.address);
+    rig.defer(() => proxy.stop());
+    const trail = await rig.trail(stack);
+    // All of the announcement is with the gateway at once.
+    const first = await rig.agent(proxy.address, { agentId: "first", sendAheadMs: 5000 });
+    const phone = stack.simulator.placeCall({ callee: behaviour });
+    const call = await first.call();
+    await phone.waitFor("ANSWERED");
+    await until(() => call.state === "ANSWERED", "the agent to know");
+    const second = await rig.agent(stack, { agentId: "second" });
+    void call.play(numberedFrames(FRAMES)).catch(() => {});
+    const lose = () => {
+      proxy.refuse(true);
+      proxy.cut();
+    };
+    return { stack, trail, second, phone, call, lose };
+  }
+
+  it("an escalation whose record is safe goes on: all is said, the human is reached, nobody else is asked", async () => {
+    const { trail, second, phone, call, lose, stack } = await announcing();
+    call.escalate({ reason: "ASKED_FOR_HUMAN", summary: "A person." }).catch(() => {});
+    await trail.waitFor("contextWritten");
+    lose();
+    await trail.waitFor("seatChanged", (event) => event.cause === "LOST");
+    const done = await trail.waitFor("commandDone", (event) => event.verb === "EscalateCall", 30_000);
+    expect(done.escalation?.outcome).toBe("CONNECTED");
+    await phone.waitUntil(() => phone.agentLeft);
+    expect(framesMissing(phone, "caller", FRAMES)).toEqual([]);
+    expect(phone.state).toBe("CONNECTED");
+    expect(second.given).toEqual([]);
+    const { contexts } = rig.client(stack);
+    await until(
+      async () => (await contexts.get(phone.id)).status === "HANDED_OVER",
+      "the context to be HANDED_OVER",
+    );
+  });
+
+  it("and when no human is reached, the caller gets another agent", async () => {
+    const { trail, second, phone, call, lose } = await announcing(callee.rejects(0.3));
+    call.escalate({ reason: "ASKED_FOR_HUMAN", summary: "A person." }).catch(() => {});
+    await trail.waitFor("contextWritten");
+    lose();
+    const done = await trail.waitFor("commandDone", (event) => event.verb === "EscalateCall", 30_000);
+    expect(done.escalation?.outcome).toBe("UNANSWERED");
+    const taken = await second.call();
+    expect(taken).toMatchObject({ id: phone.id, epoch: 2 });
+    expect(taken.context).toMatchObject({ summary: "A person.", escalationOutcome: "UNANSWERED" });
+    expect(phone.state).toBe("ANSWERED");
+  });
+
+  it("anything else is cancelled, and the next agent has the call", async () => {
+    const { trail, second, phone, call, lose } = await announcing();
+    call.disconnect({ after: "drained" }).catch(() => {});
+    await trail.waitFor("commandStarted", (event) => event.verb === "DisconnectCall");
+    lose();
+    const done = await trail.waitFor("commandDone", (event) => event.verb === "DisconnectCall");
+    expect(done.error).toMatchObject({ reason: "COMMAND_CANCELLED", metadata: { cause: "HOLDER_LOST" } });
+    expect(await second.call()).toMatchObject({ id: phone.id, epoch: 2 });
+    expect(phone.state).toBe("ANSWERED");
+    expect(framesMissing(phone, "caller", FRAMES).length).toBeGreaterThan(FRAMES / 4);
   });
 });
 

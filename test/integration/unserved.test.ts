@@ -103,8 +103,11 @@ describe("nobody is there", () => {
     });
     const stack = await rig.stack({ config: { routes: [{ unserved: "announce", announcement }] } });
     const phone = stack.simulator.placeCall();
+    await phone.waitFor("ANSWERED");
+    const tooLate = await rig.agent(stack);
     await phone.waitFor("DISCONNECTED");
     expect(phone.endReason).toBe("agent_disconnected");
+    expect(tooLate.given).toEqual([]);
     expect(framesMissing(phone, "caller", frames)).toEqual([]);
   });
 
