@@ -17,6 +17,7 @@ interface Options {
   readonly rounds?: number;
   readonly streams: number;
   readonly answers: "each" | "together";
+  readonly nice: number;
   readonly roundTrip: number;
   readonly quietWait: number;
   readonly retries: number;
@@ -43,6 +44,7 @@ const program = new Command("bench")
     oneOf("each", "together"),
     "each",
   )
+  .option("--nice <n>", "priority of the bench's processes; below 0 needs the privilege", whole(-20, 19), 0)
   .option("--round-trip <ms>", "added between agent and gateway, not with the relay", whole(0, 2_000), 0)
   .option(
     "--quiet-wait <seconds>",
@@ -76,6 +78,7 @@ async function main(options: Options): Promise<void> {
     warmUpSeconds: options.warmUp ?? base.warmUp,
     streams: options.streams,
     answers: options.answers,
+    nice: options.nice,
     roundTripMs: options.roundTrip,
     extraCalls: Math.min(base.extraCalls, options.calls ?? base.calls),
     nodeArgs: options.profile ? ["--cpu-prof", `--cpu-prof-dir=${options.profile}`] : [],
@@ -92,6 +95,7 @@ async function main(options: Options): Promise<void> {
     seconds: run.seconds,
     streams: run.streams,
     answers: run.answers,
+    nice: run.nice,
     roundTripMs: run.roundTripMs,
     quick: options.quick,
     node: process.version,

@@ -36,6 +36,7 @@ export interface BenchSummary {
   readonly streams: number;
   readonly answers: string;
   readonly roundTripMs: number;
+  readonly nice: number;
   readonly quick: boolean;
   readonly node: string;
   readonly cores: number;
