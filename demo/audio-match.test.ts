@@ -19,6 +19,7 @@ describe("findAudio", () => {
       startMs: 1000,
       endMs: 1000 + lengthMs,
       share: 1,
+      missingMs: 0,
       holesMs: 0,
     });
   });
@@ -53,6 +54,14 @@ describe("findAudio", () => {
     const share = findAudio(piece, heard, options)?.share ?? 0;
     expect(share).toBeGreaterThan(0.4);
     expect(share).toBeLessThan(0.51);
+  });
+
+  it("passes over a hole in a quiet beginning", () => {
+    const quiet = Int16Array.from(trimmed, (sample, i) => (i < 600 ? sample / 100 : sample));
+    const heard = recording(4);
+    heard.set(quiet.subarray(0, 300), RATE);
+    heard.set(quiet.subarray(300), RATE + 300 + 480);
+    expect(findAudio(quiet, heard, options)).toMatchObject({ startMs: 1000, share: 1, holesMs: 60 });
   });
 
   it("passes over a hole, but not over one that is too long", () => {

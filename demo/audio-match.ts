@@ -4,6 +4,8 @@ import type { Span } from "./evidence.js";
 export interface Match extends Span {
   /** How much of the piece is there, in its order, 0 to 1. */
   readonly share: number;
+  /** What of the piece is not there, ms. */
+  readonly missingMs: number;
   /** Holes in it, ms in all: audio of something else, or silence, between parts of the piece. */
   readonly holesMs: number;
 }
@@ -23,6 +25,8 @@ export interface MatchOptions {
 
 /** Length of the piece by which a place is found, in samples. */
 const ANCHOR = 160;
+/** A rest that is shorter is not looked for after a hole. */
+const SHORTEST = 24;
 /** Peak from which audio is loud enough to be an anchor. */
 const LOUD = 300;
 
@@ -42,22 +46,25 @@ export function findAudio(
   const tolerance = options.tolerance ?? 2;
   const trimmed = trimSilence(piece);
   for (const anchor of anchors(trimmed, options.sampleRateHz)) {
-    const at = findExact(trimmed, anchor, recording, from, to, tolerance);
+    const at = findExact(trimmed, anchor, ANCHOR, recording, from, to, tolerance);
     if (at < 0) continue;
-    const forward = walk(trimmed, anchor, recording, at, to, tolerance, (options.maxHoleMs ?? 400) * perMs);
-    // What comes before the anchor is silence, or is missing, or was cut: count what there is right before it.
-    let before = 0;
-    while (
-      before < anchor &&
-      at - 1 - before >= from &&
-      near(trimmed[anchor - 1 - before], recording[at - 1 - before], tolerance)
-    )
-      before++;
+    const maxHole = (options.maxHoleMs ?? 400) * perMs;
+    const after = walk(trimmed.subarray(anchor), recording.subarray(at, to), tolerance, maxHole);
+    // The same backwards, for what comes before the anchor.
+    const reach = Math.max(from, at - anchor - 4 * maxHole);
+    const before = walk(
+      trimmed.slice(0, anchor).reverse(),
+      recording.slice(reach, at).reverse(),
+      tolerance,
+      maxHole,
+    );
+    const matched = before.matched + after.matched;
     return {
-      startMs: (at - before) / perMs,
-      endMs: forward.end / perMs,
-      share: (before + forward.matched) / trimmed.length,
-      holesMs: forward.holes / perMs,
+      startMs: (at - before.end) / perMs,
+      endMs: (at + after.end) / perMs,
+      share: matched / trimmed.length,
+      missingMs: (trimmed.length - matched) / perMs,
+      holesMs: (before.holes + after.holes) / perMs,
     };
   }
   return undefined;
@@ -78,35 +85,34 @@ function* anchors(piece: Int16Array, sampleRateHz: number): Generator<number> {
 function findExact(
   piece: Int16Array,
   anchor: number,
+  length: number,
   recording: Int16Array,
   from: number,
   to: number,
   tolerance: number,
 ): number {
-  const last = to - ANCHOR;
+  const last = to - length;
   for (let at = from; at <= last; at++) {
     let i = 0;
-    while (i < ANCHOR && near(piece[anchor + i], recording[at + i], tolerance)) i++;
-    if (i === ANCHOR) return at;
+    while (i < length && near(piece[anchor + i], recording[at + i], tolerance)) i++;
+    if (i === length) return at;
   }
   return -1;
 }
 
+/** Follows the piece in the recording from the beginning of both, over holes. */
 function walk(
   piece: Int16Array,
-  anchor: number,
   recording: Int16Array,
-  at: number,
-  to: number,
   tolerance: number,
   maxHole: number,
 ): { matched: number; end: number; holes: number } {
-  let inPiece = anchor;
-  let inRecording = at;
+  let inPiece = 0;
+  let inRecording = 0;
   let matched = 0;
   let holes = 0;
-  let end = at;
-  while (inPiece < piece.length && inRecording < to) {
+  let end = 0;
+  while (inPiece < piece.length && inRecording < recording.length) {
     if (near(piece[inPiece], recording[inRecording], tolerance)) {
       matched++;
       inPiece++;
@@ -114,15 +120,11 @@ function walk(
       end = inRecording;
       continue;
     }
-    const resume = findExact(
-      piece,
-      inPiece,
-      recording,
-      inRecording,
-      Math.min(to, inRecording + maxHole + ANCHOR),
-      tolerance,
-    );
-    if (resume < 0 || inPiece + ANCHOR > piece.length) break;
+    const length = Math.min(ANCHOR, piece.length - inPiece);
+    if (length < SHORTEST) break;
+    const to = Math.min(recording.length, inRecording + maxHole + length);
+    const resume = findExact(piece, inPiece, length, recording, inRecording, to, tolerance);
+    if (resume < 0) break;
     holes += resume - inRecording;
     inRecording = resume;
   }

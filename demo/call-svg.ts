@@ -6,7 +6,7 @@ import { statesOf, type Verdict } from "./verifier.js";
 const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif";
 const LEFT = 104;
 const RIGHT = 24;
-const PX_PER_SECOND = 28;
+const PX_PER_SECOND = 31;
 const MIN_WIDTH = 760;
 const TOP = 128;
 const WAVE_HEIGHT = 52;
@@ -235,14 +235,16 @@ class Drawing {
     this.#front.push(
       `<line x1="${LEFT}" x2="${px(this.width - RIGHT)}" y1="${baseline}" y2="${baseline}" stroke="${colour}" stroke-opacity="0.25"/>`,
     );
-    for (const { x, row, anchor, text } of placed) {
+    for (const { x, row } of placed) {
       const y = baseline + 18 + row * ROW_PX;
       this.#front.push(
         `<line x1="${px(x)}" x2="${px(x)}" y1="${baseline}" y2="${px(y)}" stroke="${colour}" stroke-opacity="0.35"/>`,
         `<circle cx="${px(x)}" cy="${baseline}" r="3" fill="${colour}"/>`,
       );
-      const shift = anchor === "start" ? 5 : -5;
-      this.#text(x + shift, y, text, { size: LABEL_PX, anchor, halo: true });
+    }
+    for (const { x, row, anchor, text } of placed) {
+      const y = baseline + 18 + row * ROW_PX;
+      this.#text(x + (anchor === "start" ? 5 : -5), y, text, { size: LABEL_PX, anchor, halo: true });
     }
     const rows = Math.max(0, ...placed.map(({ row }) => row)) + 1;
     this.#y = baseline + 18 + rows * ROW_PX + 4;

@@ -60,12 +60,11 @@ export const LIMITS = {
   minWordShare: 0.6,
   /** Longest silence that the caller may hear while the specialist's phone rings, ms. */
   maxSilenceMs: 2000,
+  /** What of a sentence may be missing that still counts as heard, ms: less than one frame, too short to be heard. */
+  maxMissingMs: 20,
   /** Holes in one sentence, ms in all, that still count as heard: the provider's buffer ran empty. */
   maxHolesMs: 400,
 } as const;
-
-/** From this share on a sentence counts as heard to its end; less than a frame of 20 ms may be missing of the usual ones. */
-const WHOLE = 0.995;
 
 /**
  * Judges a call by its evidence alone: recordings and record of the provider, the gateway's API. What the agent believes
@@ -274,7 +273,7 @@ function sentencesOf(text: string): string[] {
   return text.match(/[^.!?]+[.!?]+/g)?.map((sentence) => sentence.trim()) ?? [text];
 }
 
-/** A text, sentence by sentence, from `fromMs` on. */
+/** A text, sentence by sentence, from `fromMs` on; holes and what is missing are those of the worst sentence. */
 async function locate(
   text: string,
   voice: string,
@@ -286,7 +285,9 @@ async function locate(
   let whole: Match | undefined;
   let fromMs = window.fromMs;
   const sentences = sentencesOf(text);
-  const parts: Array<{ share: number; samples: number }> = [];
+  let found = 0;
+  let all = 0;
+  let missingMs = 0;
   for (const sentence of sentences) {
     const piece = await speak(sentence, voice);
     const match = findAudio(piece, recording, {
@@ -294,23 +295,24 @@ async function locate(
       fromMs,
       ...(window.toMs === undefined ? {} : { toMs: window.toMs }),
     });
-    parts.push({ share: match?.share ?? 0, samples: piece.length });
+    all += piece.length;
+    found += (match?.share ?? 0) * piece.length;
+    missingMs = Math.max(missingMs, match?.missingMs ?? (piece.length * 1000) / evidence.sampleRateHz);
     if (!match) continue;
     fromMs = match.endMs;
     whole = {
       startMs: whole?.startMs ?? match.startMs,
       endMs: match.endMs,
       holesMs: Math.max(whole?.holesMs ?? 0, match.holesMs),
+      missingMs: 0,
       share: 0,
     };
   }
-  const samples = parts.reduce((sum, part) => sum + part.samples, 0);
-  const share = parts.reduce((sum, part) => sum + part.share * part.samples, 0) / Math.max(1, samples);
-  return whole && { ...whole, share };
+  return whole && { ...whole, missingMs, share: found / Math.max(1, all) };
 }
 
 const isWhole = (match: Match | undefined) =>
-  match !== undefined && match.share >= WHOLE && match.holesMs <= LIMITS.maxHolesMs;
+  match !== undefined && match.missingMs < LIMITS.maxMissingMs && match.holesMs <= LIMITS.maxHolesMs;
 
 /** Where the caller heard each turn that the context says the agent said. */
 async function locateAgentTurns(evidence: Evidence, speak: Speak): Promise<SaidAt[]> {
@@ -329,10 +331,9 @@ async function locateAgentTurns(evidence: Evidence, speak: Speak): Promise<SaidA
 /** What the context says was said was heard, except for the last turn, which the end of the call may have cut off. */
 function agentHeard(said: readonly SaidAt[]): Check {
   const missing = said.filter(({ match }, index) => index < said.length - 1 && !isWhole(match));
-  const detail =
-    missing.length === 0
-      ? `${said.length} turns`
-      : `not whole: “${missing.map(({ text }) => text).join("”, “")}”`;
+  const how = ({ text, match }: SaidAt) =>
+    `${Math.floor((match?.share ?? 0) * 100)} % with ${Math.round(match?.holesMs ?? 0)} ms of holes of “${text}”`;
+  const detail = missing.length === 0 ? `${said.length} turns` : missing.map(how).join("; ");
   return check("agentHeardByCaller", said.length > 0 && missing.length === 0, detail);
 }
 
