@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import * as callStates from "./docs/call-states.js";
 import { configurationKeys } from "./docs/configuration.js";
 import { errorReasons } from "./docs/errors.js";
+import { formatted, sameText } from "./docs/format.js";
 
 /** What can stand between `<!-- generated: NAME -->` and `<!-- end: NAME -->`. */
 const PARTS: Readonly<Record<string, () => string>> = {
@@ -47,9 +48,9 @@ function main(): void {
   for (const path of documents()) {
     const before = readFileSync(path, "utf8");
     const after = regenerated(before);
-    if (after === before) continue;
+    if (sameText(before, after)) continue;
     stale.push(path);
-    if (!check) writeFileSync(path, after);
+    if (!check) writeFileSync(path, formatted(path, after));
   }
   for (const path of stale) console.log(`${check ? "stale" : "written"}: ${path}`);
   if (check && stale.length > 0) process.exit(1);

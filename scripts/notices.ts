@@ -5,6 +5,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { formatted, sameText } from "./docs/format.js";
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
 const TARGET = join(ROOT, "THIRD_PARTY_NOTICES.md");
@@ -196,12 +197,12 @@ function read<T>(path: string): T {
 function main(): void {
   const text = notices();
   const before = existsSync(TARGET) ? readFileSync(TARGET, "utf8") : "";
-  if (text === before) return;
+  if (sameText(text, before)) return;
   if (process.argv.includes("--check")) {
     console.log(`stale: ${TARGET}`);
     process.exit(1);
   }
-  writeFileSync(TARGET, text);
+  writeFileSync(TARGET, formatted(TARGET, text));
   console.log(`written: ${TARGET}`);
 }
 
