@@ -120,8 +120,11 @@ class Drawing {
       this.#front.push(
         `<rect x="${px(from)}" y="${y}" width="${px(Math.max(2, to - from - 2))}" height="${height}" rx="4" fill="${fill}"/>`,
       );
-      const text = state === "CONNECTED" ? "CONNECTED: caller and specialist, the agent has left" : state;
-      const shown = [text, state].find((t) => textWidth(t, 11) < to - from - 12);
+      const texts =
+        state === "CONNECTED"
+          ? ["CONNECTED: caller and specialist, the agent has left", "CONNECTED, the agent has left", state]
+          : [state];
+      const shown = texts.find((t) => textWidth(t, 11) < to - from - 12);
       if (shown) this.#text(from + 8, y + 14, shown, { size: 11, weight: 600, fill: ink });
     });
     this.#text(24, y + 14, "State", { size: 12, weight: 600, fill: MUTED });
