@@ -112,7 +112,8 @@ export class CallIntake {
       deps,
       deps.log,
     );
-    this.policies.set(call, route.unserved);
+    const answerOnQueue = deps.pools.find(route.tenant, route.pool)?.options.answerOnQueue ?? false;
+    this.policies.set(call, { ...route.unserved, answerOnQueue });
     deps.registry.add(call);
     const fields = { call_id: incoming.callId, connector: incoming.connector, pool: route.pool };
     deps.logger.info(
@@ -134,15 +135,6 @@ export class CallIntake {
       deps.unserved.handle(call, "NOBODY_FREE");
       return;
     }
-    const free = pool.hasFreePlace;
     deps.dispatcher.seekSeat(call, pool);
-    if (free) return;
-    if (pool.options.answerOnQueue && route.unserved.action === "QUEUE") {
-      const actor = { tenant: route.tenant, name: "gateway" };
-      call.execute(actor, "", { verb: "AnswerCall" }, 0).catch(() => {
-        // The state of the call tells; COMMAND_DONE carries the error.
-      });
-    }
-    deps.unserved.handle(call, "NOBODY_FREE");
   }
 }

@@ -20,14 +20,14 @@ export class Calls implements CallApi {
   }
 
   list(tenant: string, filter: CallFilter): CallSnapshot[] {
-    return this.registry
-      .snapshots(tenant)
-      .filter(
-        (call) =>
-          (filter.callIds.length === 0 || filter.callIds.includes(call.callId)) &&
-          (filter.pools.length === 0 || filter.pools.includes(call.pool)) &&
-          (filter.states.length === 0 || filter.states.includes(call.state)),
-      );
+    const { pools, states } = filter;
+    return this.registry.snapshots(
+      tenant,
+      filter.callIds,
+      (call) =>
+        (pools.length === 0 || pools.includes(call.facts.pool)) &&
+        (states.length === 0 || states.includes(call.lifecycle.state)),
+    );
   }
 
   execute(
@@ -61,6 +61,10 @@ export class Calls implements CallApi {
       audio(position, pcm) {
         const encoded = encoder.encode(pcm);
         if (encoded.length > 0) listener.audio(position, pcm.length >> 1, encoded);
+      },
+      gap(from, durationMs) {
+        encoder.reset();
+        listener.gap(from, durationMs);
       },
       ended: () => listener.ended(call.lifecycle.endReason ?? "TERMINATED"),
     });

@@ -1,5 +1,5 @@
 import { AFTER_DEFAULTS } from "./call/after-wait.js";
-import type { CallFacts, CallOptions } from "./call/call-core.js";
+import { type CallFacts, type CallOptions, within } from "./call/call-core.js";
 import { CallRegistry } from "./call/call-registry.js";
 import type { CallContexts } from "./call/context-port.js";
 import type { EventLog } from "./call/event-log.js";
@@ -35,6 +35,8 @@ export interface GatewayParts {
   readonly claimJitterMs?: number;
   /** Default 2,000. */
   readonly maxCalls?: number;
+  /** How long start() waits for a connector. Default 5,000. */
+  readonly connectorWaitMs?: number;
   /** UTF-8 bytes of turns in an offer. Default 32,768. */
   readonly offerContextBytes?: number;
 }
@@ -66,10 +68,12 @@ export class Gateway implements GatewayApi {
       playback: PLAYBACK_DEFAULTS,
       after: AFTER_DEFAULTS,
       mediaGiveUpMs: 10_000,
+      finalSaveMs: 1_500,
       maxListeners: 1_000,
       ...parts.call,
     };
     const unserved = new Unserved(
+      clock,
       (call) => this.intake.policyOf(call),
       (call) => this.dispatcher.stopSeeking(call),
       (call, message) => logger.warn({ call_id: call.facts.callId }, message),
@@ -79,6 +83,7 @@ export class Gateway implements GatewayApi {
       pools,
       contextHead: (call) =>
         contexts.head(call.facts.tenant, call.facts.callId, parts.offerContextBytes ?? 32_768),
+      eventsOf: (tenant, callId, after) => parts.events.ofCall(tenant, callId, after),
       unserved: (call, why) => unserved.handle(call, why),
     });
     this.agents = new Hub(
@@ -133,15 +138,26 @@ export class Gateway implements GatewayApi {
   }
 
   /**
-   * Signs in at every connector. Resolves when each is ready or has been told why not; a connector that is only away
-   * goes on trying by itself. Rejects when a credential is refused.
+   * Signs in at every connector. Resolves when each is ready, or after `connectorWaitMs`: a connector that is away goes on
+   * trying by itself. Rejects when a credential is refused within that time; later that is an error in the log.
    */
   async start(onReady: (name: string, ready: boolean) => void = () => {}): Promise<void> {
-    await Promise.all(
-      this.parts.connectors.map((c) =>
-        c.start(this.intake.handlerFor(c.name, (ready) => onReady(c.name, ready))),
-      ),
-    );
+    await Promise.all(this.parts.connectors.map((c) => this.startConnector(c, onReady)));
+  }
+
+  private async startConnector(c: Connector, onReady: (name: string, ready: boolean) => void): Promise<void> {
+    const { logger } = this.parts;
+    let waited = false;
+    const signedIn = c
+      .start(this.intake.handlerFor(c.name, (ready) => onReady(c.name, ready)))
+      .catch((error: unknown) => {
+        if (!waited) throw error;
+        logger.error({ connector: c.name, err: String(error) }, "connector refused");
+      });
+    await within(signedIn, this.parts.connectorWaitMs ?? 5_000, this.clock, () => {
+      waited = true;
+      logger.warn({ connector: c.name }, "connector away, goes on trying");
+    });
   }
 
   /**
@@ -153,6 +169,7 @@ export class Gateway implements GatewayApi {
     this.intake.stopAccepting();
     for (const connector of this.parts.connectors) connector.stopClaiming();
     this.agents.goAway(graceMs);
+    this.dispatcher.close();
     const endMs = this.clock.nowMs() + graceMs;
     while (this.registry.size > 0 && this.clock.nowMs() < endMs) {
       await new Promise<void>((resolve) => this.clock.after(50, resolve));

@@ -9,6 +9,7 @@ import {
   printConfig,
 } from "./config/index.js";
 import { startGateway, VERSION } from "./serve.js";
+import type { Logger } from "./util/logger.js";
 
 const program = new Command("callweave")
   .description("Phone calls as one gRPC contract")
@@ -80,27 +81,41 @@ async function serve(loaded: GatewayConfig): Promise<void> {
     redact: ["*.token", "*.apiKey", "*.api_key", "*.authorization", "token", "authorization"],
   });
   for (const line of describeServing(loaded)) logger.info(line);
-  const running = await startGateway(loaded, logger);
-  let signals = 0;
-  let over: Promise<void> | undefined;
-  const end = (signal: NodeJS.Signals) => {
-    signals++;
-    if (signals === 1) {
-      const graceMs = loaded.serve.drain.maxWaitSeconds * 1000;
-      logger.info({ signal, calls: running.gateway.callCount }, "draining");
-      over = running.drain(graceMs);
-    } else {
-      logger.warn({ signal }, "ending at once");
-      over = running.stop();
-    }
-    over.then(
-      () => process.exit(0),
-      (error: unknown) => {
-        logger.error({ err: String(error) }, "did not end cleanly");
-        process.exit(1);
-      },
-    );
+  const starting = startGateway(loaded, logger);
+  let ending = 0;
+  const end = (why: object, exitCode: number) => {
+    ending++;
+    const atOnce = ending > 1;
+    logger.info(why, atOnce ? "ending at once" : "draining");
+    const graceMs = loaded.serve.drain.maxWaitSeconds * 1000;
+    starting
+      .then((running) => (atOnce ? running.stop() : running.drain(graceMs)))
+      .then(
+        () => process.exit(exitCode),
+        (error: unknown) => {
+          logger.error({ err: String(error) }, "did not end cleanly");
+          process.exit(1);
+        },
+      );
   };
-  process.on("SIGTERM", end);
-  process.on("SIGINT", end);
+  process.on("SIGTERM", (signal) => end({ signal }, 0));
+  process.on("SIGINT", (signal) => end({ signal }, 0));
+  surviveMistakes(logger, () => end({ reason: "too many unexpected errors" }, 1));
+  await starting;
+}
+
+/** Unexpected errors in a minute that end the gateway, with a drain. */
+const MAX_MISTAKES_PER_MINUTE = 5;
+
+/** One mistake in the handling of one call is logged and ends nothing else; many of them end the gateway in order. */
+function surviveMistakes(logger: Logger, giveUp: () => void): void {
+  let recent: number[] = [];
+  const mistake = (error: unknown) => {
+    logger.error({ err: error instanceof Error ? error.stack : String(error) }, "unexpected error");
+    const nowMs = performance.now();
+    recent = [...recent.filter((at) => nowMs - at < 60_000), nowMs];
+    if (recent.length === MAX_MISTAKES_PER_MINUTE) giveUp();
+  };
+  process.on("uncaughtException", mistake);
+  process.on("unhandledRejection", mistake);
 }

@@ -88,7 +88,8 @@ export async function startGateway(
       mediaGiveUpMs: config.gateway.limits.mediaGiveUpMs,
       maxListeners: config.gateway.limits.maxListenersPerCall,
     },
-    hub: { maxSessions: config.gateway.limits.maxSessions },
+    hub: { maxSessions: config.gateway.limits.maxSessions, maxPlaybackMs: config.playback.maxSeconds * 1000 },
+    maxCalls: config.gateway.limits.maxCalls,
     ...(overrides.claimJitterMs === undefined ? {} : { claimJitterMs: overrides.claimJitterMs }),
   });
   let grpc: GrpcEdge | undefined;

@@ -27,6 +27,7 @@ export const CONFIG_TEXTS: Readonly<Record<string, string>> = {
     "Audio that waits for a slow listener of `ListenCall`; beyond it the oldest is dropped and told.",
   "gateway.state_dir":
     "Folder of events and contexts; one gateway at a time. None: `callweave` in `XDG_STATE_HOME`, else in `~/.local/state` (Linux), `~/Library/Application Support` (macOS).",
+  "gateway.limits.max_calls": "Live calls; beyond it nothing is claimed.",
   "gateway.limits.max_sessions": "Agent sessions in all; one more is refused with LIMIT_REACHED.",
   "gateway.limits.max_listeners_per_call":
     "`ListenCall` on one call; one more is refused with LIMIT_REACHED.",

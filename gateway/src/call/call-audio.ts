@@ -1,6 +1,8 @@
 /** Who hears a call besides the seat holder. `pcm` is s16le at the rate of the call, only valid during the call. */
 export interface AudioTap {
   audio(position: number, pcm: Uint8Array): void;
+  /** The provider sent nothing for this long. */
+  gap(from: number, durationMs: number): void;
   ended(): void;
 }
 
@@ -32,6 +34,14 @@ export class CallAudio {
     this.samplesIn += pcm.length >> 1;
     for (const tap of this.mixed) tap.audio(position, pcm);
     return position;
+  }
+
+  /** Audio that never came; answers the position where it is missing. */
+  missed(samples: number, durationMs: number): number {
+    const from = this.samplesIn;
+    this.samplesIn += samples;
+    for (const tap of this.mixed) tap.gap(from, durationMs);
+    return from;
   }
 
   /** Audio of the agent as the provider took it. */

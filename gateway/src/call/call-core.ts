@@ -36,6 +36,8 @@ export interface CallOptions {
   readonly after: AfterOptions;
   /** How long a call without media is kept when the provider gives no sign. Default 10,000. */
   readonly mediaGiveUpMs: number;
+  /** How long the end of a call waits for its last write into the context. Default 1,500. */
+  readonly finalSaveMs: number;
   /** Listeners of one call. Default 1,000. */
   readonly maxListeners: number;
 }
@@ -64,6 +66,8 @@ export interface OutletFlags {
   muted: boolean;
   /** The gateway itself speaks (an announcement of an unserved route). */
   announcing: boolean;
+  /** The agent leg stays as a spy without an agent: the empty seat is offered to nobody. */
+  seatLeftEmpty: boolean;
 }
 
 /** A call as its behaviours see it. */
@@ -84,6 +88,8 @@ export interface CallCore {
   readonly over: AbortSignal;
   /** The reason to end with when the provider's "terminated" is the echo of our own command. */
   expectedEnd: EndReason | undefined;
+  /** The provider did not say whether it answered: audio of the caller tells. */
+  answerUnknown: boolean;
   snapshot(): CallSnapshot;
   updateOutlet(): void;
   end(reason: EndReason): void;

@@ -34,7 +34,7 @@ export class CallRegistry {
     call.over.addEventListener(
       "abort",
       () => {
-        this.live.delete(key);
+        if (this.live.get(key) === call) this.live.delete(key);
         if (this.bySession.get(sessionKey) === call) this.bySession.delete(sessionKey);
         this.keep(key, call);
       },
@@ -60,13 +60,28 @@ export class CallRegistry {
     return this.live.values();
   }
 
-  /** All calls of a tenant, newest first. */
-  snapshots(tenant: string): CallSnapshot[] {
-    const calls = [...this.live.values(), ...[...this.ended.values()].map((e) => e.call)];
-    return calls
-      .filter((call) => call.facts.tenant === tenant)
-      .map((call) => call.snapshot())
-      .sort((a, b) => b.createTime.getTime() - a.createTime.getTime() || (a.callId < b.callId ? 1 : -1));
+  /** The calls of a tenant that `matches` wants, newest first. Named ones are looked up, not searched for. */
+  snapshots(tenant: string, callIds: readonly string[], matches: (call: Call) => boolean): CallSnapshot[] {
+    const found: CallSnapshot[] = [];
+    for (const call of callIds.length > 0 ? this.named(tenant, callIds) : this.everything()) {
+      if (call.facts.tenant === tenant && matches(call)) found.push(call.snapshot());
+    }
+    return found.sort(
+      (a, b) => b.createTime.getTime() - a.createTime.getTime() || (a.callId < b.callId ? 1 : -1),
+    );
+  }
+
+  private *named(tenant: string, callIds: readonly string[]): Iterable<Call> {
+    for (const callId of new Set(callIds)) {
+      const key = keyOf(tenant, callId);
+      const call = this.live.get(key) ?? this.ended.get(key)?.call;
+      if (call) yield call;
+    }
+  }
+
+  private *everything(): Iterable<Call> {
+    yield* this.live.values();
+    for (const { call } of this.ended.values()) yield call;
   }
 
   /** Forgets everything. */

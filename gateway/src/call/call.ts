@@ -3,6 +3,7 @@ import type { Clock } from "../util/clock.js";
 import { CallAudio } from "./call-audio.js";
 import type { Actor, CallCommand, CommandReply } from "./call-commands.js";
 import type { CallCore, CallDeps, CallFacts, CallOptions, OutletFlags, SeatingPort } from "./call-core.js";
+import { within } from "./call-core.js";
 import { CallError } from "./call-error.js";
 import type { CallEventBody, StoredEvent } from "./call-events.js";
 import type { AgentMode, CallSnapshot, EndReason, SeatCause } from "./call-state.js";
@@ -32,9 +33,15 @@ export class Call implements CallCore, CallLegHandler {
   readonly marks: Marks;
   readonly seat: Seat;
   readonly events: EventRecorder;
-  readonly flags: OutletFlags = { ringing: undefined, muted: false, announcing: false };
+  readonly flags: OutletFlags = {
+    ringing: undefined,
+    muted: false,
+    announcing: false,
+    seatLeftEmpty: false,
+  };
   readonly audio = new CallAudio();
   expectedEnd: EndReason | undefined;
+  answerUnknown = false;
 
   private readonly createTime: Date;
   private readonly runner: CommandRunner;
@@ -42,6 +49,7 @@ export class Call implements CallCore, CallLegHandler {
   private readonly overController = new AbortController();
   private onLost: "CUT" | "FINISH" = "CUT";
   private holding = false;
+  private lastAudioMs: number | undefined;
   private modeBeforeLoss: AgentMode | undefined;
   private wrappedUp: Promise<void> | undefined;
 
@@ -74,7 +82,7 @@ export class Call implements CallCore, CallLegHandler {
       () => this.audio.position,
       (event) => this.tellHolder(event),
     );
-    this.runner = new CommandRunner(this, () => this.releaseSeat(this.seat.holder, "RELEASED"));
+    this.runner = new CommandRunner(this, (holder) => this.releaseSeat(holder, "RELEASED"));
     this.mediaWatch = new MediaWatch(
       deps.clock,
       deps.options.mediaGiveUpMs,
@@ -140,7 +148,11 @@ export class Call implements CallCore, CallLegHandler {
     const taken = this.seat.take(expectedEpoch, holder);
     if (!taken) return false;
     taken.old?.unassigned(cause === "ACCEPTED" ? "LOST" : cause);
-    this.flags.muted = false;
+    // What another agent had queued is not said in the turn of the new one.
+    if (taken.old) this.clearPlayback();
+    this.marks.newSpeaker();
+    this.flags.seatLeftEmpty = false;
+    if (!this.runner.escalating) this.flags.muted = false;
     this.seated(cause);
     return true;
   }
@@ -179,6 +191,7 @@ export class Call implements CallCore, CallLegHandler {
   private vacateSeat(cause: SeatCause): void {
     const old = this.seat.vacate();
     old?.unassigned(cause);
+    if (!(cause === "GRACE_EXPIRED" && this.onLost === "FINISH")) this.clearPlayback();
     this.record({ type: "seatChanged", seat: this.seat.snapshot(), cause });
     this.updateOutlet();
     this.seating.seatVacated(this, cause, old);
@@ -189,7 +202,8 @@ export class Call implements CallCore, CallLegHandler {
     this.updateOutlet();
     const mode = this.modeBeforeLoss;
     this.modeBeforeLoss = undefined;
-    if (mode && this.lifecycle.state === "CONNECTED") legVerbs.setMode(this, mode).catch(() => {});
+    // Only what the loss itself had changed: a mode set since then stays.
+    if (mode && this.lifecycle.agentMode === "SPY") legVerbs.setMode(this, mode).catch(() => {});
   }
 
   // ---- the agent's audio ----------------------------------------------------------------------------------------
@@ -236,6 +250,12 @@ export class Call implements CallCore, CallLegHandler {
 
   onAudio(channel: number, pcm: Uint8Array): void {
     if (channel !== 0 || this.lifecycle.ended) return;
+    if (this.answerUnknown && this.lifecycle.answered(this.clock.wallNow())) {
+      // An answer without a response, and the caller speaks: it was answered.
+      this.record({ type: "answered" });
+      this.updateOutlet();
+    }
+    this.lastAudioMs = this.clock.nowMs();
     const position = this.audio.heard(pcm);
     this.seat.activeHolder?.audio(position, pcm);
   }
@@ -257,7 +277,18 @@ export class Call implements CallCore, CallLegHandler {
   onMediaRestored(): void {
     if (this.lifecycle.ended) return;
     this.mediaWatch.mediaRestored();
+    this.tellMissedAudio();
     this.record({ type: "mediaChanged", change: "RESTORED", detail: "" });
+  }
+
+  /** From the last audio to now, when media are back: missing for all who listen, and positions go on as the time did. */
+  private tellMissedAudio(): void {
+    if (this.lastAudioMs === undefined) return;
+    const missingMs = this.clock.nowMs() - this.lastAudioMs;
+    const samples = Math.round((missingMs * this.facts.sampleRateHz) / 1000);
+    if (samples <= 0) return;
+    const from = this.audio.missed(samples, missingMs);
+    this.seat.activeHolder?.gap(from, missingMs);
   }
 
   onSessionClosed(reason: "SDK_REQUEST" | "FORCE_CLOSE" | "CALL_TERMINATED" | "OTHER"): void {
@@ -294,13 +325,17 @@ export class Call implements CallCore, CallLegHandler {
 
   private async wrapUp(reason: EndReason): Promise<void> {
     await this.runner.idle();
-    await this.contexts.callEnded(this.snapshot()).then(
-      (written) => written && this.record({ type: "contextWritten", ...written }),
+    await this.events.idle();
+    this.seat.vacate()?.unassigned("CALL_ENDED", reason);
+    const written = this.contexts.callEnded(this.snapshot()).then(
+      (write) => {
+        if (write) this.record({ type: "contextWritten", ...write });
+      },
       () => {},
     );
-    const holder = this.seat.vacate();
+    // A store that hangs holds nobody up; its write goes on.
+    await within(written, this.options.finalSaveMs, this.clock, () => undefined);
     await this.events.idle();
-    holder?.unassigned("CALL_ENDED", reason);
   }
 
   private tellHolder(event: StoredEvent): void {

@@ -16,6 +16,7 @@ import type { Verb } from "./call-state.js";
 import { CommandLedger, hashBody, type LedgerEntry } from "./command-ledger.js";
 import { Escalation } from "./escalation.js";
 import * as legVerbs from "./leg-verbs.js";
+import type { SeatHolder } from "./seat.js";
 
 /** The ending command that waits or runs: there is at most one. */
 interface Exclusive {
@@ -30,17 +31,24 @@ interface Exclusive {
 export class CommandRunner {
   private readonly ledger = new CommandLedger();
   private exclusive: Exclusive | undefined;
+  /** Ending commands that are not finished: the one above, and those that gave way to a disconnect. */
+  private readonly ending = new Set<LedgerEntry>();
   private legTurn: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly core: CallCore,
-    private readonly releaseSeat: () => void,
+    private readonly releaseSeat: (holder: SeatHolder | undefined) => void,
   ) {}
 
   /** The ending command under way. */
   get pending(): { readonly requestId: string; readonly verb: Verb } | undefined {
     const entry = this.exclusive?.entry;
     return entry ? { requestId: entry.requestId, verb: entry.verb } : undefined;
+  }
+
+  /** True while an escalation runs. */
+  get escalating(): boolean {
+    return this.exclusive?.escalation !== undefined;
   }
 
   /** True while an escalation runs that goes on without its agent: no re-offer meanwhile. */
@@ -89,7 +97,7 @@ export class CommandRunner {
 
   /** Resolves when no ending command is under way. */
   async idle(): Promise<void> {
-    while (this.exclusive) await this.exclusive.entry.finished;
+    while (this.ending.size > 0) await Promise.all([...this.ending].map((entry) => entry.finished));
   }
 
   private cancelCommand(targetRequestId: string): CommandReply {
@@ -119,7 +127,10 @@ export class CommandRunner {
       finished: Promise.resolve().then(() => this.carryOut(entry, actor, run)),
     };
     this.ledger.add(entry);
-    if (run.exclusive) this.exclusive = { entry, ...run.exclusive };
+    if (run.exclusive) {
+      this.exclusive = { entry, ...run.exclusive };
+      this.ending.add(entry);
+    }
     return entry;
   }
 
@@ -139,14 +150,13 @@ export class CommandRunner {
     }
     if (!isExclusive(command.verb) || !this.exclusive) return;
     const pending = this.exclusive.entry;
-    if (
-      command.verb === "DisconnectCall" &&
-      !hasCondition(command.after) &&
-      pending.verb !== "DisconnectCall"
-    ) {
-      this.exclusive.abort.abort("DISCONNECT");
-      this.exclusive.cancel("DISCONNECT");
-      return;
+    if (command.verb === "DisconnectCall" && !hasCondition(command.after)) {
+      // A disconnect that is being carried out at this moment is as good; everything else gives way.
+      const waited = this.exclusive.cancel("DISCONNECT");
+      if (waited || pending.verb !== "DisconnectCall") {
+        this.exclusive.abort.abort("DISCONNECT");
+        return;
+      }
     }
     throw new CallError("PENDING_COMMAND", `${pending.verb} is under way; cancel it or wait for it`, {
       call_id: callId,
@@ -162,9 +172,19 @@ export class CommandRunner {
       case "AnswerCall":
         return { run: () => this.inTurn("AnswerCall", () => legVerbs.answer(core)) };
       case "SetAgentMode":
-        return { run: () => this.inTurn("SetAgentMode", () => legVerbs.setMode(core, command.mode)) };
-      case "ReleaseCall":
-        return { run: async () => this.releaseSeat() };
+        return {
+          run: async () => {
+            await this.inTurn("SetAgentMode", () => legVerbs.setMode(core, command.mode));
+            // Whoever sets a mode by command wants to be heard in it, also after a leave that failed.
+            if (command.mode !== "SPY" && !this.escalating) core.flags.muted = false;
+            core.updateOutlet();
+          },
+        };
+      case "ReleaseCall": {
+        // Of whoever holds it now, not of whoever holds it when this is carried out.
+        const { holder } = core.seat;
+        return { run: async () => this.releaseSeat(holder) };
+      }
       case "ConfirmEscalation":
         return {
           run: async () => {
@@ -224,12 +244,17 @@ export class CommandRunner {
     const { callId } = core.facts;
     const wait = this.waitFor(command.after, "CANCEL");
     const abort = new AbortController();
+    let moved = false;
     return {
       run: async () => {
         await unlessAborted(wait.met, abort.signal, callId);
         const search = core.seating.seek(core, command.to, command.offerDurationMs, "TRANSFERRED");
+        const taken = search.done.then((yes) => {
+          moved = yes;
+          return yes;
+        });
         try {
-          if (await unlessAborted(search.done, abort.signal, callId)) return;
+          if (await unlessAborted(taken, abort.signal, callId)) return;
         } finally {
           search.cancel();
         }
@@ -241,8 +266,8 @@ export class CommandRunner {
       exclusive: {
         abort,
         cancel: (cause) => {
-          if (wait.cancel(cause)) return true;
-          abort.abort(cause);
+          if (moved) return false;
+          if (!wait.cancel(cause)) abort.abort(cause);
           return true;
         },
       },
@@ -307,6 +332,7 @@ export class CommandRunner {
     };
     await core.events.record({ type: "commandDone", ...outcome });
     entry.outcome = outcome;
+    this.ending.delete(entry);
     if (this.exclusive?.entry === entry) this.exclusive = undefined;
     return outcome;
   }

@@ -36,7 +36,7 @@ export class Escalation {
   private confirming: ((accepted: boolean | "TIMEOUT") => void) | undefined;
   private seeking: { cancel(): void } | undefined;
   private begun = false;
-  private stayedSilent = false;
+  private cancelCause: string | undefined;
 
   constructor(
     private readonly core: CallCore,
@@ -56,11 +56,6 @@ export class Escalation {
     return this.durability !== undefined;
   }
 
-  /** True when the agent leg stays as a spy with an empty seat. */
-  get staysSilent(): boolean {
-    return this.stayedSilent;
-  }
-
   /** The human's answer. */
   confirm(accepted: boolean): void {
     this.confirming?.(accepted);
@@ -69,6 +64,7 @@ export class Escalation {
   /** Cancels it before anything rings, or while a pool is being asked; answers whether it could. */
   cancel(cause: string): boolean {
     if (this.seeking) {
+      this.cancelCause = cause;
       this.seeking.cancel();
       return true;
     }
@@ -150,7 +146,9 @@ export class Escalation {
     this.seeking = search;
     try {
       const taken = await unlessAborted(search.done, this.signal, core.facts.callId);
-      return taken ? "CONNECTED" : "UNANSWERED";
+      if (taken) return "CONNECTED";
+      if (this.cancelCause) throw cancelled(core.facts.callId, this.cancelCause);
+      return "UNANSWERED";
     } finally {
       search.cancel();
       this.seeking = undefined;
@@ -170,12 +168,11 @@ export class Escalation {
     );
     if (outcome === "unanswered") return "UNANSWERED";
     if (outcome === "unknown") return "UNKNOWN";
-    if (command.confirm !== "NONE" && !(await this.askToConfirm())) {
-      core.flags.muted = false;
-      await legVerbs.setMode(core, "BARGE").catch(() => {});
-      return "PICKED_UP_NOT_CONFIRMED";
-    }
-    return this.leave();
+    if (command.confirm === "NONE" || (await this.askToConfirm())) return this.leave();
+    core.flags.muted = false;
+    await legVerbs.setMode(core, "BARGE").catch(() => {});
+    core.updateOutlet();
+    return "PICKED_UP_NOT_CONFIRMED";
   }
 
   /** From pick-up on the human hears nothing of what the agent had queued or had given to the provider. */
@@ -189,7 +186,13 @@ export class Escalation {
 
   private async askToConfirm(): Promise<boolean> {
     const { core } = this;
-    await legVerbs.setMode(core, "WHISPER");
+    try {
+      await legVerbs.setMode(core, "WHISPER");
+    } catch (error) {
+      if (core.lifecycle.ended) throw error;
+      // Without a whisper nobody can be asked: back to the caller.
+      return false;
+    }
     core.playback.clear();
     core.flags.muted = false;
     core.updateOutlet();
@@ -218,7 +221,7 @@ export class Escalation {
     try {
       if (this.command.then === "STAY_SILENT") {
         await legVerbs.setMode(core, "SPY");
-        this.stayedSilent = true;
+        core.flags.seatLeftEmpty = true;
         const holder = core.seat.vacate();
         core.events.record({ type: "seatChanged", seat: core.seat.snapshot(), cause: "ESCALATED" });
         holder?.unassigned("ESCALATED");

@@ -3,7 +3,7 @@ import type { EventLog } from "./event-log.js";
 
 /** Numbers the events of one call and hands them to the log; tells them on once they are stored, in order. */
 export class EventRecorder {
-  private sequence = 0;
+  private sequence: number;
   private tail: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -12,7 +12,9 @@ export class EventRecorder {
     private readonly wallNow: () => Date,
     private readonly position: () => number,
     private readonly stored: (event: StoredEvent) => void,
-  ) {}
+  ) {
+    this.sequence = log.lastSequence(facts.tenant, facts.callId);
+  }
 
   /** Sequence of the newest event. */
   get last(): number {

@@ -10,7 +10,9 @@ export async function answer(core: CallCore): Promise<void> {
   try {
     await unlessAborted(core.leg.answer(), core.over, core.facts.callId);
   } catch (error) {
-    throw fromTelephony(error, core.facts.callId, "AnswerCall");
+    const known = fromTelephony(error, core.facts.callId, "AnswerCall");
+    core.answerUnknown = known.reason === "OUTCOME_UNKNOWN";
+    throw known;
   }
   if (core.lifecycle.answered(core.clock.wallNow())) core.events.record({ type: "answered" });
   core.updateOutlet();
@@ -43,12 +45,17 @@ export async function ringCallee(
   core.updateOutlet();
   try {
     await unlessAborted(core.events.record({ type: "ringing", ringTimeSeconds }), signal, callId);
-    const outcome = await unlessAborted(core.leg.connect(ringTimeSeconds), signal, callId);
+    const connecting = core.leg.connect(ringTimeSeconds).then((outcome) => {
+      // Also when nobody waits for it any more: the state follows what happened at the provider.
+      if (outcome === "connected" && core.lifecycle.connected(core.clock.wallNow())) {
+        if (!signal.aborted) pickedUp();
+        core.events.record({ type: "connected" });
+        core.updateOutlet();
+      }
+      return outcome;
+    });
+    const outcome = await unlessAborted(connecting, signal, callId);
     if (core.lifecycle.ended) throw cancelled(callId, "CALL_ENDED");
-    if (outcome === "connected" && core.lifecycle.connected(core.clock.wallNow())) {
-      pickedUp();
-      core.events.record({ type: "connected" });
-    }
     return outcome;
   } catch (error) {
     throw fromTelephony(error, callId, "ConnectCall");

@@ -16,6 +16,7 @@ export class Marks {
   /** Sets a mark behind all audio accepted so far. Throws LIMIT_REACHED. */
   set(name: string, told: (end: WaitEnd) => void): void {
     this.waiting.set(name, (this.waiting.get(name) ?? 0) + 1);
+    this.reached.delete(name);
     try {
       this.playback.whenPlayed(false, (end) => {
         this.forget(name);
@@ -37,6 +38,8 @@ export class Marks {
   whenReached(name: string, done: (end: WaitEnd) => void): { cancel(): void } {
     const end = this.reached.get(name);
     if (end && !this.waiting.has(name)) {
+      // It counts once: the next command with this name waits for a mark of its own.
+      this.reached.delete(name);
       done(end);
       return { cancel: () => {} };
     }
@@ -45,9 +48,15 @@ export class Marks {
     return { cancel: () => this.watchers.delete(watcher) };
   }
 
+  /** Another agent speaks now: what an earlier one reached counts no longer. */
+  newSpeaker(): void {
+    this.reached.clear();
+  }
+
   /** The call is over. */
   close(): void {
     this.watchers.clear();
+    this.reached.clear();
   }
 
   private forget(name: string): void {

@@ -9,6 +9,8 @@ export interface SeatHolder {
   readonly instanceId: string;
   /** Caller audio, s16le at the rate of the call; the view is only valid during the call. */
   audio(position: number, pcm: Uint8Array): void;
+  /** The provider sent nothing for this long. */
+  gap(from: number, durationMs: number): void;
   event(event: StoredEvent): void;
   markReached(name: string, end: WaitEnd): void;
   note(text: string, author: string): void;

@@ -24,6 +24,10 @@ export class RigLog implements EventLog {
   head(): string {
     return String(this.events.length);
   }
+  lastSequence(tenant: string, callId: string): number {
+    const own = this.events.filter((e) => e.tenant === tenant && e.callId === callId);
+    return own.at(-1)?.sequence ?? 0;
+  }
   async ofCall(_tenant: string, callId: string, after: number): Promise<StoredEvent[]> {
     return this.events.filter((e) => e.callId === callId && e.sequence > after);
   }
@@ -79,6 +83,7 @@ export class RigHolder implements SeatHolder {
   readonly marks: { readonly name: string; readonly end: WaitEnd }[] = [];
   readonly notes: string[] = [];
   readonly heard: Buffer[] = [];
+  readonly gaps: { readonly from: number; readonly durationMs: number }[] = [];
   gone: { readonly cause: SeatCause; readonly endReason?: EndReason } | undefined;
   constructor(
     readonly agentId = "agent",
@@ -86,6 +91,9 @@ export class RigHolder implements SeatHolder {
   ) {}
   audio(_position: number, pcm: Uint8Array): void {
     this.heard.push(Buffer.from(pcm));
+  }
+  gap(from: number, durationMs: number): void {
+    this.gaps.push({ from, durationMs });
   }
   event(event: StoredEvent): void {
     this.events.push(event);
@@ -164,6 +172,7 @@ export function rig(options: RigOptions = {}) {
         },
         after: AFTER_DEFAULTS,
         mediaGiveUpMs: 10_000,
+        finalSaveMs: 1_500,
         maxListeners: 10,
       },
     },

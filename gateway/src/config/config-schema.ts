@@ -181,6 +181,7 @@ export const configSchema = section({
     grpc: grpc.prefault({}),
     state_dir: text().optional(),
     limits: section({
+      max_calls: whole(1, 1_000_000, 2_000),
       max_sessions: whole(1, 1_000_000, 10_000),
       max_listeners_per_call: whole(0, 100_000, 1000),
       media_give_up_ms: whole(1000, 600_000, 10_000),

@@ -60,6 +60,8 @@ export interface KeyConfig {
 
 /** Bounds of the gateway. */
 export interface LimitsConfig {
+  /** Live calls; beyond it nothing is claimed. Default 2,000. */
+  readonly maxCalls: number;
   /** Agent sessions in all. Default 10,000. */
   readonly maxSessions: number;
   /** Default 1,000. */

@@ -12,9 +12,14 @@ export interface SessionEvents {
   offerEnded(offer: Offer, end: "DECLINED" | "REVOKED"): void;
   /** A place is free, or offers may be made. */
   placeFreed(session: AgentSession): void;
+  /** A call goes to a sibling stream (`bind`): what may have been lost on the broken one is told again. */
+  moved(assignment: Assignment, bind: () => void): void;
   /** It is over: no stream came back in time, or Bye, or another took its instance id. */
   sessionEnded(session: AgentSession): void;
 }
+
+/** How long after the limit heartbeats that are on their way may still be read. */
+const SECOND_LOOK_MS = 50;
 
 /** How long a session without a stream is known after its seats went to others. */
 const SESSION_LINGER_MS = 10_000;
@@ -134,7 +139,7 @@ export class AgentSession {
     for (const assignment of [...this.assignments.values()]) {
       if (assignment.stream !== stream) continue;
       if (sibling) {
-        this.bind(assignment, sibling, "MOVED");
+        this.events.moved(assignment, () => this.bind(assignment, sibling, "MOVED"));
         continue;
       }
       assignment.detach();
@@ -177,10 +182,13 @@ export class AgentSession {
   private watchHeartbeat(): void {
     const { heartbeatIntervalMs, heartbeatMisses } = this.pool.options;
     const limitMs = heartbeatIntervalMs * heartbeatMisses;
+    let lookedTwice = false;
     const check = () => {
       const silentMs = this.clock.nowMs() - this.lastBeatMs;
-      if (silentMs < limitMs) {
-        this.beatTimer = this.clock.after(limitMs - silentMs, check);
+      if (silentMs < limitMs || !lookedTwice) {
+        // After a stall of this process the timer comes before the heartbeats that wait in the sockets: look again.
+        lookedTwice = silentMs >= limitMs;
+        this.beatTimer = this.clock.after(lookedTwice ? SECOND_LOOK_MS : limitMs - silentMs, check);
         return;
       }
       this.beatTimer = undefined;

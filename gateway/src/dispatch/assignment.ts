@@ -62,6 +62,11 @@ export class Assignment implements SeatHolder {
     this.tellGap();
   }
 
+  /** The newest event that was handed to a stream. */
+  get lastEventSequence(): number {
+    return this.lastEvent;
+  }
+
   /** Its stream is gone; audio and events wait for a reattach. */
   detach(): void {
     this.stream?.endHandle(this.handle);
@@ -87,6 +92,12 @@ export class Assignment implements SeatHolder {
     if (!this.stream || this.session.registration.noAudio) return;
     const encoded = this.encoder.encode(pcm);
     if (encoded.length > 0) this.stream.sendAudio(this.handle, position, pcm.length >> 1, encoded);
+  }
+
+  gap(from: number, durationMs: number): void {
+    if (!this.stream || this.session.registration.noAudio) return;
+    this.encoder.reset();
+    this.stream.send({ type: "audioGap", handle: this.handle, from, durationMs, reason: "PROVIDER" });
   }
 
   event(event: StoredEvent): void {

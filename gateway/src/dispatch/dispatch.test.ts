@@ -208,7 +208,7 @@ describe("dispatch / lost and back", () => {
       a.handler.heartbeat(0.1);
     }
     expect(a.ended).toBeUndefined();
-    await t.clock.advance(1_499);
+    await t.clock.advance(1_549);
     expect(a.ended).toBeUndefined();
     await t.clock.advance(1);
     expect(a.ended?.error?.reason).toBe("HEARTBEAT_LOST");

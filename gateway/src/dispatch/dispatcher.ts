@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { Call } from "../call/call.js";
 import type { EscalationReason } from "../call/call-commands.js";
-import type { CallCore, SeatingPort } from "../call/call-core.js";
+import { type CallCore, type SeatingPort, within } from "../call/call-core.js";
 import { CallError } from "../call/call-error.js";
+import type { StoredEvent } from "../call/call-events.js";
 import type { SeatCause } from "../call/call-state.js";
 import type { SeatHolder } from "../call/seat.js";
 import type { CallContext } from "../context/context-types.js";
@@ -18,15 +19,23 @@ export interface DispatcherDeps {
   readonly pools: Pools;
   /** The context's header and newest turns, for an offer; undefined for a new call or when it cannot be read. */
   readonly contextHead: (call: Call) => Promise<CallContext | undefined>;
+  /** How long an offer waits for that; then it goes out without. Default 300. */
+  readonly contextWaitMs?: number;
+  /** The stored events of a call after a sequence. */
+  readonly eventsOf: (tenant: string, callId: string, afterSequence: number) => Promise<StoredEvent[]>;
   /** Nobody took the call in a whole round, or it waited too long: the route decides. */
   readonly unserved: (call: Call, why: "NOBODY_FREE" | "ALL_DECLINED" | "WAITED_TOO_LONG") => void;
 }
+
+/** Events told again when a call moves to a sibling stream: more than can be on their way. */
+const MOVED_REPLAY_EVENTS = 20;
 
 /** Finds agents for seats: one offer at a time per search, never the same agent twice before all were asked. */
 export class Dispatcher implements SeatingPort, SessionEvents {
   private readonly searches = new Map<CallCore, Search>();
   /** The pool of the last holder, for re-offers after a transfer. */
   private readonly lastPool = new Map<CallCore, Pool>();
+  private closing = false;
 
   constructor(private readonly deps: DispatcherDeps) {}
 
@@ -63,16 +72,17 @@ export class Dispatcher implements SeatingPort, SessionEvents {
     if (search) this.finish(search, false);
   }
 
+  /** The gateway is going away and its agents take nothing new: calls without a seat do not wait for one. */
+  close(): void {
+    this.closing = true;
+    for (const search of [...this.searches.values()]) this.pump(search);
+  }
+
   // ---- SeatingPort ----------------------------------------------------------------------------------------------
 
   seatVacated(core: CallCore, cause: SeatCause, last: SeatHolder | undefined): void {
     const call = asCall(core);
     if (call.lifecycle.ended) return;
-    if (call.escalatingAlone) {
-      // The escalation goes on without its agent; only if it does not reach a human is somebody else needed.
-      call.commandsIdle().then(() => this.offerAgain(call));
-      return;
-    }
     // Whoever gave it back is asked last.
     const released = cause === "RELEASED" && last instanceof Assignment ? last.session : undefined;
     if (cause === "RELEASED" || cause === "GRACE_EXPIRED" || cause === "LOST")
@@ -163,6 +173,17 @@ export class Dispatcher implements SeatingPort, SessionEvents {
     this.pumpPool(session.pool);
   }
 
+  moved(assignment: Assignment, bind: () => void): void {
+    const { tenant, callId } = assignment.call.facts;
+    const afterSequence = Math.max(0, assignment.lastEventSequence - MOVED_REPLAY_EVENTS);
+    assignment.holdBack(afterSequence);
+    bind();
+    this.deps.eventsOf(tenant, callId, afterSequence).then(
+      (events) => assignment.replay(events),
+      () => assignment.replay([]),
+    );
+  }
+
   sessionEnded(session: AgentSession): void {
     session.pool.sessions.delete(session);
   }
@@ -178,10 +199,16 @@ export class Dispatcher implements SeatingPort, SessionEvents {
 
   private offerAgain(call: Call, askedLast?: AgentSession): void {
     if (call.lifecycle.ended || call.seat.state !== "VACANT" || this.searches.has(call)) return;
+    if (call.flags.seatLeftEmpty) return;
+    if (call.escalatingAlone) {
+      // The escalation goes on without its agent; only if it does not reach a human is somebody else needed.
+      const again = () => this.offerAgain(call, askedLast);
+      call.commandsIdle().then(again, again);
+      return;
+    }
     const pool = this.lastPool.get(call) ?? this.deps.pools.find(call.facts.tenant, call.facts.pool);
     if (!pool) return;
     this.seekSeat(call, pool, askedLast);
-    if (!pool.hasFreePlace) this.deps.unserved(call, "NOBODY_FREE");
   }
 
   private start(parts: Omit<Search, "offer" | "pause" | "limit">, limitMs: number, late: () => void): Search {
@@ -223,7 +250,11 @@ export class Dispatcher implements SeatingPort, SessionEvents {
       this.makeOffer(search, next);
       return;
     }
-    if (candidates.length === 0) return;
+    if (candidates.length === 0) {
+      const why = this.closing ? "WAITED_TOO_LONG" : "NOBODY_FREE";
+      if (search.cause === "ACCEPTED") this.deps.unserved(call, why);
+      return;
+    }
     search.tried.clear();
     search.pause = this.deps.clock.after(search.pool.options.reofferPauseMs, () => {
       search.pause = undefined;
@@ -267,8 +298,12 @@ export class Dispatcher implements SeatingPort, SessionEvents {
     const { instanceId } = session;
     call.record({ type: "offered", offerId: offer.offerId, agentId, instanceId, attempt: offer.attempt });
     // A new call has no context worth a look into the store.
-    if (offer.attempt === 1 && call.seat.epoch === 0) tell(undefined);
-    else this.deps.contextHead(call).then(tell, () => tell(undefined));
+    if (offer.attempt === 1 && call.seat.epoch === 0) {
+      tell(undefined);
+      return;
+    }
+    const head = this.deps.contextHead(call).catch(() => undefined);
+    within(head, this.deps.contextWaitMs ?? 300, clock, () => undefined).then(tell, () => {});
   }
 
   /** Takes an offer off all lists; false when it was already closed. */

@@ -113,7 +113,8 @@ export class Hub implements AgentHub {
     const handler = session.attach(stream);
     stream.send({ type: "registered", info: this.info(session) });
     const abandoned = new Set<AgentStream>();
-    for (const wanted of calls) {
+    // A call that is named twice counts once, as it was named last.
+    for (const wanted of new Map(calls.map((call) => [call.callId, call])).values()) {
       const from = this.reattachCall(session, wanted, stream);
       if (from && from !== stream) abandoned.add(from);
     }

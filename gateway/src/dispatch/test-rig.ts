@@ -49,13 +49,15 @@ export const ACTOR: Actor = { tenant: "default", name: "client:test" };
 export interface DispatchRigOptions {
   readonly pools?: readonly Partial<PoolOptions>[];
   readonly route?: Partial<RouteDecision>;
+  /** The log of an earlier rig: the gateway restarts. */
+  readonly log?: RigLog;
 }
 
 /** A gateway with pool "default", and a way to make agents and calls. */
 export async function dispatchRig(options: DispatchRigOptions = {}) {
   const clock = new ManualClock();
   const telephony = new MemoryTelephony({ clock, sampleRateHz: 8000 });
-  const log = new RigLog();
+  const log = options.log ?? new RigLog();
   const gateway: Gateway = new Gateway({
     gatewayId: "gateway-1",
     version: "0",

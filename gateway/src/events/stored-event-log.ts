@@ -106,6 +106,10 @@ export class StoredEventLog implements EventLog {
     return this.cursorAt(this.durable);
   }
 
+  lastSequence(tenant: string, callId: string): number {
+    return this.storage.ofCall(tenant, callId, 0).at(-1)?.callSequence ?? 0;
+  }
+
   async ofCall(tenant: string, callId: string, afterSequence: number): Promise<StoredEvent[]> {
     return this.storage
       .ofCall(tenant, callId, afterSequence)

@@ -231,6 +231,7 @@ export class FakeApi implements GatewayApi {
   readonly events: GatewayApi["events"] = {
     append: async (event) => ({ ...event, cursor: "", durable: false }),
     head: () => "head-1",
+    lastSequence: () => 0,
     ofCall: async () => [],
     watch: (_tenant, cursor, filter, signal) => this.watchItems(cursor, filter, signal),
     close: async () => {},

@@ -35,7 +35,10 @@ export enum AssignedResume {
   NEW = 1,
   /** REATTACHED - By Reattach; the epoch is the same. */
   REATTACHED = 2,
-  /** MOVED - Its stream was lost and this sibling stream has the call now; the epoch is the same. */
+  /**
+   * MOVED - Its stream was lost and this sibling stream has the call now; the epoch is the same. The newest events are sent
+   * again: their sequence tells which were seen.
+   */
   MOVED = 3,
   UNRECOGNIZED = -1,
 }
@@ -244,7 +247,7 @@ export interface Register {
   audioFormat:
     | AudioFormat
     | undefined;
-  /** At most 16, for people: language, version. */
+  /** At most 16, for people: language, version. Keys of 1 to 64, values of at most 256 characters. */
   labels: { [key: string]: string };
   /** Accept also answers a call that is PENDING. */
   answerOnAccept: boolean;
@@ -403,7 +406,7 @@ export interface AgentAudio {
   /** From Assigned; 0 with capacity 1. */
   handle: number;
   /**
-   * In the session's format, up to 30 s. A half sample at the end is kept for the next item. Refused as a whole
+   * In the session's format; as much as a message holds. A half sample at the end is kept for the next item. Refused as a whole
    * (PLAYBACK_FULL) when the ring has no room.
    */
   pcm: Uint8Array;

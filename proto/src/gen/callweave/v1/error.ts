@@ -89,7 +89,7 @@ export enum ErrorReason {
    */
   SEAT_TAKEN = 14,
   /**
-   * SEAT_NOT_HELD - The caller of the verb does not hold the seat that the verb needs. FAILED_PRECONDITION.
+   * SEAT_NOT_HELD - Nobody holds the seat that the verb needs. FAILED_PRECONDITION.
    * {"call_id": "c-1"}
    */
   SEAT_NOT_HELD = 15,

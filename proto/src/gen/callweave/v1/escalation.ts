@@ -92,7 +92,7 @@ export enum EscalationOutcome {
   CALLER_LEFT = 4,
   /** CONTEXT_NOT_SAVED - The context could not be saved and on_context_failure was STAY; the agent still has the call. */
   CONTEXT_NOT_SAVED = 5,
-  /** CANCELLED - Cancelled before the ringing; the agent still has the call. */
+  /** CANCELLED - Cancelled before the ringing, or ended by a DisconnectCall; the agent still has the call, if there is one. */
   CANCELLED = 6,
   /** REJECTED - The provider refused to connect; the agent still has the call. */
   REJECTED = 7,
