@@ -69,6 +69,7 @@ async function run(options: DemoOptions): Promise<DemoResult> {
     if (evidence.context)
       print(["", "The context, as the desk reads it:", ...contextLines(evidence.context)].join("\n"));
     print(["", "Checked on the recordings and the gateway's API:", ...checkLines(verdict.checks)].join("\n"));
+    if (!result.ok) print(["", "What gateway and agent logged:", ...stack.complaints()].join("\n  "));
     if (scenario.remark) print(`\n${scenario.remark}`);
     print(`\n${result.ok ? "ok" : "NOT ok"}: ${scenario.title}. Recordings and picture: ${folder}`);
     return result;

@@ -9,6 +9,9 @@ import { gatewayLine, providerLine, saidLine, type TimelineLine, turnLines } fro
 /** How often the record of the provider is looked at for the timeline, ms. */
 const LOOK_EVERY_MS = 50;
 
+/** The caller hangs up when nobody has answered after so long. */
+const PATIENCE_SECONDS = 30;
+
 /** Limits of one play. */
 export interface PlayOptions {
   /** The whole call may take so long, ms. Default 150 000. */
@@ -35,6 +38,7 @@ export async function playCall(
     from: CALLER_NUMBER,
     caller: scenario.callerScript,
     callee: scenario.callee,
+    patienceSeconds: PATIENCE_SECONDS,
   });
   setCall(call);
   const follower = followProvider(call, scenario, options.onLine);

@@ -8,7 +8,7 @@ import { DEFAULT_CONNECTOR, Simulator } from "@callweave/simulator";
 import { type CallweaveClient, connect } from "callweave";
 import { loadConfig } from "../gateway/src/config/index.js";
 import { startGateway } from "../gateway/src/serve.js";
-import { silentLogger } from "../gateway/src/util/logger.js";
+import type { Logger } from "../gateway/src/util/logger.js";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
@@ -34,6 +34,8 @@ export interface DemoStack {
   readonly simulator: Simulator;
   readonly client: CallweaveClient;
   readonly stateDir: string;
+  /** Warnings and errors of the gateway and the newest lines of the agent's log, for when something went wrong. */
+  complaints(): string[];
   /** Ends the agent after what it still has to write. Resolves with its exit status; `null` when it had to be killed. */
   stopAgent(): Promise<number | null>;
   /** Ends everything and removes the state folder. */
@@ -54,7 +56,8 @@ export async function startDemoStack(options: StackOptions): Promise<DemoStack> 
     const file = join(stateDir, "callweave.yaml");
     await writeFile(file, JSON.stringify(gatewayConfig(simulator.url, stateDir)));
     const config = loadConfig({ file, env: {}, cwd: stateDir });
-    const gateway = await startGateway(config, silentLogger, { claimJitterMs: 0 });
+    const complaints: string[] = [];
+    const gateway = await startGateway(config, complainingLogger(complaints), { claimJitterMs: 0 });
     undo.push(() => gateway.stop());
     const endpoint = `127.0.0.1:${gateway.port}`;
     const client = connect({ endpoint, token: "" });
@@ -69,11 +72,31 @@ export async function startDemoStack(options: StackOptions): Promise<DemoStack> 
     await agent.ready;
     await simulator.waitForConnections();
     await poolReady(client);
-    return { simulator, client, stateDir, stopAgent: () => agent.stop(), stop };
+    return {
+      simulator,
+      client,
+      stateDir,
+      complaints: () => [...complaints, ...agent.log],
+      stopAgent: () => agent.stop(),
+      stop,
+    };
   } catch (error) {
     await stop();
     throw error;
   }
+}
+
+/** Keeps the last 50 warnings and errors. */
+function complainingLogger(lines: string[]): Logger {
+  const keep = (level: string) => (fields: object, message: string) => {
+    lines.push(`gateway ${level}: ${message} ${JSON.stringify(fields, errorText)}`);
+    if (lines.length > 50) lines.shift();
+  };
+  return { debug() {}, info() {}, warn: keep("warn"), error: keep("error") };
+}
+
+function errorText(_key: string, value: unknown): unknown {
+  return value instanceof Error ? (value.stack ?? value.message) : value;
 }
 
 /** YAML is a superset of JSON. */
@@ -93,6 +116,8 @@ function gatewayConfig(simulatorUrl: string, stateDir: string): object {
 }
 
 interface AgentProcess {
+  /** The last 20 lines of its log. */
+  readonly log: readonly string[];
   readonly ready: Promise<void>;
   stop(): Promise<number | null>;
 }
@@ -131,14 +156,18 @@ function startAgent(endpoint: string, script: string, options: StackOptions): Ag
       resolve(code);
     }),
   );
-  return { ready: readiness(child, options.agentReadyMs ?? 90_000), stop: () => end(child, exited) };
+  const log: string[] = [];
+  return {
+    log,
+    ready: readiness(child, log, options.agentReadyMs ?? 90_000),
+    stop: () => end(child, exited),
+  };
 }
 
-function readiness(child: ChildProcess, timeoutMs: number): Promise<void> {
+function readiness(child: ChildProcess, log: string[], timeoutMs: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    const last: string[] = [];
     const fail = (what: string) =>
-      reject(new Error(`the agent ${what}${last.map((l) => `\n  ${l}`).join("")}`));
+      reject(new Error(`the agent ${what}${log.map((l) => `\n  ${l}`).join("")}`));
     const timer = setTimeout(() => fail(`was not ready in ${timeoutMs} ms`), timeoutMs);
     child.once("error", (error) => fail(`could not be started: ${error.message}`));
     child.once("exit", (code) => {
@@ -147,8 +176,8 @@ function readiness(child: ChildProcess, timeoutMs: number): Promise<void> {
     });
     if (!child.stderr) return;
     createInterface({ input: child.stderr }).on("line", (line) => {
-      last.push(line);
-      if (last.length > 10) last.shift();
+      log.push(`agent: ${line}`);
+      if (log.length > 20) log.shift();
       if (!line.includes('"event":"ready"')) return;
       clearTimeout(timer);
       resolve();

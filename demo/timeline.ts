@@ -65,6 +65,8 @@ export function gatewayLine(event: GatewayEvent): TimelineLine | undefined {
       return line("call arrives: PENDING");
     case "offered":
       return line(`offered to agent ${event.agentId}`);
+    case "offerEnded":
+      return line(`offer ended: ${event.end}`);
     case "seatChanged":
       return event.cause === "ACCEPTED" ? line("the agent takes the seat") : undefined;
     case "answered":
