@@ -28,8 +28,6 @@ export interface ChildOptions {
   readonly args: readonly string[];
   /** The core it is bound to, where that is possible. */
   readonly core: number;
-  /** Niceness; below 0 needs the privilege. */
-  readonly nice: number;
   /** Arguments of node itself, before the program. */
   readonly nodeArgs?: readonly string[];
   /** Reads the output line by line; what it returns says that the process is ready. Default: the process says so itself. */
@@ -49,9 +47,7 @@ export class Child<Ready> {
   constructor(options: ChildOptions) {
     this.name = options.name;
     const node = [process.execPath, "--import", "tsx", ...(options.nodeArgs ?? []), ...options.args];
-    const pinned = canPin() ? ["taskset", "-c", String(options.core), ...node] : node;
-    const [program = "", ...args] =
-      options.nice === 0 ? pinned : ["nice", "-n", String(options.nice), ...pinned];
+    const [program = "", ...args] = canPin() ? ["taskset", "-c", String(options.core), ...node] : node;
     this.process = spawn(program, args, { cwd: ROOT, stdio: ["ignore", "pipe", "pipe", "ipc"] });
     this.ready = new Promise((resolve, reject) => {
       this.process.on("message", (reply: Reply) => {

@@ -17,7 +17,6 @@ interface Options {
   readonly rounds?: number;
   readonly streams: number;
   readonly answers: "each" | "together";
-  readonly nice: number;
   readonly roundTrip: number;
   readonly quietWait: number;
   readonly retries: number;
@@ -44,7 +43,6 @@ const program = new Command("bench")
     oneOf("each", "together"),
     "each",
   )
-  .option("--nice <n>", "priority of the bench's processes; below 0 needs the privilege", whole(-20, 19), 0)
   .option("--round-trip <ms>", "added between agent and gateway, not with the relay", whole(0, 2_000), 0)
   .option(
     "--quiet-wait <seconds>",
@@ -78,16 +76,16 @@ async function main(options: Options): Promise<void> {
     warmUpSeconds: options.warmUp ?? base.warmUp,
     streams: options.streams,
     answers: options.answers,
-    nice: options.nice,
     roundTripMs: options.roundTrip,
     extraCalls: Math.min(base.extraCalls, options.calls ?? base.calls),
     nodeArgs: options.profile ? ["--cpu-prof", `--cpu-prof-dir=${options.profile}`] : [],
   };
   if (!canPin()) say("taskset or a second core is missing: nothing is bound to a core");
-  const runs = await rounds(options, run, options.rounds ?? base.rounds, say);
+  const failures: string[] = [];
+  const runs = await rounds(options, run, options.rounds ?? base.rounds, failures, say);
   const gateway = summarize(runs.filter((r) => r.variant === "gateway"));
   const relay = summarize(runs.filter((r) => r.variant === "relay"));
-  const problems = problemsOf(gateway, relay, options.quick);
+  const problems = [...failures, ...problemsOf(gateway, relay, options.quick)];
   const summary: BenchSummary = {
     ok: problems.length === 0,
     problems,
@@ -95,7 +93,6 @@ async function main(options: Options): Promise<void> {
     seconds: run.seconds,
     streams: run.streams,
     answers: run.answers,
-    nice: run.nice,
     roundTripMs: run.roundTripMs,
     quick: options.quick,
     node: process.version,
@@ -116,6 +113,7 @@ async function rounds(
   options: Options,
   run: RunOptions,
   count: number,
+  failures: string[],
   say: (line: string) => void,
 ): Promise<RunResult[]> {
   const runs: RunResult[] = [];
@@ -126,7 +124,12 @@ async function rounds(
       if (options.only && variant !== options.only) continue;
       for (let attempt = 0; attempt <= (options.quick ? 0 : options.retries); attempt++) {
         await quiet(options.quietWait);
-        const result = await (variant === "relay" ? runRelay(run) : runGateway(run));
+        const result = await (variant === "relay" ? runRelay(run) : runGateway(run)).catch(String);
+        if (typeof result === "string") {
+          failures.push(`${variant}: ${result}`);
+          say(`${round}/${count} ${variant} FAILED: ${result}`);
+          continue;
+        }
         runs.push(result);
         say(`${round}/${count} ${runLine(result)}`);
         if (result.invalid === "") break;

@@ -23,8 +23,6 @@ export interface RunOptions {
   readonly roundTripMs: number;
   /** Calls of the parts that follow the window: set-up times and interruptions. 0 leaves them out. */
   readonly extraCalls: number;
-  /** Niceness of all processes of the bench: below 0 neighbours on the machine disturb less. */
-  readonly nice: number;
   /** Arguments of node for the process under test, such as --cpu-prof. */
   readonly nodeArgs: readonly string[];
 }
@@ -80,7 +78,7 @@ type Generator = Child<{ port: number }>;
 
 /** Runs the bare relay. */
 export async function runRelay(options: RunOptions): Promise<RunResult> {
-  return withChildren(options.nice, async (start) => {
+  return withChildren(async (start) => {
     const generator = await start<{ port: number }>({
       name: "load generator",
       args: program("load-generator"),
@@ -104,7 +102,7 @@ export async function runRelay(options: RunOptions): Promise<RunResult> {
 export async function runGateway(options: RunOptions): Promise<RunResult> {
   const folder = await mkdtemp(join(tmpdir(), "callweave-bench-"));
   try {
-    return await withChildren(options.nice, async (start) => {
+    return await withChildren(async (start) => {
       const generator = await start<{ port: number }>({
         name: "load generator",
         args: program("load-generator"),
@@ -173,14 +171,14 @@ function gatewayConfig(stateDir: string, port: number): object {
 }
 
 type Start = <Ready>(
-  options: Omit<ChildOptions, "core" | "nice"> & { readonly core?: number },
+  options: Omit<ChildOptions, "core"> & { readonly core?: number },
 ) => Promise<Child<Ready>>;
 
-async function withChildren<T>(nice: number, body: (start: Start) => Promise<T>): Promise<T> {
+async function withChildren<T>(body: (start: Start) => Promise<T>): Promise<T> {
   const children: Child<unknown>[] = [];
   try {
     return await body(async <Ready>(options: Parameters<Start>[0]) => {
-      const child = new Child<Ready>({ core: HARNESS_CORE, nice, ...options });
+      const child = new Child<Ready>({ core: HARNESS_CORE, ...options });
       children.push(child as Child<unknown>);
       await child.ready;
       return child;

@@ -36,7 +36,6 @@ export interface BenchSummary {
   readonly streams: number;
   readonly answers: string;
   readonly roundTripMs: number;
-  readonly nice: number;
   readonly quick: boolean;
   readonly node: string;
   readonly cores: number;
