@@ -14,7 +14,7 @@ const PATIENCE_SECONDS = 30;
 
 /** Limits of one play. */
 export interface PlayOptions {
-  /** The whole call may take so long, ms. Default 150 000. */
+  /** The whole call may take so long, ms. Default 120 000. */
   readonly callTimeoutMs?: number;
   readonly onLine: (line: TimelineLine) => void;
   readonly speechToText: Evidence["speechToText"];
@@ -44,7 +44,7 @@ export async function playCall(
   const follower = followProvider(call, scenario, options.onLine);
   const turns = followContext(stack, call.id, watch.toCallMs, options.onLine);
   try {
-    await call.waitFor("DISCONNECTED", options.callTimeoutMs ?? 150_000);
+    await call.waitFor("DISCONNECTED", options.callTimeoutMs ?? 120_000);
   } catch (error) {
     call.forceClose();
     options.onLine({ atMs: Date.now() - placedAt, lane: "event", text: `given up: ${String(error)}` });

@@ -68,7 +68,8 @@ export function gatewayLine(event: GatewayEvent): TimelineLine | undefined {
     case "offerEnded":
       return line(`offer ended: ${event.end}`);
     case "seatChanged":
-      return event.cause === "ACCEPTED" ? line("the agent takes the seat") : undefined;
+      if (event.cause === "ACCEPTED") return line("the agent takes the seat");
+      return event.cause === "LOST" ? line("the agent is lost") : undefined;
     case "answered":
       return line("ANSWERED");
     case "escalation":
