@@ -154,6 +154,7 @@ function poolOptions(pool: PoolConfig): PoolOptions {
     onAgentLost: pool.onAgentLost === "finish" ? "FINISH" : "CUT",
     answerOnQueue: pool.answerOnQueue,
     maxQueueMs: pool.maxQueueSeconds * 1000,
+    maxReofferMs: pool.maxReofferSeconds * 1000,
     reofferPauseMs: pool.reofferPauseMs,
   };
 }

@@ -82,6 +82,8 @@ export const CONFIG_TEXTS: Readonly<Record<string, string>> = {
   "pools[].answer_on_queue":
     "With `unserved: queue`: answer calls that wait, so that they hear hold audio instead of ringing.",
   "pools[].hold.file": "Hold audio: a WAV file, 16-bit mono at 8, 16 or 24 kHz. None: a generated sound.",
+  "pools[].max_reoffer_seconds":
+    "A call that has had an agent, and lost it, rings its original callee after this long without another.",
   "pools[].max_queue_seconds": "A call that waited longer rings its original callee.",
   "pools[].reoffer_pause_ms": "Pause after every agent of the pool declined or let its offer expire.",
   "playback.max_seconds":

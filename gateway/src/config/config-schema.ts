@@ -171,6 +171,7 @@ export const poolSchema = section({
   answer_on_queue: yesNo(false),
   hold: section({ file: text().optional() }).prefault({}),
   max_queue_seconds: whole(1, 86_400, 600),
+  max_reoffer_seconds: whole(1, 86_400, 60),
   reoffer_pause_ms: whole(0, 60_000, 1000),
 });
 

@@ -168,6 +168,8 @@ export interface PoolConfig {
   };
   /** Waiting longer, a call rings its original callee. Default 600. */
   readonly maxQueueSeconds: number;
+  /** The same for a call that has had an agent. Default 60. */
+  readonly maxReofferSeconds: number;
   /** Pause after a round in which every agent declined. Default 1,000. */
   readonly reofferPauseMs: number;
 }

@@ -72,6 +72,7 @@ describe("loadConfig", () => {
         answerOnQueue: false,
         hold: {},
         maxQueueSeconds: 600,
+        maxReofferSeconds: 60,
         reofferPauseMs: 1000,
       },
     ]);

@@ -309,7 +309,7 @@ describe("dispatch / unserved", () => {
   });
 
   it("rings the original callee for a caller whose agent was lost and who waited too long", async () => {
-    const t = await dispatchRig({ pools: [{ maxQueueMs: 30_000 }] });
+    const t = await dispatchRig({ pools: [{ maxReofferMs: 30_000 }] });
     const a = t.agent({ answerOnAccept: true });
     const leg = t.telephony.arrive({ callId: "c" });
     await t.clock.advance(0);

@@ -60,7 +60,7 @@ export class Dispatcher implements SeatingPort, SessionEvents {
         },
         done: () => {},
       },
-      pool.options.maxQueueMs,
+      call.seat.epoch > 0 ? pool.options.maxReofferMs : pool.options.maxQueueMs,
       () => this.deps.unserved(call, "WAITED_TOO_LONG"),
     );
     this.pump(search);

@@ -53,7 +53,7 @@ describe("dispatch / nobody is left", () => {
   });
 
   it("does not hang up while somebody else connects the caller", async () => {
-    const t = await seated({ pools: [{ maxQueueMs: 5_000 }] });
+    const t = await seated({ pools: [{ maxReofferMs: 5_000 }] });
     t.a.handler.lost();
     await t.clock.advance(2_001);
     await t.gateway.calls.execute(ACTOR, "c", "", { verb: "ConnectCall", ringTimeSeconds: 60 }, 0);

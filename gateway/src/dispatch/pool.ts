@@ -18,6 +18,8 @@ export interface PoolOptions {
   readonly answerOnQueue: boolean;
   /** Waiting longer, a call rings its original callee. Default 600,000. */
   readonly maxQueueMs: number;
+  /** The same for a call that has had an agent and lost it. Default 60,000. */
+  readonly maxReofferMs: number;
   /** Pause after a round in which every agent declined. Default 1,000. */
   readonly reofferPauseMs: number;
 }
@@ -31,6 +33,7 @@ export const POOL_DEFAULTS: Omit<PoolOptions, "name" | "tenant"> = {
   onAgentLost: "CUT",
   answerOnQueue: false,
   maxQueueMs: 600_000,
+  maxReofferMs: 60_000,
   reofferPauseMs: 1_000,
 };
 
