@@ -24,14 +24,13 @@ export function barChart(
 ): string {
   const largest = Math.max(limit?.at ?? 0, ...bars.map((bar) => bar.value.max));
   const scale = (value: number) => (value / largest) * (WIDTH - LEFT - RIGHT);
+  const at = (value: number) => (LEFT + scale(value)).toFixed(1);
   const height = TOP + bars.length * ROW + 24;
   const parts = bars.map((bar, index) => {
     const y = TOP + index * ROW;
     const { median, min, max } = bar.value;
     const line =
-      max > min
-        ? `<path d="M${LEFT + scale(min)} ${y + 11}H${LEFT + scale(max)}" stroke="#24292f" stroke-width="1.5"/>`
-        : "";
+      max > min ? `<path d="M${at(min)} ${y + 11}H${at(max)}" stroke="#24292f" stroke-width="1.5"/>` : "";
     return [
       `<text x="${LEFT - 10}" y="${y + 16}" text-anchor="end">${escapeXml(bar.label)}</text>`,
       `<rect x="${LEFT}" y="${y}" width="${scale(median).toFixed(1)}" height="22" rx="2" fill="${bar.own ? "#2f6f9f" : "#b5bcc4"}"/>`,
@@ -40,7 +39,7 @@ export function barChart(
     ].join("");
   });
   if (limit) {
-    const x = (LEFT + scale(limit.at)).toFixed(1);
+    const x = at(limit.at);
     parts.push(
       `<path d="M${x} ${TOP - 8}V${height - 18}" stroke="#b3261e" stroke-dasharray="4 3"/>`,
       `<text x="${x}" y="${height - 5}" text-anchor="middle" fill="#b3261e">${escapeXml(limit.label)}</text>`,

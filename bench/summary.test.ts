@@ -73,7 +73,7 @@ describe("chart", () => {
     expect(svg).toContain("a &lt; b");
     expect(svg).toContain(">2.0<");
     expect(svg).toContain('width="90.0"');
-    expect(svg).toContain("M235 63H370");
+    expect(svg).toContain("M235.0 63H370.0");
     expect(svg).toContain("limit");
   });
 });
