@@ -232,7 +232,7 @@ export class Session {
         this.onRegistered(item.value);
         break;
       case "offer":
-        void this.onOffer(item.value);
+        this.onOffer(item.value).catch((error) => this.port.error(error, item.value.call?.callId));
         break;
       case "offerRevoked":
         this.offers.delete(item.value.offerId);
@@ -329,8 +329,9 @@ export class Session {
     };
     let answer: boolean | string = "draining";
     if (!this.draining && !this.leaving) {
+      // What accept throws at once is a rejection as well.
+      const decision = new Promise<boolean | string>((resolve) => resolve(this.port.accept(offer)));
       // Counted from now on, so that two offers at once do not both take the last place.
-      const decision = this.port.accept(offer);
       this.offers.set(offerId, offer);
       try {
         answer = await decision;
@@ -345,7 +346,8 @@ export class Session {
       return;
     }
     this.offers.delete(offerId);
-    const reason = (answer === false ? "declined" : answer).slice(0, 100);
+    // Without types accept may answer anything.
+    const reason = typeof answer === "string" ? answer.slice(0, 100) : "declined";
     this.send({ item: { $case: "decline", value: { offerId, reason } } });
   }
 
