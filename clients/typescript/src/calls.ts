@@ -340,7 +340,7 @@ function resumable(error: CallweaveError): boolean {
   if (error.reason === "GOING_AWAY" || error.reason === "STREAM_QUEUE_FULL") return true;
   return (
     error.reason === "TRANSPORT" &&
-    ["UNAVAILABLE", "CANCELLED", "UNKNOWN", "INTERNAL", "ABORTED"].includes(error.code)
+    ["UNAVAILABLE", "CANCELLED", "UNKNOWN", "INTERNAL", "ABORTED", "DEADLINE_EXCEEDED"].includes(error.code)
   );
 }
 

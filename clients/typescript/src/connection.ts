@@ -32,11 +32,15 @@ export interface ConnectionOptions {
   readonly endpoint?: string;
   /** Several gateways; the next one is tried when one cannot be reached or goes away. Default: `[endpoint]`. */
   readonly endpoints?: readonly string[];
-  /** The bearer token, or where to get a fresh one for each stream. Default: the environment variable CALLWEAVE_TOKEN. */
+  /**
+   * The bearer token, or where to get a fresh one for each stream and request. A function that does not answer within
+   * `connectTimeoutMs` (the stream of an agent) or `requestTimeoutMs` fails that attempt with TRANSPORT,
+   * DEADLINE_EXCEEDED. Default: the environment variable CALLWEAVE_TOKEN.
+   */
   readonly token?: string | (() => string | Promise<string>);
   /** TLS: true for the authorities of Node. Default: false, plain text. Use it off the machine: tokens travel in it. */
   readonly tls?: boolean | TlsOptions;
-  /** How long a unary request may take, its `waitMs` not counted. Milliseconds. Default: 10,000. */
+  /** How long a unary request may take with its token, its `waitMs` not counted. Milliseconds. Default: 10,000. */
   readonly requestTimeoutMs?: number;
   /** How often a silent connection is probed. Milliseconds, 10,000 at least. Default: 20,000. */
   readonly keepaliveMs?: number;
@@ -134,21 +138,53 @@ export class Connection {
     this.fleet = new FleetServiceClient(endpoint, none, shared);
   }
 
-  /** The metadata of a request: the bearer token, if there is one. */
-  async metadata(waitForReady = false): Promise<Metadata> {
-    const metadata = new Metadata({ waitForReady });
-    const token = await this.config.token();
+  /**
+   * The metadata of a request: the bearer token, if there is one. Rejects when there is no token after `timeoutMs`
+   * (default: `requestTimeoutMs`), at the signal with its reason, and with what the token function throws.
+   */
+  async metadata(
+    options: {
+      readonly waitForReady?: boolean;
+      readonly timeoutMs?: number;
+      readonly signal?: AbortSignal;
+    } = {},
+  ): Promise<Metadata> {
+    const metadata = new Metadata({ waitForReady: options.waitForReady ?? false });
+    const token = await this.token(options.timeoutMs ?? this.config.requestTimeoutMs, options.signal);
     if (token !== "") metadata.set("authorization", `Bearer ${token}`);
     return metadata;
   }
 
-  /** Does a unary request. Rejects with CallweaveError. */
+  /** Waits for the token function, but not for ever. */
+  private token(timeoutMs: number, signal: AbortSignal | undefined): Promise<string> {
+    return new Promise((resolve, reject) => {
+      signal?.throwIfAborted();
+      const stop = () => {
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", abort);
+      };
+      const abort = () => {
+        stop();
+        reject(signal?.reason);
+      };
+      const timer = setTimeout(() => {
+        stop();
+        const text = `the token function did not answer within ${timeoutMs} ms`;
+        reject(new CallweaveError("TRANSPORT", "DEADLINE_EXCEEDED", text));
+      }, timeoutMs);
+      signal?.addEventListener("abort", abort, { once: true });
+      new Promise<string>((answer) => answer(this.config.token())).then(resolve, reject).finally(stop);
+    });
+  }
+
+  /** Does a unary request. Rejects with CallweaveError, without an answer in time too: the token counts. */
   async unary<Q, S>(method: UnaryCall<Q, S>, request: Q, options: RequestOptions = {}): Promise<S> {
     const { signal } = options;
     try {
-      const metadata = await this.metadata(options.waitForReady);
+      const timeoutMs = this.config.requestTimeoutMs + (options.extraMs ?? 0);
+      const deadline = Date.now() + timeoutMs;
+      const metadata = await this.metadata({ waitForReady: options.waitForReady, timeoutMs, signal });
       signal?.throwIfAborted();
-      const deadline = Date.now() + this.config.requestTimeoutMs + (options.extraMs ?? 0);
       return await new Promise<S>((resolve, reject) => {
         const call = method(request, metadata, { deadline }, (error, response) => {
           signal?.removeEventListener("abort", abort);
@@ -171,7 +207,7 @@ export class Connection {
     let call: ClientReadableStream<S> | undefined;
     const abort = () => call?.cancel();
     try {
-      const metadata = await this.metadata();
+      const metadata = await this.metadata({ signal });
       if (signal?.aborted) return;
       call = open(metadata, {});
       // After the reader left, the cancellation still comes as an error.

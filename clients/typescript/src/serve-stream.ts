@@ -35,10 +35,15 @@ export class ServeStream {
     );
   }
 
-  /** Opens the stream with its first item. Without an answer within `connectTimeoutMs` it ends. */
+  /** Opens the stream with its first item. Without a token and an answer within `connectTimeoutMs` it ends. */
   async open(first: AgentItem, connectTimeoutMs: number): Promise<void> {
+    this.timer = setTimeout(() => {
+      const what = this.call ? "the gateway does not answer" : "the token function does not answer";
+      this.fail(new CallweaveError("TRANSPORT", "DEADLINE_EXCEEDED", what));
+    }, connectTimeoutMs);
     try {
-      const metadata = await this.connection.metadata();
+      // The timer above is the first to end: this bound only frees what waits.
+      const metadata = await this.connection.metadata({ timeoutMs: connectTimeoutMs });
       if (this.over) return;
       const call = this.connection.agents.serve(metadata);
       this.call = call;
@@ -52,10 +57,6 @@ export class ServeStream {
         // A status that is not OK comes as an error right after the end.
         setImmediate(() => this.finish(error));
       });
-      this.timer = setTimeout(
-        () => this.fail(new CallweaveError("TRANSPORT", "DEADLINE_EXCEEDED", "the gateway does not answer")),
-        connectTimeoutMs,
-      );
       this.outbox.send(first);
     } catch (error) {
       this.fail(CallweaveError.from(error));

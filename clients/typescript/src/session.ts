@@ -4,7 +4,7 @@ import { CallImpl, type CallLimits } from "./call-impl.js";
 import { Connection, type ConnectionConfig } from "./connection.js";
 import { type Contexts, toContext } from "./contexts.js";
 import { enumName, fromAudioFormat, toCallInfo, toMs } from "./convert.js";
-import { CallweaveError, closedError, fromWire } from "./errors.js";
+import { CallweaveError, closedError, fromWire, invalidField } from "./errors.js";
 import { ServeStream } from "./serve-stream.js";
 import type { AudioFormat, CallContext, CallInfo, EscalationReason } from "./types.js";
 
@@ -95,6 +95,7 @@ export class Session {
   private maxPlaybackMs = 30_000;
   private draining = false;
   private leaving = false;
+  private loadFailed = false;
 
   constructor(
     private readonly config: SessionConfig,
@@ -313,8 +314,21 @@ export class Session {
   }
 
   private beat(): void {
-    const load = Math.min(1, Math.max(0, this.port.load()));
-    this.send({ item: { $case: "heartbeat", value: { load } } });
+    this.send({ item: { $case: "heartbeat", value: { load: this.load() } } });
+  }
+
+  /** 0 to 1. What is wrong with the answer of the port is told once, until it answers well again. */
+  private load(): number {
+    try {
+      const load: unknown = this.port.load();
+      if (!isFiniteNumber(load)) throw invalidField("load", "a finite number from 0 to 1", load);
+      this.loadFailed = false;
+      return Math.min(1, Math.max(0, load));
+    } catch (error) {
+      if (!this.loadFailed) this.port.error(error);
+      this.loadFailed = true;
+      return Math.min(1, this.calls.size / this.config.register.capacity);
+    }
   }
 
   private async onOffer(wire: p.Offer): Promise<void> {
@@ -444,6 +458,10 @@ export class Session {
     if (this.handles.get(call.handle) === call) this.handles.delete(call.handle);
     return call;
   }
+}
+
+function isFiniteNumber(value: unknown): value is number {
+  return Number.isFinite(value);
 }
 
 /** How much more than `sendAheadMs` may be unconfirmed: progress comes twice a second, and a round trip. */

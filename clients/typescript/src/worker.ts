@@ -43,7 +43,10 @@ export interface AgentOptions extends ConnectionOptions {
   readonly noAudio?: boolean;
   /** Which offers to take: false, or a text for people, declines. Default: all, up to the capacity. */
   readonly accept?: (offer: Offer) => boolean | string | Promise<boolean | string>;
-  /** 0 to 1: offers go to low loads first. Default: calls by capacity. */
+  /**
+   * 0 to 1: offers go to low loads first. What it throws, or an answer that is no finite number, goes to `onError` once,
+   * and calls by capacity are told instead. Default: calls by capacity.
+   */
   readonly load?: () => number;
   /**
    * What happens when the handler returns and the agent still has the call. `leave`: in CONNECTED the agent leaves, in
