@@ -43,6 +43,8 @@ export interface Evidence {
     /** The agent's leg as it was played out, hold sound included. */
     readonly agent: Int16Array;
   };
+  /** The gateway's hold sound at the rate of the call, one turn of its loop. */
+  readonly holdSound: Int16Array;
   /** When audio of the agent's leg was played to the specialist. */
   readonly agentAtSpecialist: readonly Span[];
   readonly providerEvents: readonly ProviderEvent[];

@@ -120,7 +120,7 @@ async function main(): Promise<number> {
   const ok = runs.every((run) => run.ok);
   const seconds = Math.round((performance.now() - startMs) / 100) / 10;
   const passed = runs.filter((run) => run.ok).length;
-  process.stdout.write(`${JSON.stringify({ ok, passed, total: runs.length, seconds, runs })}\n`);
+  process.stdout.write(`${JSON.stringify({ ok, passed, failed: runs.length - passed, seconds, runs })}\n`);
   return ok ? 0 : 1;
 }
 

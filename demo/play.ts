@@ -1,5 +1,7 @@
 import type { Script, SimCall } from "@callweave/simulator";
 import type { CallContext } from "callweave";
+import { HoldSound } from "../gateway/src/audio/hold-audio.js";
+import { bytesToSamples } from "../gateway/src/audio/pcm.js";
 import type { Evidence, GatewayEvent, ProviderEvent } from "./evidence.js";
 import type { Variant } from "./options.js";
 import { CALLER_NUMBER, type Scenario } from "./scenario.js";
@@ -80,6 +82,7 @@ function evidenceOf(
       specialist: recording.track("calleeSays"),
       agent: recording.agentSays,
     },
+    holdSound: bytesToSamples(HoldSound.generated().loop(recording.sampleRate || 16_000)),
     agentAtSpecialist: recording.agentSpansAt("callee"),
     providerEvents: call.events.map(toProviderEvent),
     providerEnd: call.endReason,

@@ -91,11 +91,33 @@ describe("verify / planted faults in a handover", () => {
     expect(await failures(call)).toEqual(["specialistHearsNoAgent"]);
   });
 
-  it("the specialist hears the tail of the hold sound", async () => {
-    const from = sampleAt((call.ringMs?.endMs ?? 0) - 40);
-    const tail = evidence.heard.caller.slice(from - 320, from);
-    evidence.heard.specialist.set(tail, sampleAt((call.ringMs?.endMs ?? 0) + 20));
+  const playToSpecialist = (sound: Int16Array, afterPickUpMs: number) => {
+    evidence.heard.specialist.set(sound, sampleAt((call.ringMs?.endMs ?? 0) + afterPickUpMs));
+  };
+  const endOfHold = (ms: number) => {
+    const from = sampleAt((call.ringMs?.endMs ?? 0) - 200);
+    return evidence.heard.caller.slice(from - sampleAt(ms), from);
+  };
+
+  it("the specialist hears more of the hold sound than the provider can have had", async () => {
+    playToSpecialist(endOfHold(160), 20);
     expect(await failures(call)).toEqual(["specialistHearsNoAgent"]);
+  });
+
+  it("the specialist hears hold sound long after the pick-up", async () => {
+    playToSpecialist(endOfHold(20), 400);
+    expect(await failures(call)).toContain("specialistHearsNoAgent");
+  });
+
+  it("the specialist hears a frame of what the agent said", async () => {
+    const from = sampleAt(announced.endMs - 60);
+    playToSpecialist(evidence.said.agent.slice(from, from + 320), 20);
+    expect(await failures(call)).toEqual(["specialistHearsNoAgent"]);
+  });
+
+  it("allows the tail of the hold sound that the provider had at pick-up", async () => {
+    playToSpecialist(endOfHold(100), 20);
+    expect(await failures(call)).toEqual([]);
   });
 
   it("the caller hears nothing while it rings", async () => {

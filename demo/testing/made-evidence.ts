@@ -53,6 +53,7 @@ class Maker {
   readonly #provider: ProviderEvent[] = [];
   readonly #gateway: GatewayEvent[] = [];
   #ringMs: { startMs: number; endMs: number } | undefined;
+  #holdSound: Int16Array = new Int16Array(0);
   #desk: Evidence["contextWhileRinging"];
   #atMs = 400;
 
@@ -98,6 +99,7 @@ class Maker {
         durationMs,
         heard: { caller: track("caller"), specialist: track("specialist"), agent: track("agent") },
         said: { caller: track("callerSays"), specialist: track("specialistSays"), agent: track("agentSays") },
+        holdSound: this.#holdSound,
         agentAtSpecialist: [],
         providerEvents: this.#provider,
         providerEnd: this.expected.providerEnd,
@@ -170,6 +172,7 @@ class Maker {
 
   async #sound(text: string, atMs: number, lengthMs: number): Promise<void> {
     const samples = await speakNoise(text.padEnd(lengthMs / 20), "hold");
+    this.#holdSound = samples;
     for (const name of ["agentSays", "caller"]) this.#tracks.get(name)?.set(samples, (atMs * RATE) / 1000);
   }
 

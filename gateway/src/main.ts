@@ -1,4 +1,4 @@
-import { Command } from "commander";
+import { Command, InvalidArgumentError } from "commander";
 import { pino } from "pino";
 import {
   ConfigError,
@@ -20,7 +20,7 @@ program
   .command("serve")
   .description("run the gateway until SIGTERM or SIGINT; a second signal ends it at once")
   .option("--config <file>", "configuration file (default: callweave.yaml if there is one)")
-  .option("--port <port>", "listen here instead, 0 for any free port", Number)
+  .option("--port <port>", "listen here instead, 0 for any free port", portNumber)
   .action(async (options: { config?: string; port?: number }) => {
     await serve(withPort(load(options.config), options.port));
   });
@@ -68,6 +68,14 @@ function load(file: string | undefined): GatewayConfig {
     console.error(error.message);
     process.exit(2);
   }
+}
+
+function portNumber(text: string): number {
+  const port = Number(text);
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+    throw new InvalidArgumentError("must be a whole number from 0 to 65535");
+  }
+  return port;
 }
 
 function withPort(loaded: GatewayConfig, port: number | undefined): GatewayConfig {

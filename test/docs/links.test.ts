@@ -1,7 +1,6 @@
-import { existsSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { describe, expect, it } from "vitest";
-import { ROOT, repositoryFiles, textOf } from "./repository.js";
+import { repositoryFiles, textOf } from "./repository.js";
 
 const documents = repositoryFiles().filter((path) => path.endsWith(".md") || path === "llms.txt");
 
@@ -22,9 +21,17 @@ function linksOf(text: string): string[] {
 function leadsSomewhere(document: string, link: string): boolean {
   const [path = "", anchor] = link.split("#");
   const target = path === "" ? document : normalize(join(dirname(document), path));
-  if (target.startsWith("..") || !existsSync(join(ROOT, target))) return false;
+  if (target.startsWith("..") || !isCommitted(target)) return false;
   if (anchor === undefined || !target.endsWith(".md")) return true;
   return anchorsOf(textOf(target)).has(anchor);
+}
+
+const committed = repositoryFiles();
+
+/** A file of the repository, or a folder of it: not one that is only on this machine. */
+function isCommitted(target: string): boolean {
+  const folder = target.endsWith("/") ? target : `${target}/`;
+  return target === "." || committed.some((path) => path === target || path.startsWith(folder));
 }
 
 /** The names that a reader of Markdown gives to headings. */

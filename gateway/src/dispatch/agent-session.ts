@@ -169,8 +169,13 @@ export class AgentSession {
     for (const stream of streams) stream.end(error);
   }
 
-  heartbeat(load: number): void {
+  /** Something came from the agent: it lives, even if a heartbeat is stuck behind its audio. */
+  alive(): void {
     this.lastBeatMs = this.clock.nowMs();
+  }
+
+  heartbeat(load: number): void {
+    this.alive();
     this.load = Math.min(1, Math.max(0, load));
   }
 
@@ -234,6 +239,7 @@ class StreamHandler implements AgentStreamHandler {
   }
 
   audio(handle: number, pcm: Uint8Array): void {
+    this.session.alive();
     const assignment = this.resolve(handle, "audio");
     if (!assignment) return;
     try {

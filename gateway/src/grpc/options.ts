@@ -56,6 +56,11 @@ export interface GrpcEdgeOptions {
   readonly reflection?: boolean;
   /** The largest message taken, in bytes; larger ends the RPC with RESOURCE_EXHAUSTED. Default 1 MiB. */
   readonly maxReceiveBytes?: number;
+  /**
+   * What an agent may have under way to the gateway, per stream and per connection, in bytes; bounds the memory of a
+   * connection that is not read. Default 1 MiB: 218 calls at 24 kHz and 100 ms of round trip.
+   */
+  readonly receiveWindowBytes?: number;
   /** Connections at a time; further ones are closed at once. Default 1,000. */
   readonly maxConnections?: number;
   /** Streams (RPCs) at a time on one connection; further ones wait at the client. Default 1,000. */
@@ -95,6 +100,7 @@ export function resolveOptions(options: GrpcEdgeOptions): ResolvedOptions {
     tls: options.tls,
     reflection: options.reflection ?? true,
     maxReceiveBytes: options.maxReceiveBytes ?? 1024 * 1024,
+    receiveWindowBytes: options.receiveWindowBytes ?? 1024 * 1024,
     maxConnections: options.maxConnections ?? 1_000,
     maxConcurrentStreams: options.maxConcurrentStreams ?? 1_000,
     keepaliveTimeMs: options.keepaliveTimeMs ?? 10_000,

@@ -12,6 +12,7 @@ import { Authenticator, isLoopback } from "./auth.js";
 import { callService } from "./call-service.js";
 import { contextService } from "./context-service.js";
 import { fleetService } from "./fleet-service.js";
+import { widenReceiveWindow } from "./flow-window.js";
 import { addHealth } from "./health.js";
 import { edgeInterceptor } from "./interceptors.js";
 import {
@@ -82,6 +83,12 @@ class Edge implements GrpcEdge {
       "grpc.enable_channelz": 0,
       interceptors: [edgeInterceptor(authenticator, logger)],
     });
+    if (!widenReceiveWindow(this.server, options.receiveWindowBytes)) {
+      logger.warn(
+        {},
+        "this version of grpc-js keeps the receive window of 64 KiB: few calls fit a slow connection",
+      );
+    }
     this.setServing = this.addServices();
     this.injector = this.server.createConnectionInjector(credentials(options.tls));
     this.listener = createServer({ noDelay: true }, (socket) => this.connected(socket));

@@ -26,6 +26,10 @@ const LIST_ATTEMPTS = 5;
  * Finds out after a sign-in what was missed. Own live calls are claimed again, keep their media and get the new address;
  * those that the provider does not know any more are told as closed, but never one whose media is up. Sessions that
  * nobody here knows are offered to the claim policy.
+ *
+ * Assumption A1 (docs/limits.md): that a session of a process that died can be claimed again, and that its second call.in
+ * carries a usable address and token. The vendor's SDK shows only that active sessions are announced again after a
+ * control reconnect.
  */
 export class Reconciler {
   private generation = 0;

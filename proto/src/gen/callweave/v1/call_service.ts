@@ -130,7 +130,10 @@ export enum EscalationConfirm {
   NONE = 1,
   /** DESK_ACCEPT - The desk accepts by ConfirmEscalation. */
   DESK_ACCEPT = 2,
-  /** SPOKEN_YES - The agent whispers, listens and says by ConfirmEscalation whether it heard a yes. */
+  /**
+   * SPOKEN_YES - The agent whispers, listens and says by ConfirmEscalation whether it heard a yes. It differs from DESK_ACCEPT only in
+   * who confirms; the gateway takes the answer of either.
+   */
   SPOKEN_YES = 3,
   UNRECOGNIZED = -1,
 }
@@ -399,7 +402,9 @@ export interface PoolTarget {
  *
  * 1. The context is written with status ESCALATING and published before anything rings, while the announcement plays.
  * 2. When the announcement is drained (`after`) and the save is done or timed out, the target rings.
- * 3. From pick-up nothing the agent queued or sends is heard, except its whisper while confirming.
+ * 3. From pick-up nothing the agent queued or sends is forwarded, except its whisper while confirming. What the provider
+ *    already had may still be played for some tens of milliseconds: the tail of the hold audio, or of the agent with
+ *    WHILE_RINGING_AGENT.
  * 4. On acceptance the agent leaves, or stays silent.
  * Not connected: the agent still has the call and the context says so.
  */
