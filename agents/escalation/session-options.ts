@@ -1,3 +1,8 @@
+import type { CallPort } from "./call-port.js";
+import type { Conversation } from "./conversation/conversation.js";
+import type { Judge } from "./dialogue/judge.js";
+import type { Prompts } from "./prompts.js";
+
 /** What an operator may choose about each call. Times in seconds or milliseconds as named. */
 export interface SessionOptions {
   /** Answer the call when it is taken. Off when the gateway answers by itself. Default true. */
@@ -16,6 +21,8 @@ export interface SessionOptions {
   readonly routingHint?: string;
   /** How long writing may take when a call ends, ms. Default 5000. */
   readonly finalWriteMs?: number;
+  /** How long an escalation waits until it is written that the caller refuses to be written down, ms. Default 2000. */
+  readonly consentWriteMs?: number;
   /** Told of each step, without what was said. */
   readonly log?: SessionLog;
 }
@@ -32,6 +39,7 @@ export const SESSION_DEFAULTS = {
   unknownOutcomeMs: 10_000,
   routingHint: "",
   finalWriteMs: 5_000,
+  consentWriteMs: 2_000,
   log: (() => {}) as SessionLog,
 } as const;
 
@@ -45,3 +53,23 @@ export type SessionResult =
   | "ABANDONED"
   /** The call left this agent without its doing: the seat went elsewhere, the gateway went away. */
   | "LOST";
+
+/** Where the call stands, for the agent. */
+export type Phase =
+  | { readonly name: "TALKING" }
+  | { readonly name: "ESCALATING" }
+  /** Nobody picked up: once more, or a message? `asked` how often. */
+  | { readonly name: "UNANSWERED"; asked: number }
+  | { readonly name: "MESSAGE" }
+  | { readonly name: "ENDING" }
+  | { readonly name: "OVER" };
+
+/** What a session is made of. */
+export interface SessionParts {
+  readonly call: CallPort;
+  readonly conversation: Conversation;
+  readonly judge: Judge;
+  readonly prompts: Prompts;
+  /** The name of what a text is about, for summaries and for taking up a talk again; undefined when unknown. */
+  readonly topicOf: (text: string) => string | undefined;
+}

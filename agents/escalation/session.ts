@@ -1,7 +1,9 @@
-import { type ReplyTurn, SpeechError } from "../speech/ports.js";
+import { setImmediate } from "node:timers/promises";
+import type { ReplyTurn, SpeechError } from "../speech/ports.js";
 import {
   type CallEndReason,
   type CallPort,
+  type ContextPatch,
   ESCALATION_REASONS,
   type EscalateRequest,
   type EscalationOutcome,
@@ -19,27 +21,15 @@ import type {
 import type { Judge } from "./dialogue/judge.js";
 import { atMostThreeSentences, summarise } from "./dialogue/summary.js";
 import { fill, type Prompts } from "./prompts.js";
-import { SESSION_DEFAULTS, type SessionOptions, type SessionResult } from "./session-options.js";
+import {
+  type Phase,
+  SESSION_DEFAULTS,
+  type SessionOptions,
+  type SessionParts,
+  type SessionResult,
+} from "./session-options.js";
+import { nameOf, within } from "./session-tools.js";
 import { TurnLog } from "./turn-log.js";
-
-/** Where the call stands, for the agent. */
-type Phase =
-  | { readonly name: "TALKING" }
-  | { readonly name: "ESCALATING" }
-  /** Nobody picked up: once more, or a message? `asked` how often. */
-  | { readonly name: "UNANSWERED"; asked: number }
-  | { readonly name: "MESSAGE" }
-  | { readonly name: "ENDING" }
-  | { readonly name: "OVER" };
-
-export interface SessionParts {
-  readonly call: CallPort;
-  readonly conversation: Conversation;
-  readonly judge: Judge;
-  readonly prompts: Prompts;
-  /** The name of what a text is about, for summaries and for taking up a talk again; undefined when unknown. */
-  readonly topicOf: (text: string) => string | undefined;
-}
 
 /**
  * One call of the escalation agent, from answering to the handover, the goodbye or the caller's hanging up. It decides what
@@ -64,6 +54,9 @@ export class EscalationSession implements ConversationHandler {
   #escalationGiven = false;
   #lastReason: EscalationReason | undefined;
   #disclosedTime: Date | undefined;
+  /** The caller refused to be written down, and that is not written yet: each write has it until one succeeds. */
+  #refusalOwed = false;
+  #refusalWritten: Promise<void> = Promise.resolve();
   #cutOff: AiTurn | undefined;
   #finish: (result: SessionResult) => void = () => {};
   readonly #finished = new Promise<SessionResult>((resolve) => {
@@ -86,16 +79,17 @@ export class EscalationSession implements ConversationHandler {
     }
   }
 
-  /** Run the call to its end. Never rejects. */
+  /** Run the call to its end. Rejects only when the call, which goes on, could not be answered: somebody else may. */
   async run(): Promise<SessionResult> {
     void this.#call.ended.then((reason) => this.#callEnded(reason));
-    try {
-      if (this.#options.answer) await this.#call.answer();
-      this.#conversation.start(this);
-      await this.#open();
-    } catch (error) {
-      this.#options.log("session_failed", { error: nameOf(error) });
-      if (this.#phase.name === "TALKING") void this.#escalate("PROVIDER_FAILED");
+    if (await this.#answered()) {
+      try {
+        this.#conversation.start(this);
+        await this.#open();
+      } catch (error) {
+        this.#options.log("session_failed", { error: nameOf(error) });
+        if (this.#phase.name === "TALKING") void this.#escalate("PROVIDER_FAILED");
+      }
     }
     const result = await this.#finished;
     clearTimeout(this.#silence);
@@ -117,7 +111,7 @@ export class EscalationSession implements ConversationHandler {
     if (turn.text === "" && turn.interrupting) return this.#goOnAfterNoise(cutOff);
     if (turn.text !== "") {
       this.#silences = 0;
-      if (this.#judge.hears("no_transcript", turn.text)) this.#log.refuse();
+      if (this.#judge.hears("no_transcript", turn.text)) this.#refuse();
       this.#turns.push({ role: "CALLER", text: turn.text });
       this.#write({
         id: this.#id("c", ++this.#callerTurns),
@@ -183,6 +177,21 @@ export class EscalationSession implements ConversationHandler {
   }
 
   // The course of the talk.
+
+  /** False when the call was over before it was answered. Throws when it could not be answered. */
+  async #answered(): Promise<boolean> {
+    if (!this.#options.answer) return true;
+    try {
+      await this.#call.answer();
+      return true;
+    } catch (error) {
+      this.#options.log("not_answered", { error: nameOf(error) });
+      if (await Promise.race([this.#call.ended.then(() => true), setImmediate(false)])) return false;
+      this.#phase = { name: "OVER" };
+      await this.#conversation.close();
+      throw error;
+    }
+  }
 
   /** The first sentence, or how to go on with a talk that another agent began. */
   async #open(): Promise<void> {
@@ -252,7 +261,6 @@ export class EscalationSession implements ConversationHandler {
         void this.#say(sentences.leave_message_now);
         break;
       case "REFUSES_TRANSCRIPT":
-        void this.#update({ consent: this.#consent() });
         void this.#say(sentences.consent_refused);
         break;
       case "NOT_UNDERSTOOD":
@@ -304,6 +312,8 @@ export class EscalationSession implements ConversationHandler {
       after: "PLAYBACK_DRAINED",
     };
     let outcome: EscalationOutcome;
+    await within(this.#refusalWritten, this.#options.consentWriteMs);
+    if (this.#over) return;
     this.#escalationGiven = true;
     try {
       outcome = await this.#call.escalate(request);
@@ -468,9 +478,19 @@ export class EscalationSession implements ConversationHandler {
     return summarise(this.#prompts, this.#turns, this.#topicOf, end);
   }
 
-  async #update(patch: Parameters<CallPort["updateContext"]>[0]): Promise<void> {
+  /** Whatever else the caller says in this turn: nothing of the talk stays written, nothing more is. */
+  #refuse(): void {
+    if (!this.#log.allowed) return;
+    this.#log.refuse();
+    this.#refusalOwed = true;
+    this.#refusalWritten = this.#update({});
+  }
+
+  async #update(patch: ContextPatch): Promise<void> {
+    const withRefusal = this.#refusalOwed;
     try {
-      await this.#call.updateContext(patch);
+      await this.#call.updateContext(withRefusal ? { ...patch, consent: this.#consent() } : patch);
+      if (withRefusal) this.#refusalOwed = false;
     } catch (error) {
       this.#options.log("context_not_written", { error: nameOf(error) });
     }
@@ -484,15 +504,4 @@ export class EscalationSession implements ConversationHandler {
   #id(kind: "a" | "c", number: number): string {
     return `${this.#call.attempt}-${kind}${number}`;
   }
-}
-
-function nameOf(error: unknown): string {
-  if (error instanceof SpeechError) return `${error.provider} ${error.reason}`;
-  return error instanceof Error ? error.name : "unknown";
-}
-
-async function within(promise: Promise<unknown>, ms: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  await Promise.race([promise.catch(() => {}), new Promise((resolve) => (timer = setTimeout(resolve, ms)))]);
-  clearTimeout(timer);
 }

@@ -41,6 +41,10 @@ export class FakeCall implements CallPort {
   /** All audio given, whether cleared or not. */
   readonly played: Buffer[] = [];
   failAppends = 0;
+  /** How many of the next writes of the context fail. */
+  failUpdates = 0;
+  /** Why answering fails; it does not when undefined. */
+  readonly answerError: Error | undefined;
   #queue: Queued[] = [];
   #heardOfFirstMs = 0;
   #marks: Array<{ readonly after: number; readonly resolve: (end: "PLAYED" | "CLEARED") => void }> = [];
@@ -52,11 +56,18 @@ export class FakeCall implements CallPort {
   #isOver = false;
 
   constructor(
-    options: { sampleRateHz?: number; attempt?: number; context?: ResumedContext; autoPlay?: boolean } = {},
+    options: {
+      sampleRateHz?: number;
+      attempt?: number;
+      context?: ResumedContext;
+      autoPlay?: boolean;
+      answerError?: Error;
+    } = {},
   ) {
     this.sampleRateHz = options.sampleRateHz ?? 16_000;
     this.attempt = options.attempt ?? 1;
     this.context = options.context;
+    this.answerError = options.answerError;
     this.autoPlay = options.autoPlay ?? true;
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
@@ -96,6 +107,7 @@ export class FakeCall implements CallPort {
 
   async answer(): Promise<void> {
     this.log.push("answer");
+    if (this.answerError) throw this.answerError;
   }
 
   play(pcm: Buffer): void {
@@ -147,7 +159,9 @@ export class FakeCall implements CallPort {
   }
 
   async updateContext(patch: ContextPatch): Promise<void> {
+    if (this.failUpdates-- > 0) throw new Error("not now");
     this.patches.push(patch);
+    if (patch.consent?.transcript === false) this.log.push("consent refused");
     if (patch.status) this.log.push(`status ${patch.status}`);
   }
 
