@@ -63,6 +63,7 @@ const grpc = section({
   keys: list(key),
   tls: section({ cert_file: text(), key_file: text(), client_ca_file: text().optional() }).optional(),
   reflection: yesNo(true),
+  receive_window_bytes: whole(65_535, 64 * 1024 * 1024, 1024 * 1024),
   max_receive_bytes: whole(65_536, 64 * 1024 * 1024, 1024 * 1024),
   max_connections: whole(1, 100_000, 1000),
   max_concurrent_streams: whole(1, 100_000, 1000),

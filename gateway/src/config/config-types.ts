@@ -35,6 +35,8 @@ export interface GrpcConfig {
   readonly reflection: boolean;
   /** Default 1 MiB. */
   readonly maxReceiveBytes: number;
+  /** What an agent may have under way, per stream and per connection. Default 1 MiB. */
+  readonly receiveWindowBytes: number;
   /** Default 1,000. */
   readonly maxConnections: number;
   /** RPCs at a time on one connection. Default 1,000. */
