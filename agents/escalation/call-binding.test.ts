@@ -1,7 +1,7 @@
 import { type Call, type CallEnd, CallweaveError, type Contexts } from "callweave";
 import { describe, expect, it } from "vitest";
 import { bindCall, endReason, resumedContext } from "./call-binding.js";
-import type { EscalateRequest } from "./call-port.js";
+import { type EscalateRequest, TurnsRefused } from "./call-port.js";
 
 const REQUEST: EscalateRequest = {
   reason: "ASKED_FOR_HUMAN",
@@ -126,6 +126,26 @@ describe("bindCall", () => {
       ["call-1", []],
     ]);
   });
+
+  it.each([
+    ["INVALID_FIELD", "INVALID_ARGUMENT", {}, true],
+    ["TRANSPORT", "INVALID_ARGUMENT", {}, true],
+    ["LIMIT_REACHED", "RESOURCE_EXHAUSTED", { limit: "max_turns" }, true],
+    ["LIMIT_REACHED", "RESOURCE_EXHAUSTED", { limit: "max_requests" }, false],
+    ["CONTEXT_NOT_SAVED", "UNAVAILABLE", {}, false],
+    ["TRANSPORT", "DEADLINE_EXCEEDED", {}, false],
+  ] as const)(
+    "tells turns refused for good from those to send again: %s %s %j",
+    async (reason, code, metadata, refused) => {
+      const error = new CallweaveError(reason, code, "no", metadata);
+      const contexts = { appendTurns: () => Promise.reject(error) } as unknown as Contexts;
+      const thrown = await bind({}, contexts)
+        .port.appendTurns([])
+        .catch((caught: unknown) => caught);
+      expect(thrown instanceof TurnsRefused).toBe(refused);
+      expect(refused ? (thrown as Error).cause : thrown).toBe(error);
+    },
+  );
 
   it.each([
     [{ cause: "CALL_ENDED", endReason: "TERMINATED" }, "HUNG_UP"],

@@ -1,13 +1,14 @@
 import { type Call, type CallContext, type CallEnd, CallweaveError, type Contexts } from "callweave";
-import type {
-  CallEndReason,
-  CallerAudio,
-  CallPort,
-  ContextPatch,
-  EscalateRequest,
-  EscalationOutcome,
-  ResumedContext,
-  Turn,
+import {
+  type CallEndReason,
+  type CallerAudio,
+  type CallPort,
+  type ContextPatch,
+  type EscalateRequest,
+  type EscalationOutcome,
+  type ResumedContext,
+  type Turn,
+  TurnsRefused,
 } from "./call-port.js";
 
 /** How long a command may wait for queued audio to be heard, ms. */
@@ -44,7 +45,7 @@ export function bindCall(
     clear: () => call.clear(),
     queuedMs: () => call.playback.queuedMs + call.playback.aheadMs,
     appendTurns: async (turns: readonly Turn[]) => {
-      await contexts.appendTurns(call.id, turns);
+      await contexts.appendTurns(call.id, turns).catch(asTurnsRefused);
     },
     updateContext: async (patch: ContextPatch) => {
       await contexts.save(call.id, patch);
@@ -60,6 +61,17 @@ export function bindCall(
         .catch(unlessOver);
     },
   };
+}
+
+/** A turn that breaks a rule, or has no room in the context any more, has no better luck the next time. */
+function asTurnsRefused(error: unknown): never {
+  if (error instanceof CallweaveError) {
+    const { reason, code, metadata } = error;
+    const full = reason === "LIMIT_REACHED" && metadata.limit?.startsWith("max_turn");
+    if (reason === "INVALID_FIELD" || code === "INVALID_ARGUMENT" || full)
+      throw new TurnsRefused(reason, { cause: error });
+  }
+  throw error;
 }
 
 async function escalate(

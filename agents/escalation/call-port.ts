@@ -48,6 +48,11 @@ export interface Turn {
   readonly interrupted?: boolean;
 }
 
+/** Turns that the store will never take as they are, however often they are sent. What was wrong is the `cause`. */
+export class TurnsRefused extends Error {
+  override readonly name = "TurnsRefused";
+}
+
 /**
  * Why the agent does not have the call any more.
  * - `HUNG_UP`: the caller hung up, or the connection to him was lost.
@@ -137,6 +142,7 @@ export interface CallPort {
   clear(): Promise<ClearResult>;
   /** Audio queued and not yet heard, ms, as far as is known here. */
   queuedMs(): number;
+  /** Write 1 to 100 turns, all or none. Rejects with {@link TurnsRefused} when trying again is of no use. */
   appendTurns(turns: readonly Turn[]): Promise<void>;
   updateContext(patch: ContextPatch): Promise<void>;
   /** Resolves with how it ended; rejects when the command itself could not be given. */

@@ -95,7 +95,11 @@ export class EscalationSession implements ConversationHandler {
     clearTimeout(this.#silence);
     await this.#conversation.close();
     await within(this.#log.flush(), this.#options.finalWriteMs);
-    this.#options.log("session_over", { result, turns: this.#turns.length });
+    this.#options.log("session_over", {
+      result,
+      turns: this.#turns.length,
+      ...(this.#log.dropped > 0 ? { turns_dropped: this.#log.dropped } : {}),
+    });
     return result;
   }
 

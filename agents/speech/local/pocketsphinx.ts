@@ -142,7 +142,12 @@ export class PocketsphinxSpeechToText implements SpeechToText {
         child.kill("SIGKILL");
         reject(new SpeechError("PROVIDER_FAILED", NAME, "did not start in time"));
       }, this.#options.startTimeoutMs);
-      child.once("error", (error) => reject(SpeechError.from(error, NAME)));
+      child.once("error", (error) => {
+        clearTimeout(timer);
+        reject(SpeechError.from(error, NAME));
+        // A program that could not be started does not exit either.
+        if (child.pid === undefined) this.#exited(child);
+      });
       child.once("exit", (code, signal) => {
         clearTimeout(timer);
         reject(new SpeechError("PROVIDER_FAILED", NAME, `ended with ${code ?? signal}`));
