@@ -46,13 +46,17 @@ export interface CallLink {
   onError(error: unknown): void;
 }
 
-/** Bounds of a call, all in milliseconds. */
+/** Bounds of a call. */
 export interface CallLimits {
   readonly maxAudioQueuedMs: number;
   readonly maxPlaybackQueuedMs: number;
   readonly sendAheadMs: number;
   readonly maxUnconfirmedMs: number;
   readonly maxItemMs: number;
+  /** Marks that may wait. */
+  readonly maxMarks: number;
+  /** Events that may wait for one reader of `events()`. */
+  readonly maxEventsQueued: number;
 }
 
 /** Items of the stream that are about one call, by its handle. */
@@ -67,7 +71,6 @@ export interface OfferedContext {
   readonly escalationReason?: t.EscalationReason;
 }
 
-const MAX_EVENTS = 1_000;
 /** At most one of these waits or runs at a time. */
 const ENDING = new Set(["ConnectCall", "EscalateCall", "TransferCall", "CloseCall", "DisconnectCall"]);
 
@@ -100,7 +103,7 @@ export class CallImpl extends CallVerbs implements Call, PlaybackSource {
     assigned: p.Assigned,
     offered: OfferedContext,
     private readonly link: CallLink,
-    limits: CallLimits,
+    private readonly limits: CallLimits,
   ) {
     super(link.contexts);
     this.current = toCallInfo(assigned.call);
@@ -140,7 +143,11 @@ export class CallImpl extends CallVerbs implements Call, PlaybackSource {
         kick: () => link.kick(),
         interruptCommand: (requestId) => this.commands.onInterrupt(requestId),
       },
-      { maxQueuedMs: limits.maxPlaybackQueuedMs, prefetchMs: limits.sendAheadMs },
+      {
+        maxQueuedMs: limits.maxPlaybackQueuedMs,
+        prefetchMs: limits.sendAheadMs,
+        maxMarks: limits.maxMarks,
+      },
     );
   }
 
@@ -228,9 +235,10 @@ export class CallImpl extends CallVerbs implements Call, PlaybackSource {
   }
 
   events(): AsyncIterable<t.CallEvent> {
+    const { maxEventsQueued } = this.limits;
     const queue: BoundedQueue<t.CallEvent> = new BoundedQueue(
-      MAX_EVENTS,
-      () => queueFull("the queue of events()", `${MAX_EVENTS} events`, this.id),
+      maxEventsQueued,
+      () => queueFull("the queue of events()", `${maxEventsQueued} events`, this.id),
       () => this.eventQueues.delete(queue),
     );
     if (this.end) queue.end();

@@ -133,7 +133,7 @@ export interface Call {
    * as fast as it is played.
    */
   play(audio: PlaySource): Promise<PlayEnd>;
-  /** Resolves when all audio before it was heard, or dropped. At most 1,000 wait. */
+  /** Resolves when all audio before it was heard, or dropped. At most `maxMarks` wait, then QUEUE_FULL. */
   mark(name?: string): Promise<MarkEnd>;
   /** Resolves when all audio until now was heard, or dropped. The same as a mark without a name. */
   drained(): Promise<MarkEnd>;
@@ -171,8 +171,8 @@ export interface Call {
   /** Listens; answers how to stop. A listener that throws is reported to the worker's `onError`. */
   on<K extends keyof CallListeners>(name: K, listener: CallListeners[K]): () => void;
   /**
-   * The events of the call from now on; ends with the call. At most 1,000 wait for the reader, then it throws
-   * QUEUE_FULL.
+   * The events of the call from now on; ends with the call. At most `maxEventsQueued` wait for the reader, then
+   * it throws QUEUE_FULL.
    */
   events(): AsyncIterable<CallEvent>;
 }

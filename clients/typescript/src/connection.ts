@@ -14,6 +14,7 @@ import {
   credentials,
   Metadata,
 } from "@grpc/grpc-js";
+import { bounded } from "./bounded.js";
 import { CallweaveError, closedError, invalidField } from "./errors.js";
 
 /** TLS of a connection; PEM texts or paths of PEM files. */
@@ -40,9 +41,9 @@ export interface ConnectionOptions {
   readonly token?: string | (() => string | Promise<string>);
   /** TLS: true for the authorities of Node. Default: false, plain text. Use it off the machine: tokens travel in it. */
   readonly tls?: boolean | TlsOptions;
-  /** How long a unary request may take with its token, its `waitMs` not counted. Milliseconds. Default: 10,000. */
+  /** How long a unary request may take with its token, its `waitMs` not counted. Whole milliseconds, 1 to 600,000. Default: 10,000. */
   readonly requestTimeoutMs?: number;
-  /** How often a silent connection is probed. Milliseconds, 10,000 at least. Default: 20,000. */
+  /** How often a silent connection is probed. Whole milliseconds, 10,000 to 86,400,000. Default: 20,000. */
   readonly keepaliveMs?: number;
   /** Further options of grpc-js, over those of this library. */
   readonly grpc?: ClientOptions;
@@ -68,15 +69,13 @@ export function connectionConfig(options: ConnectionOptions): ConnectionConfig {
   if (endpoints.length === 0 || endpoints.some((endpoint) => endpoint === "")) {
     throw invalidField("endpoints", 'at least one "host:port"', endpoints.join(","));
   }
-  const keepaliveMs = options.keepaliveMs ?? 20_000;
-  if (!(keepaliveMs >= 10_000)) throw invalidField("keepaliveMs", "at least 10000", keepaliveMs);
   const token = options.token ?? process.env.CALLWEAVE_TOKEN ?? "";
   return {
     endpoints,
     token: typeof token === "function" ? token : () => token,
     tls: options.tls ?? false,
-    requestTimeoutMs: options.requestTimeoutMs ?? 10_000,
-    keepaliveMs,
+    requestTimeoutMs: bounded("requestTimeoutMs", options.requestTimeoutMs ?? 10_000, 1, 600_000),
+    keepaliveMs: bounded("keepaliveMs", options.keepaliveMs ?? 20_000, 10_000, 86_400_000),
     grpc: options.grpc ?? {},
   };
 }

@@ -1,4 +1,4 @@
-import { type AgentItem, Command } from "@callweave/proto";
+import { type AgentItem, Command, Reattach } from "@callweave/proto";
 
 /** Gives the playback of one call, piece by piece. */
 export interface PlaybackSource {
@@ -166,7 +166,7 @@ function itemBytes(item: AgentItem): number {
     case "command":
       return Command.encode(item.item.value).finish().length + 16;
     case "reattach":
-      return 128 + item.item.value.calls.length * 160;
+      return Reattach.encode(item.item.value).finish().length + 16;
     default:
       return 512;
   }

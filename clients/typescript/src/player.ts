@@ -4,9 +4,6 @@ import { type CallweaveError, callOver, invalidField, queueFull } from "./errors
 import type { PlaybackQueue, PlaybackStep } from "./playback-queue.js";
 import type { PlaybackPosition } from "./types.js";
 
-/** At most this many marks wait per call, as the gateway allows. */
-const MAX_MARKS = 1_000;
-
 interface WaitingMark {
   readonly name: string;
   sent: boolean;
@@ -51,7 +48,12 @@ export class Player {
   constructor(
     readonly queue: PlaybackQueue,
     private readonly port: PlayerPort,
-    private readonly limits: { readonly maxQueuedMs: number; readonly prefetchMs: number },
+    private readonly limits: {
+      readonly maxQueuedMs: number;
+      readonly prefetchMs: number;
+      /** Marks that may wait; full: `mark` rejects with QUEUE_FULL. */
+      readonly maxMarks: number;
+    },
   ) {}
 
   /** Plays; see Call.play. */
@@ -67,8 +69,9 @@ export class Player {
     if (label.length < 1 || label.length > 100) {
       return Promise.reject(invalidField("mark", "1 to 100 characters", label));
     }
-    if (this.marks.size >= MAX_MARKS) {
-      return Promise.reject(queueFull("the list of waiting marks", `${MAX_MARKS} marks`, this.port.callId));
+    const { maxMarks } = this.limits;
+    if (this.marks.size >= maxMarks) {
+      return Promise.reject(queueFull("the list of waiting marks", `${maxMarks} marks`, this.port.callId));
     }
     return new Promise((resolve) => {
       this.marks.set(id, { name: label, sent: false, resolve });

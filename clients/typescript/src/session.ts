@@ -5,6 +5,7 @@ import { Connection, type ConnectionConfig } from "./connection.js";
 import { type Contexts, toContext } from "./contexts.js";
 import { enumName, fromAudioFormat, toCallInfo, toMs } from "./convert.js";
 import { CallweaveError, closedError, fromWire, invalidField } from "./errors.js";
+import { fitReattach } from "./reattach.js";
 import { ServeStream } from "./serve-stream.js";
 import type { AudioFormat, CallContext, CallInfo, EscalationReason } from "./types.js";
 
@@ -65,6 +66,9 @@ const FATAL_AT_FIRST = new Set(["POOL_NOT_FOUND", "UNAUTHENTICATED"]);
 /** What is no gateway, or never lets this client in. Final only before the first registration too. */
 const FATAL_CODES = new Set(["UNIMPLEMENTED", "PERMISSION_DENIED", "UNAUTHENTICATED"]);
 
+/** Bounds of a message; less when the gateway says so. */
+const MAX_MESSAGE_ITEMS = 256;
+const MAX_MESSAGE_BYTES = 256 * 1024;
 const DEFAULT_GRACE_MS = 2_000;
 const DEFAULT_HEARTBEAT_MS = 500;
 const END_TIMEOUT_MS = 2_000;
@@ -93,6 +97,7 @@ export class Session {
   private heartbeat: NodeJS.Timeout | undefined;
   private settleTimer: NodeJS.Timeout | undefined;
   private maxPlaybackMs = 30_000;
+  private maxMessageBytes = MAX_MESSAGE_BYTES;
   private draining = false;
   private leaving = false;
   private loadFailed = false;
@@ -197,8 +202,8 @@ export class Session {
           sources: () => this.handles.values(),
         },
         {
-          maxItems: 256,
-          maxBytes: 256 * 1024,
+          maxItems: MAX_MESSAGE_ITEMS,
+          maxBytes: this.maxMessageBytes,
           maxControlItems: this.config.maxControlItems,
           tickMs: this.config.tickMs,
         },
@@ -215,7 +220,9 @@ export class Session {
         epoch: call.epoch,
         lastEventSequence: call.lastEventSequence,
       }));
-      return { item: { $case: "reattach", value: { sessionToken: this.token, calls } } };
+      const { reattach, left } = fitReattach(this.token, calls, this.maxMessageBytes);
+      for (const { callId } of left) this.giveUp(callId);
+      return { item: { $case: "reattach", value: reattach } };
     }
     const { audioFormat, labels, ...rest } = this.config.register;
     return {
@@ -224,6 +231,15 @@ export class Session {
         value: { ...rest, labels: { ...labels }, audioFormat: fromAudioFormat(audioFormat) },
       },
     };
+  }
+
+  /** A call without room in the Reattach, which is only so with ids far beyond the usual length. */
+  private giveUp(callId: string): void {
+    const call = this.calls.get(callId);
+    if (!call) return;
+    const text = `the calls to come back to do not fit a message of ${this.maxMessageBytes} bytes`;
+    this.port.error(new CallweaveError("TRANSPORT", "RESOURCE_EXHAUSTED", text, { call_id: callId }), callId);
+    this.remove(call).over({ cause: "LOST" });
   }
 
   private onItem(wire: p.GatewayItem): void {
@@ -277,13 +293,14 @@ export class Session {
     if (registered.heartbeatInterval) this.heartbeatMs = toMs(registered.heartbeatInterval);
     const limits = registered.limits;
     if (limits) {
+      this.maxMessageBytes = Math.min(MAX_MESSAGE_BYTES, limits.maxMessageBytes || MAX_MESSAGE_BYTES);
       if (limits.maxPlayback) this.maxPlaybackMs = toMs(limits.maxPlayback);
       const outbox = this.stream?.outbox;
       if (outbox) {
         outbox.limits = {
           ...outbox.limits,
-          maxItems: Math.min(256, limits.maxItems || 256),
-          maxBytes: Math.min(256 * 1024, limits.maxMessageBytes || 256 * 1024),
+          maxItems: Math.min(MAX_MESSAGE_ITEMS, limits.maxItems || MAX_MESSAGE_ITEMS),
+          maxBytes: this.maxMessageBytes,
         };
       }
     }

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { bounded } from "./bounded.js";
 import type { Call } from "./call.js";
 import type { CallImpl } from "./call-impl.js";
 import { type ConnectionOptions, connectionConfig, RotatingConnection } from "./connection.js";
@@ -26,7 +27,10 @@ export interface AgentOptions extends ConnectionOptions {
   readonly instanceId?: string;
   /** The pool to take calls from. Default: "default". */
   readonly pool?: string;
-  /** How many calls at a time, 1 to 10,000. Default: 1. */
+  /**
+   * How many calls at a time, 1 to 1,000: so many come back with one message of 256 KiB after a lost stream. For more,
+   * run more processes. Default: 1.
+   */
   readonly capacity?: number;
   /** The format of audio both ways. Default: s16le at the rate of each call. */
   readonly audioFormat?: AudioFormat;
@@ -54,19 +58,44 @@ export interface AgentOptions extends ConnectionOptions {
    * throws gives the seat back in any case. Default: `leave`.
    */
   readonly whenHandlerReturns?: "leave" | "keep";
-  /** How far beyond what was heard audio is sent. 100 to 20,000 ms. Default: 1,000. */
+  /** How far beyond what was heard audio is sent. Whole milliseconds, 100 to 20,000. Default: 1,000. */
   readonly sendAheadMs?: number;
-  /** How much a call may have waiting to be played; full: `play` rejects with QUEUE_FULL. Milliseconds. Default: 60,000. */
+  /**
+   * How much a call may have waiting to be played; full: `play` rejects with QUEUE_FULL. Whole milliseconds, 100 to
+   * 3,600,000. Default: 60,000.
+   */
   readonly maxPlaybackQueuedMs?: number;
-  /** How much unread audio of a call is kept; full: the oldest is dropped, told as a gap. Milliseconds. Default: 2,000. */
+  /**
+   * How much unread audio of a call is kept; full: the oldest is dropped, told as a gap. Whole milliseconds, 20 to
+   * 600,000. Default: 2,000.
+   */
   readonly maxAudioQueuedMs?: number;
-  /** How many control items may wait for the stream; full: the stream is given up and reattached. Default: 10,000. */
+  /** How many marks of a call may wait; full: `mark` rejects with QUEUE_FULL. 1 to 1,000. Default: 1,000. */
+  readonly maxMarks?: number;
+  /**
+   * How many events of a call may wait for a reader of `events()`; full: it reads what waits, then its loop throws
+   * QUEUE_FULL. 1 to 100,000. Default: 1,000.
+   */
+  readonly maxEventsQueued?: number;
+  /**
+   * How many control items may wait for the stream; full: the stream is given up and reattached. 100 to 1,000,000.
+   * Default: 10,000.
+   */
   readonly maxControlItems?: number;
-  /** How long a gateway may take to answer a new stream. Milliseconds. Default: 5,000. */
+  /**
+   * How long the token and the answer of a gateway to a new stream may take together; passed: the next attempt. Whole
+   * milliseconds, 100 to 600,000. Default: 5,000.
+   */
   readonly connectTimeoutMs?: number;
-  /** After a lost stream calls end here with `LOST` after this long. Milliseconds. Default: the gateway's grace + 5,000. */
+  /**
+   * After a lost stream calls end here with `LOST` after this long. Whole milliseconds, 0 to 3,600,000. Default: the
+   * gateway's grace + 5,000.
+   */
   readonly reattachTimeoutMs?: number;
-  /** How long `drain` waits for calls to end before it gives them back. Milliseconds. Default: 30,000. */
+  /**
+   * How long `drain` waits for calls to end before it gives them back. Whole milliseconds, 0 to 86,400,000.
+   * Default: 30,000.
+   */
   readonly drainTimeoutMs?: number;
   /** What became of the connection. Default: one line on standard error when it is lost or cannot be made. */
   readonly onStatus?: (status: WorkerStatus) => void;
@@ -77,6 +106,9 @@ export interface AgentOptions extends ConnectionOptions {
 /** What an agent does with a call. Runs once per call; what it throws after the end of the call is not an error. */
 export type CallHandler = (call: Call) => Promise<void> | void;
 
+/** So many calls with ids of 200 bytes fit a Reattach of 256 KiB. */
+const MAX_CAPACITY = 1_000;
+const MAX_DRAIN_MS = 86_400_000;
 const TICK_MS = 50;
 const MAX_ITEM_MS = 100;
 
@@ -88,6 +120,7 @@ export function agent(options: AgentOptions, handler: CallHandler): Worker {
 /** An agent process: registers, takes calls, runs the handler for each, comes back after lost connections. */
 export class Worker {
   private readonly config: SessionConfig;
+  private readonly drainTimeoutMs: number;
   /** Apart from the streams, so that contexts can be written while one is being reattached. */
   private readonly requests: RotatingConnection;
   private readonly contexts: Contexts;
@@ -109,17 +142,14 @@ export class Worker {
     private readonly options: AgentOptions,
     private readonly handler: CallHandler,
   ) {
-    const capacity = options.capacity ?? 1;
-    if (!Number.isInteger(capacity) || capacity < 1 || capacity > 10_000) {
-      throw invalidField("capacity", "a whole number from 1 to 10000", capacity);
-    }
+    const capacity = bounded("capacity", options.capacity ?? 1, 1, MAX_CAPACITY);
     if (!/^[A-Za-z0-9._-]{1,64}$/.test(options.agentId)) {
       throw invalidField("agentId", "1 to 64 of A-Z a-z 0-9 . _ -", options.agentId);
     }
-    const sendAheadMs = options.sendAheadMs ?? 1_000;
-    if (!(sendAheadMs >= 100 && sendAheadMs <= 20_000)) {
-      throw invalidField("sendAheadMs", "100 to 20000", sendAheadMs);
-    }
+    const { maxAudioQueuedMs = 2_000, maxPlaybackQueuedMs = 60_000, sendAheadMs = 1_000 } = options;
+    const { maxMarks = 1_000, maxEventsQueued = 1_000, maxControlItems = 10_000 } = options;
+    const { connectTimeoutMs = 5_000, reattachTimeoutMs, drainTimeoutMs = 30_000 } = options;
+    this.drainTimeoutMs = bounded("drainTimeoutMs", drainTimeoutMs, 0, MAX_DRAIN_MS);
     this.config = {
       connection: connectionConfig(options),
       register: {
@@ -134,14 +164,19 @@ export class Worker {
         noAudio: options.noAudio ?? false,
       },
       callLimits: {
-        maxAudioQueuedMs: options.maxAudioQueuedMs ?? 2_000,
-        maxPlaybackQueuedMs: options.maxPlaybackQueuedMs ?? 60_000,
-        sendAheadMs,
+        maxAudioQueuedMs: bounded("maxAudioQueuedMs", maxAudioQueuedMs, 20, 600_000),
+        maxPlaybackQueuedMs: bounded("maxPlaybackQueuedMs", maxPlaybackQueuedMs, 100, 3_600_000),
+        sendAheadMs: bounded("sendAheadMs", sendAheadMs, 100, 20_000),
         maxItemMs: MAX_ITEM_MS,
+        maxMarks: bounded("maxMarks", maxMarks, 1, 1_000),
+        maxEventsQueued: bounded("maxEventsQueued", maxEventsQueued, 1, 100_000),
       },
-      connectTimeoutMs: options.connectTimeoutMs ?? 5_000,
-      reattachTimeoutMs: options.reattachTimeoutMs,
-      maxControlItems: options.maxControlItems ?? 10_000,
+      connectTimeoutMs: bounded("connectTimeoutMs", connectTimeoutMs, 100, 600_000),
+      reattachTimeoutMs:
+        reattachTimeoutMs === undefined
+          ? undefined
+          : bounded("reattachTimeoutMs", reattachTimeoutMs, 0, 3_600_000),
+      maxControlItems: bounded("maxControlItems", maxControlItems, 100, 1_000_000),
       tickMs: TICK_MS,
     };
     this.requests = new RotatingConnection(this.config.connection);
@@ -197,10 +232,12 @@ export class Worker {
   }
 
   /**
-   * Takes no more calls, waits for those there are, at most `drainTimeoutMs`, then gives the rest back and closes.
+   * Takes no more calls, waits for those there are, at most `timeoutMs`, then gives the rest back and closes. A second
+   * call waits for the first. `timeoutMs`: whole milliseconds, 0 to 86,400,000; default: `drainTimeoutMs`. Rejects with
+   * INVALID_FIELD, draining nothing.
    */
-  drain(timeoutMs = this.options.drainTimeoutMs ?? 30_000): Promise<void> {
-    this.drained ??= this.drainOnce(timeoutMs);
+  async drain(timeoutMs = this.drainTimeoutMs): Promise<void> {
+    this.drained ??= this.drainOnce(bounded("timeoutMs", timeoutMs, 0, MAX_DRAIN_MS));
     return this.drained;
   }
 
