@@ -31,6 +31,7 @@ function bind(parts: Partial<Record<keyof Call, unknown>> = {}, contexts: Partia
     state: "PENDING",
     playback: { queuedMs: 300, aheadMs: 700, playedMs: 0 },
     ended,
+    on: () => () => {},
     ...parts,
   } as unknown as Call;
   return { port: bindCall(call, contexts as Contexts), end };
@@ -100,6 +101,30 @@ describe("bindCall", () => {
     const { port } = bind({ mark: () => Promise.reject(over()) });
     expect(await port.mark("x")).toBe("CLEARED");
     expect(port.queuedMs()).toBe(1_000);
+  });
+
+  it("tells what was not heard when the call ended, though its queue is gone then", async () => {
+    const listeners: Record<string, () => void> = {};
+    const playback = { queuedMs: 0, aheadMs: 0, playedMs: 0 };
+    const { port } = bind({
+      playback,
+      play: async () => {
+        playback.queuedMs = 60_000;
+      },
+      on: (name: string, listener: () => void) => {
+        listeners[name] = listener;
+      },
+    });
+    port.play(Buffer.alloc(2));
+    expect(port.unheardMs()).toBeGreaterThan(30_000);
+    Object.assign(playback, { queuedMs: 100_000, aheadMs: 20_000 });
+    listeners.playback?.();
+    expect(port.unheardMs()).toBeGreaterThan(90_000);
+    Object.assign(playback, { queuedMs: 0, aheadMs: 0 });
+    listeners.ended?.();
+    const left = port.unheardMs();
+    expect(left).toBeGreaterThan(90_000);
+    expect(port.unheardMs()).toBe(left);
   });
 
   it("hears audio and gaps", async () => {

@@ -10,6 +10,7 @@ import {
   type Turn,
   TurnsRefused,
 } from "./call-port.js";
+import { PlaybackClock } from "./playback-clock.js";
 
 /** How long a command may wait for queued audio to be heard, ms. */
 const AFTER_DEADLINE_MS = 60_000;
@@ -25,6 +26,10 @@ export function bindCall(
   onPlayError: (error: unknown) => void = () => {},
 ): CallPort {
   const ended = call.ended.then(endReason);
+  const clock = new PlaybackClock();
+  const queuedMs = () => call.playback.queuedMs + call.playback.aheadMs;
+  call.on("playback", () => clock.set(queuedMs()));
+  call.on("ended", () => clock.stop());
   return {
     id: call.id,
     caller: call.caller,
@@ -40,10 +45,16 @@ export function bindCall(
     },
     play: (pcm) => {
       call.play(pcm).catch(onPlayError);
+      clock.set(queuedMs());
     },
     mark: (name) => call.mark(name).catch(() => "CLEARED" as const),
-    clear: () => call.clear(),
-    queuedMs: () => call.playback.queuedMs + call.playback.aheadMs,
+    clear: () => {
+      const cleared = call.clear();
+      clock.set(0);
+      return cleared;
+    },
+    queuedMs,
+    unheardMs: () => clock.unheardMs,
     appendTurns: async (turns: readonly Turn[]) => {
       await contexts.appendTurns(call.id, turns).catch(asTurnsRefused);
     },

@@ -142,6 +142,10 @@ export interface CallPort {
   clear(): Promise<ClearResult>;
   /** Audio queued and not yet heard, ms, as far as is known here. */
   queuedMs(): number;
+  /**
+   * What the caller has not heard yet, ms, by the playback clock. Of a call that is over: what was left when it ended.
+   */
+  unheardMs(): number;
   /** Write 1 to 100 turns, all or none. Rejects with {@link TurnsRefused} when trying again is of no use. */
   appendTurns(turns: readonly Turn[]): Promise<void>;
   updateContext(patch: ContextPatch): Promise<void>;

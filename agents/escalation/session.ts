@@ -28,7 +28,7 @@ import {
   type SessionParts,
   type SessionResult,
 } from "./session-options.js";
-import { nameOf, within } from "./session-tools.js";
+import { cutOffFields, nameOf, resumption, unheardRest, within } from "./session-tools.js";
 import { TurnLog } from "./turn-log.js";
 
 /**
@@ -58,6 +58,8 @@ export class EscalationSession implements ConversationHandler {
   #refusalOwed = false;
   #refusalWritten: Promise<void> = Promise.resolve();
   #cutOff: AiTurn | undefined;
+  /** The call goes on without this agent. */
+  #wentElsewhere = false;
   #finish: (result: SessionResult) => void = () => {};
   readonly #finished = new Promise<SessionResult>((resolve) => {
     this.#finish = resolve;
@@ -139,6 +141,8 @@ export class EscalationSession implements ConversationHandler {
   }
 
   aiTurn(turn: AiTurn): void {
+    // With the caller still there, the clock of a call that went elsewhere says nothing about what is heard.
+    if (this.#wentElsewhere) return;
     const heard = turn.interrupted ? (turn.heard ?? turn.text) : turn.text;
     const index = this.#indexOfAiTurn.get(turn.number);
     if (index === undefined) {
@@ -150,9 +154,7 @@ export class EscalationSession implements ConversationHandler {
       role: "AI",
       text: turn.text,
       time: turn.time,
-      ...(turn.interrupted ? { interrupted: true } : {}),
-      // An empty `heard` would mean all of it.
-      ...(turn.interrupted && turn.heard !== undefined ? { heard: turn.heard || "…" } : {}),
+      ...cutOffFields(turn),
     });
   }
 
@@ -217,15 +219,7 @@ export class EscalationSession implements ConversationHandler {
         await this.#disconnect(context.status);
         return;
       }
-      const topic = this.#turns
-        .filter(({ role }) => role === "CALLER")
-        .map(({ text }) => this.#topicOf(text))
-        .findLast((name) => name !== undefined && name !== "");
-      const resumed = topic ? fill(sentences.resumed_topic, { topic }) : sentences.resumed;
-      // A question that was not answered is asked again.
-      const last = this.#turns.at(-1);
-      const question = last?.role === "AI" ? /[^.!?]*\?$/.exec(last.text)?.[0].trim() : undefined;
-      await this.#say(`${resumed} ${question ?? sentences.go_on}`);
+      await this.#say(resumption(this.#prompts, this.#turns, this.#topicOf));
       return;
     }
     // Disclosure is heard to its end, whatever the caller says meanwhile.
@@ -279,9 +273,7 @@ export class EscalationSession implements ConversationHandler {
     if (!["TALKING", "UNANSWERED", "MESSAGE"].includes(this.#phase.name)) return "HANDLED";
     if (!cutOff)
       return this.#turns.at(-1)?.role === "CALLER" && this.#phase.name === "TALKING" ? "REPLY" : "HANDLED";
-    const heard = (cutOff.heard ?? cutOff.text).length;
-    const from = cutOff.text.slice(0, heard).search(/[^.!?]*$/);
-    const rest = cutOff.text.slice(from).trim();
+    const rest = unheardRest(cutOff);
     if (rest !== "") void this.#say(`${this.#prompts.sentences.repeat} ${rest}`);
     return "HANDLED";
   }
@@ -428,6 +420,7 @@ export class EscalationSession implements ConversationHandler {
 
   #callEnded(reason: CallEndReason): void {
     const phase = this.#phase.name;
+    this.#wentElsewhere = reason === "LEFT_TO_PARTIES" || reason === "SEAT_LOST";
     this.#options.log("call_ended", { reason, phase });
     if (phase === "ENDING" || phase === "OVER") return;
     if (reason === "LEFT_TO_PARTIES") this.#end("HANDED_OVER");

@@ -70,5 +70,6 @@ export interface Conversation {
    * is not asked, whatever `callerTurn` answers.
    */
   setMode(mode: "TALK" | "LISTEN"): void;
+  /** Listen and speak no more. Of a call that is over, the last turns of the agent are told with what was heard of them. */
   close(): Promise<void>;
 }

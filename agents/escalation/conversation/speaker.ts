@@ -11,6 +11,8 @@ export interface SpeakerOptions {
   readonly voice?: string | undefined;
   /** Audio queued ahead of what is heard, ms; synthesis waits beyond it. Default 10 000 (the gateway's ring holds 30 s). */
   readonly maxAheadMs?: number;
+  /** When the call ends with no more than this unheard, by the clock, all of it counts as heard, ms. Default 300. */
+  readonly clockToleranceMs?: number;
 }
 
 export interface SpeakerEvents {
@@ -44,6 +46,8 @@ export class Speaker {
   readonly #events: SpeakerEvents;
   /** Turns with audio not yet heard, or still being made; oldest first. */
   #turns: SpeakingTurn[] = [];
+  /** Turns whose audio was cleared by somebody else, or by the end of the call: how much of each was heard, ms. */
+  readonly #cleared = new Map<SpeakingTurn, number>();
   #queue: Promise<unknown> = Promise.resolve();
   #nextNumber = 1;
   #marks = 0;
@@ -62,6 +66,7 @@ export class Speaker {
       locale: options.locale,
       voice: options.voice,
       maxAheadMs: options.maxAheadMs ?? 10_000,
+      clockToleranceMs: options.clockToleranceMs ?? 300,
     };
     this.#events = events;
   }
@@ -102,27 +107,37 @@ export class Speaker {
     if (turns.length === 0) return;
     this.#turns = [];
     for (const turn of turns) turn.cancel.abort();
-    const cleared = await this.#call.clear().catch(() => ({ droppedMs: 0, estimatedUnheardMs: 0 }));
-    // The newest audio is what was not heard: count it off from the end.
-    let unheardMs = cleared.droppedMs + cleared.estimatedUnheardMs;
-    const heardOf = new Map<SpeakingTurn, number>();
-    for (const turn of [...turns].reverse()) {
-      const ms = turn.pieces.reduce((sum, piece) => sum + piece.ms, 0);
-      const unheard = Math.min(ms, unheardMs);
-      unheardMs -= unheard;
-      heardOf.set(turn, ms - unheard);
-    }
-    for (const turn of turns) {
-      const heard = heardText(turn.pieces, heardOf.get(turn) ?? 0);
-      // A turn of which nothing was heard was never said, unless it is already written down.
-      if (turn.told ? heard === turn.text : heard === "") continue;
-      this.#tell(turn, heard === turn.text ? undefined : heard, true);
-    }
+    const queuedMs = this.#call.unheardMs();
+    // The call ended under it: then its clock knows.
+    const cleared = await this.#call.clear().catch(() => ({ droppedMs: queuedMs, estimatedUnheardMs: 0 }));
+    const heardOf = heardMsOf(turns, cleared.droppedMs + cleared.estimatedUnheardMs);
+    for (const turn of turns) this.#tellCutOff(turn, heardOf.get(turn) ?? 0);
   }
 
+  /**
+   * Say nothing more. Of a call that is over, what was being said is told once more with what was heard of it, if that was
+   * not all.
+   */
   close(): void {
+    if (this.#closed) return;
     this.#closed = true;
-    for (const turn of this.#turns.splice(0)) turn.cancel.abort();
+    const turns = this.#turns.splice(0);
+    for (const turn of turns) turn.cancel.abort();
+    for (const [turn, heardMs] of heardMsOf(turns, this.#unheardMs())) this.#cleared.set(turn, heardMs);
+    for (const [turn, heardMs] of this.#cleared) this.#tellCutOff(turn, heardMs);
+  }
+
+  /** The clock is not exact to the word: so little is taken for nothing. */
+  #unheardMs(): number {
+    const unheardMs = this.#call.unheardMs();
+    return unheardMs <= this.#options.clockToleranceMs ? 0 : unheardMs;
+  }
+
+  /** A turn that was not heard to its end. One of which nothing was heard was never said, unless it is written down already. */
+  #tellCutOff(turn: SpeakingTurn, heardMs: number): void {
+    const heard = heardText(turn.pieces, heardMs);
+    if (turn.told ? heard === turn.text : heard === "") return;
+    this.#tell(turn, heard === turn.text ? undefined : heard, true);
   }
 
   async #speak(turn: SpeakingTurn, source: TextSource): Promise<SaidOutcome> {
@@ -182,6 +197,10 @@ export class Speaker {
     if (turn.pieces.some((piece) => piece.ms > 0)) this.#tell(turn, undefined, false);
     void this.#mark().then((end) => {
       if (!this.#turns.includes(turn)) return; // it was cut off
+      // Cleared, and not by an interruption: probably the call is over. What was heard is told when this is closed.
+      if (end === "CLEARED") {
+        this.#cleared.set(turn, heardMsOf(this.#turns, this.#unheardMs()).get(turn) ?? 0);
+      }
       this.#turns = this.#turns.filter((other) => other !== turn);
       if (end === "PLAYED" && this.#turns.length === 0 && !this.#closed) this.#events.drained();
     });
@@ -201,4 +220,17 @@ export class Speaker {
       ...(heard === undefined ? {} : { heard }),
     });
   }
+}
+
+/** How much of each turn was heard, ms: the newest audio is what was not, so it is counted off from the end. */
+function heardMsOf(turns: readonly SpeakingTurn[], unheardMs: number): Map<SpeakingTurn, number> {
+  let leftMs = unheardMs;
+  const heardOf = new Map<SpeakingTurn, number>();
+  for (const turn of [...turns].reverse()) {
+    const ms = turn.pieces.reduce((sum, piece) => sum + piece.ms, 0);
+    const unheard = Math.min(ms, leftMs);
+    leftMs -= unheard;
+    heardOf.set(turn, ms - unheard);
+  }
+  return new Map([...heardOf].reverse());
 }

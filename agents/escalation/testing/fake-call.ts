@@ -47,6 +47,8 @@ export class FakeCall implements CallPort {
   readonly answerError: Error | undefined;
   #queue: Queued[] = [];
   #heardOfFirstMs = 0;
+  /** What was not heard when the call ended. */
+  #leftMs: number | undefined;
   #marks: Array<{ readonly after: number; readonly resolve: (end: "PLAYED" | "CLEARED") => void }> = [];
   /** Queue items ever taken off; marks wait for a count. */
   #done = 0;
@@ -82,6 +84,7 @@ export class FakeCall implements CallPort {
   end(reason: CallEndReason = "HUNG_UP"): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.#leftMs = this.queuedMs();
     this.#drop();
     this.#end(reason);
     this.#audioWaits?.();
@@ -151,6 +154,10 @@ export class FakeCall implements CallPort {
 
   queuedMs(): number {
     return this.#queue.reduce((sum, item) => sum + item.ms, 0) - this.#heardOfFirstMs;
+  }
+
+  unheardMs(): number {
+    return this.#leftMs ?? this.queuedMs();
   }
 
   async appendTurns(turns: readonly Turn[]): Promise<void> {
