@@ -95,6 +95,7 @@ export interface Call {
   readonly callee: string;
   /** A BCP 47 tag, from the route. */
   readonly locale: string;
+  /** The pool that the call came by. */
   readonly pool: string;
   /** Counts the offers of the call from 1; above 1 somebody else may have talked before. */
   readonly attempt: number;

@@ -71,6 +71,7 @@ export type WatchItem =
 export interface WatchOptions {
   /** From `CallEvent.cursor`, `list` or a `live` item: events after it. Default: from now on. */
   readonly cursor?: string;
+  /** Which calls. Default: all. */
   readonly filter?: Omit<CallFilter, "states">;
   /** Ends the watch. */
   readonly signal?: AbortSignal;
@@ -84,6 +85,7 @@ export interface ListenOptions {
   readonly source?: "MIXED" | "AGENT";
   /** Default: s16le at the rate of the call. */
   readonly format?: AudioFormat;
+  /** Ends the listening. */
   readonly signal?: AbortSignal;
 }
 

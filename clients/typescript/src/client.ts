@@ -10,8 +10,11 @@ export function connect(options: ConnectionOptions = {}): CallweaveClient {
 
 /** What somebody does who has no seat: list, watch, hear and command calls, read contexts, see who is there. */
 export class CallweaveClient {
+  /** Lists, watches, hears and commands calls. */
   readonly calls: Calls;
+  /** Reads and writes the contexts of calls. */
   readonly contexts: Contexts;
+  /** Pools, agents and gateways. */
   readonly fleet: Fleet;
   private readonly connections: RotatingConnection;
 

@@ -254,6 +254,7 @@ export class RotatingConnection {
     from.close();
   }
 
+  /** Closes the connection for good; `get` then throws CLOSED. */
   close(): void {
     this.closed = true;
     this.current?.close();

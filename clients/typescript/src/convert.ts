@@ -59,6 +59,7 @@ export function toBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
+/** A playback position in milliseconds; all 0 when unset. */
 export function toPlayback(position: p.PlaybackPosition | undefined): PlaybackPosition {
   return {
     queuedMs: toMs(position?.queued),
@@ -78,6 +79,7 @@ function toSeat(seat: p.Seat | undefined): Seat {
   };
 }
 
+/** A call as programs see it; unset fields as protobuf defaults, a state newer than this library as `PENDING`. */
 export function toCallInfo(call: p.Call | undefined): CallInfo {
   const c = call ?? p.Call.fromPartial({});
   return {
@@ -107,14 +109,17 @@ export function toCallInfo(call: p.Call | undefined): CallInfo {
   };
 }
 
+/** Why a call is over; undefined when not given or newer than this library. */
 export function toEndReason(reason: p.EndReason): EndReason | undefined {
   return enumName(p.EndReason, reason);
 }
 
+/** Why a seat changed; `LOST` when not given or newer than this library. */
 export function toSeatCause(cause: p.SeatCause): SeatCause {
   return enumName(p.SeatCause, cause) ?? "LOST";
 }
 
+/** How an escalation ended; undefined when not given or when its outcome is newer than this library. */
 export function toEscalation(result: p.EscalationResult | undefined): EscalationResult | undefined {
   if (!result) return undefined;
   const outcome = enumName(p.EscalationOutcome, result.outcome);
@@ -122,12 +127,14 @@ export function toEscalation(result: p.EscalationResult | undefined): Escalation
   return { outcome, durability: enumName(p.ContextDurability, result.durability) };
 }
 
+/** A format with its defaults: `S16LE`, at `callRate` (Hz), else 16,000; `MULAW` and `ALAW` at 8,000. */
 export function toAudioFormat(format: p.AudioFormat | undefined, callRate: number): Required<AudioFormat> {
   const encoding = enumName(p.AudioEncoding, format?.encoding ?? 0) ?? "S16LE";
   const fallback = encoding === "S16LE" ? callRate : 8000;
   return { encoding, sampleRateHertz: format?.sampleRateHertz || fallback || 16000 };
 }
 
+/** A format for the wire; what is not set stays unset, the gateway has the defaults. */
 export function fromAudioFormat(format: AudioFormat | undefined): p.AudioFormat | undefined {
   if (!format) return undefined;
   return {
@@ -136,6 +143,7 @@ export function fromAudioFormat(format: AudioFormat | undefined): p.AudioFormat 
   };
 }
 
+/** A gap in the audio; `callRate` is the sample rate of its position in Hz. */
 export function toAudioGap(gap: p.AudioGap, callRate: number): AudioGap {
   return {
     gapMs: toMs(gap.duration),
@@ -145,6 +153,7 @@ export function toAudioGap(gap: p.AudioGap, callRate: number): AudioGap {
   };
 }
 
+/** An event; a kind newer than this library has the type `unknown`. */
 export function toCallEvent(event: p.CallEvent): CallEvent {
   return {
     callId: event.callId,

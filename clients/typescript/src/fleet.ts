@@ -3,6 +3,7 @@ import { toDate } from "./convert.js";
 
 /** A pool of agents. */
 export interface PoolInfo {
+  /** Its name. */
   readonly name: string;
   /** Sessions registered and not draining. */
   readonly agentCount: number;
@@ -16,27 +17,41 @@ export interface PoolInfo {
 
 /** An agent session. */
 export interface AgentInfo {
+  /** Shared by all processes of an agent. */
   readonly agentId: string;
+  /** One process. */
   readonly instanceId: string;
+  /** Its pool. */
   readonly pool: string;
+  /** Its places. */
   readonly capacity: number;
+  /** The calls it has. */
   readonly callIds: readonly string[];
   /** 0 to 1, from its newest heartbeat. */
   readonly load: number;
+  /** It takes no more offers. */
   readonly draining: boolean;
   /** False between the loss of its streams and the end of its grace. */
   readonly connected: boolean;
+  /** As registered. */
   readonly labels: Readonly<Record<string, string>>;
+  /** When it registered. */
   readonly registerTime?: Date;
 }
 
 /** A gateway. */
 export interface GatewayInfo {
+  /** Its id. */
   readonly gatewayId: string;
+  /** Its version. */
   readonly version: string;
+  /** Calls whose sockets it has. */
   readonly callCount: number;
+  /** It takes no new calls. */
   readonly draining: boolean;
+  /** Its connectors; `ready`: signed in at the provider. */
   readonly connectors: readonly { readonly name: string; readonly ready: boolean }[];
+  /** When it started. */
   readonly startTime?: Date;
 }
 

@@ -11,6 +11,7 @@ import type { AudioFormat, CallContext, CallInfo, EscalationReason } from "./typ
 
 /** A call that an agent may take. */
 export interface Offer {
+  /** The call as it is now. */
   readonly call: CallInfo;
   /** Its newest turns; undefined for a new call. */
   readonly context: CallContext | undefined;

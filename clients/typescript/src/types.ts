@@ -49,6 +49,7 @@ export type ContextDurability = "STORE";
 
 /** How an escalation ended. */
 export interface EscalationResult {
+  /** How it ended. */
   readonly outcome: EscalationOutcome;
   /** Where the context is safe; undefined when it was not written, or when nothing was said about it. */
   readonly durability?: ContextDurability;
@@ -77,9 +78,11 @@ export interface PlaybackPosition {
 
 /** The one agent leg of a call and who has it. */
 export interface Seat {
+  /** Where it stands. */
   readonly state: SeatState;
   /** Empty when nobody holds it. */
   readonly agentId: string;
+  /** The process that holds it; empty when nobody does. */
   readonly instanceId: string;
   /** Grows with each new holder, from 1; 0 before the first. */
   readonly epoch: number;
@@ -91,9 +94,13 @@ export interface Seat {
 
 /** A call as a gateway shows it. */
 export interface CallInfo {
+  /** Unique within the tenant; the provider's id of the call. */
   readonly callId: string;
+  /** The provider's id of the session that the call belongs to. */
   readonly sessionId: string;
+  /** The connector's name in the configuration of the gateway. */
   readonly connector: string;
+  /** Who began it: the caller. */
   readonly direction: "INBOUND";
   /** E.164, empty when withheld. */
   readonly caller: string;
@@ -101,25 +108,37 @@ export interface CallInfo {
   readonly callee: string;
   /** As the provider wrote it. */
   readonly rawCaller: string;
+  /** The number that was called, as the provider wrote it. */
   readonly rawCallee: string;
+  /** The pool that the route chose. */
   readonly pool: string;
   /** A BCP 47 tag. */
   readonly locale: string;
+  /** Where it stands. */
   readonly state: CallState;
   /** Set while CONNECTED. */
   readonly agentMode?: AgentMode;
   /** Set in DISCONNECTED. */
   readonly endReason?: EndReason;
+  /** Its seat. */
   readonly seat: Seat;
+  /** 8000, 16000 or 24000; positions count in it. */
   readonly sampleRateHertz: number;
   /** The ending command under way, if any. */
   readonly pending?: { readonly requestId: string; readonly verb: string };
+  /** The agent's audio so far. */
   readonly playback: PlaybackPosition;
+  /** When the gateway was given the call. */
   readonly createTime?: Date;
+  /** When it was answered by us. */
   readonly answerTime?: Date;
+  /** When the callee picked up. */
   readonly connectTime?: Date;
+  /** When it was over for us. */
   readonly endTime?: Date;
+  /** The gateway that has the sockets of the call. */
   readonly gatewayId: string;
+  /** Of the newest event of the call. */
   readonly lastEventSequence: number;
 }
 
@@ -187,15 +206,19 @@ export type CallEventBody =
 
 /** Something that happened to a call. */
 export type CallEvent = CallEventBody & {
+  /** The call. */
   readonly callId: string;
   /** Counts the events of the call, from 1. */
   readonly sequence: number;
+  /** When it happened, by the gateway's wall clock. */
   readonly time: Date;
   /** Opaque, for `watch`; empty when not durable. */
   readonly cursor: string;
+  /** False when the store was away: the event may be missing from the history. */
   readonly durable: boolean;
   /** Audio position, samples at the rate of the call. */
   readonly position: number;
+  /** The pool of the call. */
   readonly pool: string;
 };
 
@@ -207,11 +230,13 @@ export interface AudioData {
   readonly positionSamples: number;
   /** The same in milliseconds. */
   readonly atMs: number;
+  /** Not set: this is audio. */
   readonly gapMs?: undefined;
 }
 
 /** Audio that will not come. */
 export interface AudioGap {
+  /** Not set: this is a gap. */
   readonly pcm?: undefined;
   /** How much is missing. Milliseconds. */
   readonly gapMs: number;
@@ -245,6 +270,7 @@ export type SummarySource = "MODEL" | "RULES";
 export interface Turn {
   /** Unique within the call, at most 100 characters; appending the same id again changes nothing. Default: a UUID. */
   readonly id?: string;
+  /** Who said it. */
   readonly role: "CALLER" | "AI" | "SPECIALIST";
   /** At most 10,000 characters. */
   readonly text: string;
@@ -254,6 +280,7 @@ export interface Turn {
   readonly time?: Date;
   /** Of an AI turn that was cut off: the part heard. */
   readonly heard?: string;
+  /** The turn was cut off. Default: false. */
   readonly interrupted?: boolean;
 }
 
@@ -267,16 +294,21 @@ export interface Consent {
 
 /** The fields of a context that a program may write. Unset fields stay as they are. */
 export interface ContextFields {
+  /** A BCP 47 tag. */
   readonly locale?: string;
+  /** Where the conversation stands. */
   readonly status?: ContextStatus;
+  /** Why it was escalated. */
   readonly escalationReason?: EscalationReason;
   /** At most 100 characters. */
   readonly routingHint?: string;
   /** At most three sentences, 2,000 characters. */
   readonly summary?: string;
+  /** Who wrote the summary. */
   readonly summarySource?: SummarySource;
   /** Facts for programs, at most 64 KiB as JSON; merged key by key. */
   readonly data?: Readonly<Record<string, unknown>>;
+  /** What the caller was told and agreed to. */
   readonly consent?: Consent;
   /** At most 500 characters. */
   readonly outcome?: string;
@@ -284,26 +316,38 @@ export interface ContextFields {
 
 /** The record of a conversation. */
 export interface CallContext extends ContextFields {
+  /** The call; unique within the tenant. */
   readonly callId: string;
+  /** The provider's id of the session. */
   readonly sessionId: string;
+  /** E.164, empty when withheld. */
   readonly caller: string;
+  /** E.164. */
   readonly callee: string;
+  /** What was said, in the order of appending. */
   readonly turns: readonly Turn[];
   /** How many turns there are in all. */
   readonly turnCount: number;
   /** True when turns are left out here. */
   readonly truncated: boolean;
+  /** Notes of humans. */
   readonly notes: readonly { readonly time?: Date; readonly author: string; readonly text: string }[];
+  /** How the escalation ended. */
   readonly escalationOutcome?: EscalationOutcome;
   /** Grows with every write except appending turns. */
   readonly revision: number;
+  /** When it was first written. */
   readonly createTime?: Date;
+  /** When it was last written. */
   readonly updateTime?: Date;
+  /** When it will be deleted. */
   readonly expireTime?: Date;
 }
 
 /** A written context, without turns, and where it is safe. */
 export interface WrittenContext {
+  /** As it is now. */
   readonly context: CallContext;
+  /** Where it is safe. */
   readonly durability?: ContextDurability;
 }

@@ -35,6 +35,7 @@ export interface ConnectOptions extends VerbOptions, AfterOptions {
 
 /** Ring the number that was called. */
 export interface CalleeTarget {
+  /** How to ring it. */
   readonly callee: {
     /** Whole seconds, 1 to 120. Default: 60. */
     readonly ringTimeSeconds?: number;
@@ -43,6 +44,7 @@ export interface CalleeTarget {
 
 /** Offer the call to a pool of human agents. */
 export interface PoolTarget {
+  /** The name of the pool. */
   readonly pool: string;
   /** How long to offer it there. 1,000 to 600,000 ms. Default: 30,000. */
   readonly waitMs?: number;
@@ -147,10 +149,12 @@ function ring(seconds: number | undefined): p.Duration | undefined {
   return { seconds, nanos: 0 };
 }
 
+/** @internal The request of `answer`. */
 export function answerRequest(callId: string, requestId: string): p.AnswerCallRequest {
   return { callId, requestId };
 }
 
+/** @internal The request of `connect`; `waitMs` in milliseconds, for unary requests alone. Throws INVALID_FIELD. */
 export function connectRequest(
   callId: string,
   requestId: string,
@@ -166,10 +170,12 @@ export function connectRequest(
   };
 }
 
+/** @internal The request of `setMode`. */
 export function setModeRequest(callId: string, requestId: string, mode: AgentMode): p.SetAgentModeRequest {
   return { callId, requestId, mode: enumValue(p.AgentMode, mode) };
 }
 
+/** @internal The request of `escalate`; `waitMs` in milliseconds, for unary requests alone. Throws INVALID_FIELD. */
 export function escalateRequest(
   callId: string,
   requestId: string,
@@ -217,6 +223,7 @@ function escalationTarget(target: EscalateOptions["target"]): p.EscalateCallRequ
   };
 }
 
+/** @internal The request of `confirmEscalation`. */
 export function confirmRequest(
   callId: string,
   requestId: string,
@@ -225,6 +232,7 @@ export function confirmRequest(
   return { callId, requestId, accepted };
 }
 
+/** @internal The request of `transfer`; `waitMs` in milliseconds, for unary requests alone. Throws INVALID_FIELD. */
 export function transferRequest(
   callId: string,
   requestId: string,
@@ -244,10 +252,12 @@ export function transferRequest(
   };
 }
 
+/** @internal The request of `release`. */
 export function releaseRequest(callId: string, requestId: string): p.ReleaseCallRequest {
   return { callId, requestId };
 }
 
+/** @internal The request of `close`; `waitMs` in milliseconds, for unary requests alone. Throws INVALID_FIELD. */
 export function closeRequest(
   callId: string,
   requestId: string,
@@ -263,6 +273,7 @@ export function closeRequest(
   };
 }
 
+/** @internal The request of `disconnect`; `waitMs` in milliseconds, for unary requests alone. Throws INVALID_FIELD. */
 export function disconnectRequest(
   callId: string,
   requestId: string,
@@ -272,6 +283,7 @@ export function disconnectRequest(
   return { callId, requestId, after: after(options), wait: toDuration(waitMs) };
 }
 
+/** @internal The request of `cancel`; an empty request id means the command that waits. */
 export function cancelRequest(callId: string, requestId: string): p.CancelCommandRequest {
   return { callId, requestId };
 }
