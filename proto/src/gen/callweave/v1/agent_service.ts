@@ -241,7 +241,10 @@ export interface Register {
   instanceId: string;
   /** The pool to take calls from. Empty means "default". */
   pool: string;
-  /** Places, 1 to 10,000. 0 means 1. */
+  /**
+   * Places, 1 to 10,000. 0 means 1. All calls of a session have to fit into one Reattach, which is one message: beyond
+   * some 1,000 use several sessions.
+   */
   capacity: number;
   /** The format of audio both ways. Unset: s16le at the rate of each call. */
   audioFormat:
@@ -363,7 +366,7 @@ export interface ReattachCall {
 export interface Reattach {
   /** From Registered. */
   sessionToken: string;
-  /** At most 10,000. */
+  /** At most 10,000, and no more than one message holds. */
   calls: ReattachCall[];
 }
 
