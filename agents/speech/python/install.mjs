@@ -6,9 +6,11 @@
  *   node agents/speech/python/install.mjs                 install; exit status 1 when nothing fits
  *   node agents/speech/python/install.mjs --best-effort   the same, one line, always exit status 0
  *
- * Order of interpreters: $CALLWEAVE_PYTHON, python3.13, 3.11, 3.12, 3.10, python3, python, `py -3`. For each: a virtual
- * environment in `.cache/speech-venv`, else `pip --target .cache/python`; at last `uv`. A stamp file makes every later
- * call fast and free of the network.
+ * Order of interpreters: $CALLWEAVE_PYTHON, python3.13, 3.11, 3.12, 3.10, python3, python, `py -3`. One that has
+ * pocketsphinx already is taken. Else, for each: a virtual environment in `.cache/speech-venv`, else
+ * `pip --target .cache/python`; at last `uv`. Once the package index cannot be reached, nothing further is tried. All of
+ * it has one budget of time, after which what runs is killed: 90 s at install, 60 s at run, or
+ * $CALLWEAVE_SPEECH_INSTALL_MS milliseconds. A stamp file makes every later call fast and free of the network.
  */
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -17,7 +19,8 @@ import { fileURLToPath } from "node:url";
 
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "../../..");
 const STAMP_VERSION = 1;
-const STEP_TIMEOUT_MS = 180_000;
+/** How long all of it may take, ms, by who asks. */
+const BUDGET_MS = { install: 90_000, run: 60_000 };
 /** A failed try at run time is not repeated for so long; one at install time is repeated at the first run. */
 const RETRY_AFTER_MS = 60 * 60 * 1000;
 const PIP = [
@@ -30,6 +33,10 @@ const PIP = [
   "1",
 ];
 const PIP_TIMEOUT = ["--timeout", "20"];
+/** What pip or uv says when the index, not the package or the interpreter, is to blame. */
+const NETWORK =
+  /Retrying \(Retry|Max retries exceeded|timed? ?out|NewConnectionError|Connection (?:refused|reset|aborted)|name resolution|nodename nor servname|getaddrinfo|dns error|Network is unreachable|ProxyError|SSLError|error sending request|client error \(Connect\)|Failed to fetch/i;
+const NO_NETWORK = "the package index cannot be reached";
 const CHECK = "from pocketsphinx import Decoder; Decoder(samprate=16000, loglevel='FATAL')";
 const ABOUT =
   "import sys, platform; print(sys.executable); print('%d.%d' % sys.version_info[:2]); print(platform.python_implementation())";
@@ -83,12 +90,28 @@ export function resolveSpeechPython() {
   return found;
 }
 
+/** When the time is up. */
+class Budget {
+  /** @param {number} ms */
+  constructor(ms) {
+    this.ms = ms;
+    this.endsAtMs = performance.now() + ms;
+    /** Why to try nothing further; empty while there is a point in it. */
+    this.stopped = "";
+  }
+
+  get leftMs() {
+    return Math.max(0, this.endsAtMs - performance.now());
+  }
+}
+
 /**
- * Run a program to its end.
- * @param {string} command @param {string[]} args @param {Record<string, string>} [env]
- * @returns {Promise<{ ok: boolean, stdout: string, why: string }>}
+ * Run a program to its end, or to the end of the budget: then it is killed.
+ * @param {Budget} budget @param {string} command @param {string[]} args @param {Record<string, string>} [env]
+ * @returns {Promise<{ ok: boolean, stdout: string, stderr: string, why: string }>}
  */
-function run(command, args, env = {}) {
+function run(budget, command, args, env = {}) {
+  if (budget.stopped) return Promise.resolve({ ok: false, stdout: "", stderr: "", why: budget.stopped });
   return new Promise((done) => {
     const child = spawn(command, args, {
       env: { ...process.env, ...env },
@@ -97,7 +120,15 @@ function run(command, args, env = {}) {
     });
     let stdout = "";
     let stderr = "";
-    const timer = setTimeout(() => child.kill("SIGKILL"), STEP_TIMEOUT_MS);
+    const timer = setTimeout(() => {
+      budget.stopped = `not done within ${Math.round(budget.ms / 100) / 10} s`;
+      child.kill("SIGKILL");
+      // What it has started may still hold these; nobody waits for that.
+      child.stdout.destroy();
+      child.stderr.destroy();
+      child.unref();
+      done({ ok: false, stdout, stderr, why: budget.stopped });
+    }, budget.leftMs);
     child.stdout.on("data", (chunk) => {
       stdout = (stdout + chunk).slice(-8192);
     });
@@ -106,17 +137,29 @@ function run(command, args, env = {}) {
     });
     child.on("error", (error) => {
       clearTimeout(timer);
-      done({ ok: false, stdout, why: error.message });
+      done({ ok: false, stdout, stderr, why: error.message });
     });
     child.on("close", (code) => {
       clearTimeout(timer);
-      done({ ok: code === 0, stdout, why: stderr.trim().split("\n").at(-1) ?? `exit ${code}` });
+      const ok = code === 0;
+      done({ ok, stdout, stderr, why: stderr.trim().split("\n").at(-1) || `exit ${code}` });
     });
   });
 }
 
-/** Interpreters on this machine that a wheel exists for, best first. */
-async function interpreters() {
+/**
+ * Run a program that needs the package index; when that is why it fails, nothing further is tried.
+ * @param {Budget} budget @param {string} command @param {string[]} args
+ */
+async function download(budget, command, args) {
+  const result = await run(budget, command, args);
+  if (result.ok || budget.stopped || !NETWORK.test(result.stderr)) return result;
+  budget.stopped = NO_NETWORK;
+  return { ...result, why: NO_NETWORK };
+}
+
+/** Interpreters on this machine that a wheel exists for, best first. @param {Budget} budget */
+async function interpreters(budget) {
   const own = requested();
   const candidates = [
     ...(own ? [[own]] : []),
@@ -131,7 +174,7 @@ async function interpreters() {
   /** @type {Array<{ python: string, requirement: string }>} */
   const found = [];
   for (const [command = "", ...args] of candidates) {
-    const { ok, stdout } = await run(command, [...args, "-c", ABOUT]);
+    const { ok, stdout } = await run(budget, command, [...args, "-c", ABOUT]);
     const [python, version = "", implementation] = stdout.trim().split(/\r?\n/);
     if (!ok || !python || implementation !== "CPython") continue;
     const requirement = REQUIREMENT_OF[version] ?? (command === own ? "pocketsphinx" : undefined);
@@ -141,8 +184,9 @@ async function interpreters() {
   return found;
 }
 
-/** @param {SpeechPython} candidate @returns {Promise<boolean>} whether it can really recognise */
-const works = async (candidate) => (await run(candidate.python, ["-c", CHECK], candidate.env)).ok;
+/** Whether it can really recognise. @param {Budget} budget @param {SpeechPython} candidate @returns {Promise<boolean>} */
+const works = async (budget, candidate) =>
+  (await run(budget, candidate.python, ["-c", CHECK], candidate.env)).ok;
 
 /** Make `make(directory)` appear at `target` at once and whole, whoever else tries the same at the same time.
  * @param {string} target @param {(directory: string) => Promise<boolean>} make */
@@ -156,80 +200,83 @@ async function installInto(target, make) {
   } catch {
     return existsSync(target);
   } finally {
-    rmSync(temporary, { recursive: true, force: true });
+    try {
+      rmSync(temporary, { recursive: true, force: true, maxRetries: 3 });
+    } catch {
+      // something that was killed still writes there
+    }
   }
 }
 
 const inVenv = (/** @type {string} */ venv) =>
   process.platform === "win32" ? join(venv, "Scripts", "python.exe") : join(venv, "bin", "python");
 
-/** @returns {Promise<{ found?: SpeechPython, why: string }>} */
-async function install() {
+/** @param {Budget} budget @returns {Promise<{ found?: SpeechPython, why: string }>} */
+async function install(budget) {
   const cache = speechCacheDir();
   mkdirSync(cache, { recursive: true });
   const venv = join(cache, "speech-venv");
   const target = join(cache, "python");
+  const fromVenv = { python: inVenv(venv), env: {} };
   let why = "no CPython 3.8, 3.10, 3.11, 3.12 or 3.13 on this machine";
-  for (const { python, requirement } of await interpreters()) {
-    if (await works({ python, env: {} })) return { found: { python, env: {} }, why: "" };
+  const pythons = await interpreters(budget);
+  for (const { python } of pythons) {
+    if (await works(budget, { python, env: {} })) return { found: { python, env: {} }, why: "" };
+  }
+  for (const { python, requirement } of pythons) {
+    const pip = ["-m", "pip", ...PIP, ...PIP_TIMEOUT];
     const made = await installInto(venv, async (directory) => {
-      if (!(await run(python, ["-m", "venv", directory])).ok) return false;
-      const result = await run(inVenv(directory), ["-m", "pip", ...PIP, ...PIP_TIMEOUT, requirement]);
+      if (!(await run(budget, python, ["-m", "venv", directory])).ok) return false;
+      const result = await download(budget, inVenv(directory), [...pip, requirement]);
       why = result.why;
       return result.ok;
     });
-    const fromVenv = { python: inVenv(venv), env: {} };
-    if (made && (await works(fromVenv))) return { found: fromVenv, why: "" };
+    if (made && (await works(budget, fromVenv))) return { found: fromVenv, why: "" };
     const copied = await installInto(target, async (directory) => {
-      const result = await run(python, [
-        "-m",
-        "pip",
-        ...PIP,
-        ...PIP_TIMEOUT,
-        "--target",
-        directory,
-        requirement,
-      ]);
+      const result = await download(budget, python, [...pip, "--target", directory, requirement]);
       why = result.why;
       return result.ok;
     });
     const fromTarget = { python, env: { PYTHONPATH: target } };
-    if (copied && (await works(fromTarget))) return { found: fromTarget, why: "" };
+    if (copied && (await works(budget, fromTarget))) return { found: fromTarget, why: "" };
+    if (budget.stopped) return { why: budget.stopped };
   }
+  if (!(await run(budget, "uv", ["--version"])).ok) return { why: budget.stopped || why };
   for (const version of ["3.13", "3.11", "3.12", "3.10"]) {
     const made = await installInto(venv, async (directory) => {
-      if (!(await run("uv", ["venv", "--quiet", "--python", version, directory])).ok) return false;
+      if (!(await download(budget, "uv", ["venv", "--quiet", "--python", version, directory])).ok)
+        return false;
       const requirement = REQUIREMENT_OF[version] ?? "pocketsphinx";
-      const args = [
-        "pip",
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--only-binary",
-        ":all:",
-        "--python",
-        inVenv(directory),
-      ];
-      return (await run("uv", [...args, requirement])).ok;
+      const only = ["--quiet", "--no-deps", "--only-binary", ":all:"];
+      const args = ["pip", "install", ...only, "--python", inVenv(directory), requirement];
+      return (await download(budget, "uv", args)).ok;
     });
-    const fromVenv = { python: inVenv(venv), env: {} };
-    if (made && (await works(fromVenv))) return { found: fromVenv, why: "" };
+    if (made && (await works(budget, fromVenv))) return { found: fromVenv, why: "" };
+    if (budget.stopped) return { why: budget.stopped };
   }
   return { why };
 }
 
+/** How long it may take, ms. @param {"install" | "run"} by @param {number | undefined} asked */
+function budgetOf(by, asked) {
+  const fromEnv = Number(process.env.CALLWEAVE_SPEECH_INSTALL_MS);
+  return asked ?? (fromEnv > 0 ? fromEnv : BUDGET_MS[by]);
+}
+
 /**
  * The Python for speech, installed if need be. Never throws.
- * @param {{ by?: "install" | "run" }} [options] who asks: a failure at install time is tried again at the first run
+ * @param {{ by?: "install" | "run", budgetMs?: number }} [options] `by`: who asks; a failure at install time is tried again
+ *   at the first run. `budgetMs`: how long it may take in all, ms; default $CALLWEAVE_SPEECH_INSTALL_MS, else 90 000 at
+ *   install, 60 000 at run
  * @returns {Promise<{ found?: SpeechPython, why: string }>}
  */
-export async function ensureSpeechPython({ by = "run" } = {}) {
+export async function ensureSpeechPython({ by = "run", budgetMs } = {}) {
   const known = resolveSpeechPython();
   if (known) return { found: known, why: "" };
   const failed = readStamp()?.failed;
   if (failed && failed.by === by && Date.now() - failed.at < RETRY_AFTER_MS) return { why: failed.why };
   try {
-    const { found, why } = await install();
+    const { found, why } = await install(new Budget(budgetOf(by, budgetMs)));
     writeStamp(found ? { found } : { failed: { at: Date.now(), by, why } });
     return found ? { found, why } : { why };
   } catch (error) {
