@@ -11,6 +11,7 @@ import { EscalationSession } from "./session.js";
 import type { SessionOptions, SessionResult } from "./session-options.js";
 import type { Speech } from "./speech-setup.js";
 
+/** What the agent hears, speaks and answers with, and how it treats calls. */
 export interface EscalationAgentOptions {
   readonly speech: Speech;
   readonly log: Log;

@@ -15,7 +15,11 @@ const REQUEST: EscalateRequest = {
 const over = () => new CallweaveError("CALL_OVER", "ABORTED", "over", {});
 
 /** As much of a call of the client as the binding looks at. */
-function bind(parts: Partial<Record<keyof Call, unknown>> = {}, contexts: Partial<Contexts> = {}) {
+function bind(
+  parts: Partial<Record<keyof Call, unknown>> = {},
+  contexts: Partial<Contexts> = {},
+  options = {},
+) {
   const end = { resolve: (_: CallEnd) => {} };
   const ended = new Promise<CallEnd>((resolve) => {
     end.resolve = resolve;
@@ -34,7 +38,7 @@ function bind(parts: Partial<Record<keyof Call, unknown>> = {}, contexts: Partia
     on: () => () => {},
     ...parts,
   } as unknown as Call;
-  return { port: bindCall(call, contexts as Contexts), end };
+  return { port: bindCall(call, contexts as Contexts, options), end };
 }
 
 describe("bindCall", () => {
@@ -95,6 +99,14 @@ describe("bindCall", () => {
     await port.disconnect({ after: "PLAYBACK_DRAINED" });
     await port.disconnect({ after: "NOW" });
     expect(requests).toEqual([expect.objectContaining({ after: "drained", onInterrupt: "PROCEED" }), {}]);
+  });
+
+  it("waits so long for queued audio as it is told", async () => {
+    const requests: unknown[] = [];
+    const disconnect = async (request: unknown) => requests.push(request);
+    await bind({ disconnect }, {}, { afterDeadlineMs: 5 }).port.disconnect({ after: "PLAYBACK_DRAINED" });
+    await bind({ disconnect }).port.disconnect({ after: "PLAYBACK_DRAINED" });
+    expect(requests).toMatchObject([{ afterDeadlineMs: 5 }, { afterDeadlineMs: 60_000 }]);
   });
 
   it("takes a mark that will never come for cleared, and counts what is queued anywhere", async () => {

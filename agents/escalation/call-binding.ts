@@ -12,19 +12,24 @@ import {
 } from "./call-port.js";
 import { PlaybackClock } from "./playback-clock.js";
 
-/** How long a command may wait for queued audio to be heard, ms. */
-const AFTER_DEADLINE_MS = 60_000;
+/** Options of {@link bindCall}. */
+export interface CallBindingOptions {
+  /** Told when audio could not be queued. Default: nobody. */
+  readonly onPlayError?: (error: unknown) => void;
+  /**
+   * How long escalating and disconnecting may wait for queued audio to be heard, ms; after that they are refused
+   * (AFTER_DEADLINE). Default 60 000.
+   */
+  readonly afterDeadlineMs?: number;
+}
 
 /**
  * A call of the Callweave client as the agent's {@link CallPort}.
  * @param contexts where turns and context are written; of a client of its own, so that the last words are written although the
  *   call, or the worker, is over
  */
-export function bindCall(
-  call: Call,
-  contexts: Contexts,
-  onPlayError: (error: unknown) => void = () => {},
-): CallPort {
+export function bindCall(call: Call, contexts: Contexts, options: CallBindingOptions = {}): CallPort {
+  const { onPlayError = () => {}, afterDeadlineMs = 60_000 } = options;
   const ended = call.ended.then(endReason);
   const clock = new PlaybackClock();
   const queuedMs = () => call.playback.queuedMs + call.playback.aheadMs;
@@ -61,14 +66,10 @@ export function bindCall(
     updateContext: async (patch: ContextPatch) => {
       await contexts.save(call.id, patch);
     },
-    escalate: (request) => escalate(call, request, ended),
+    escalate: (request) => escalate(call, request, afterDeadlineMs, ended),
     disconnect: async ({ after }) => {
       await call
-        .disconnect(
-          after === "NOW"
-            ? {}
-            : { after: "drained", afterDeadlineMs: AFTER_DEADLINE_MS, onInterrupt: "PROCEED" },
-        )
+        .disconnect(after === "NOW" ? {} : { after: "drained", afterDeadlineMs, onInterrupt: "PROCEED" })
         .catch(unlessOver);
     },
   };
@@ -88,6 +89,7 @@ function asTurnsRefused(error: unknown): never {
 async function escalate(
   call: Call,
   request: EscalateRequest,
+  afterDeadlineMs: number,
   ended: Promise<CallEndReason>,
 ): Promise<EscalationOutcome> {
   const callee = { ringTimeSeconds: request.ringSeconds };
@@ -99,7 +101,7 @@ async function escalate(
       routingHint: request.routingHint,
       target: request.pool === undefined ? { callee } : { pool: request.pool, thenCallee: callee },
       after: "drained",
-      afterDeadlineMs: AFTER_DEADLINE_MS,
+      afterDeadlineMs,
       onInterrupt: "PROCEED",
     });
     return outcome;

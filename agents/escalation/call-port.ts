@@ -12,8 +12,18 @@ export const ESCALATION_REASONS = [
   "EMERGENCY",
   "PROVIDER_FAILED",
 ] as const;
+/** One of {@link ESCALATION_REASONS}. */
 export type EscalationReason = (typeof ESCALATION_REASONS)[number];
 
+/**
+ * How an escalation ended.
+ * - `CONNECTED`: caller and human are together, the agent has left.
+ * - `UNANSWERED`, `PICKED_UP_NOT_CONFIRMED`: no human took the call; the agent has it as before.
+ * - `CALLER_LEFT`: the caller hung up meanwhile.
+ * - `CONTEXT_NOT_SAVED`, `CANCELLED`, `REJECTED`: nothing was tried, or it was stopped; the agent has the call as before.
+ * - `UNKNOWN`: the provider did not say; the call may end soon, or go on.
+ * - `LEAVE_FAILED`: caller and human are together, but the agent could not leave by itself.
+ */
 export type EscalationOutcome =
   | "CONNECTED"
   | "UNANSWERED"
@@ -25,6 +35,7 @@ export type EscalationOutcome =
   | "UNKNOWN"
   | "LEAVE_FAILED";
 
+/** Where the talk stands, as the context of the call has it; the names of the contract without their prefix. */
 export type ContextStatus =
   | "ACTIVE"
   | "ESCALATING"
@@ -85,9 +96,11 @@ export interface ContextPatch {
   readonly outcome?: string;
   /** Merged into the context's data. */
   readonly data?: Readonly<Record<string, string | number | boolean>>;
+  /** What the caller was told, and when, and whether the talk may be written down; written as a whole. */
   readonly consent?: { readonly disclosedTime?: Date; readonly transcript: boolean };
 }
 
+/** What is asked of the gateway to get a human, and what the human is told. */
 export interface EscalateRequest {
   readonly reason: EscalationReason;
   /** At most three sentences; empty keeps the context's. */
@@ -108,6 +121,7 @@ export type CallerAudio =
   | { readonly kind: "AUDIO"; readonly pcm: Buffer; readonly positionMs: number }
   | { readonly kind: "GAP"; readonly gapMs: number };
 
+/** What was cleared and therefore not heard. */
 export interface ClearResult {
   /** Audio that had not left for the provider, ms. */
   readonly droppedMs: number;
@@ -115,10 +129,13 @@ export interface ClearResult {
   readonly estimatedUnheardMs: number;
 }
 
+/** One call, as the agent has it from the offer to its end. */
 export interface CallPort {
+  /** The gateway's id of the call. */
   readonly id: string;
   /** E.164, empty when withheld. */
   readonly caller: string;
+  /** E.164: the number that was called. */
   readonly callee: string;
   /** BCP 47, from the route; empty when it gives none. */
   readonly locale: string;
@@ -133,6 +150,7 @@ export interface CallPort {
 
   /** What the caller says, from now on. Ends with the call. One reader. */
   audio(): AsyncIterable<CallerAudio>;
+  /** Pick up; nothing when it is answered already. Rejects when that fails: the agent cannot talk then. */
   answer(): Promise<void>;
   /** Queue audio for the caller, s16le mono at `sampleRateHz`. */
   play(pcm: Buffer): void;
@@ -148,6 +166,7 @@ export interface CallPort {
   unheardMs(): number;
   /** Write 1 to 100 turns, all or none. Rejects with {@link TurnsRefused} when trying again is of no use. */
   appendTurns(turns: readonly Turn[]): Promise<void>;
+  /** Write these fields. Rejects when they could not be written; trying again is safe. */
   updateContext(patch: ContextPatch): Promise<void>;
   /** Resolves with how it ended; rejects when the command itself could not be given. */
   escalate(request: EscalateRequest): Promise<EscalationOutcome>;

@@ -1,8 +1,10 @@
 /** One line of JSON per event on standard error, or a short text for people, or nothing. Never words of a talk, never a key. */
 export type LogFormat = "json" | "text" | "off";
 
+/** `event` is a fixed word; the fields are never words of a talk, numbers come masked. */
 export type Log = (event: string, fields?: Readonly<Record<string, unknown>>) => void;
 
+/** Log lines in a format; `write` is given each of them, its end of line included. Default: standard error. */
 export function makeLog(
   format: LogFormat,
   write: (line: string) => void = (line) => process.stderr.write(line),

@@ -10,6 +10,7 @@ import { makeSpeech, SPEECH_KINDS, type SpeechKind } from "./speech-setup.js";
 /** Audio asked for at registration: what recognition takes and the offline voices give, so that nothing is resampled here. */
 const SAMPLE_RATE_HZ = 16_000;
 
+/** The command line, parsed; see {@link command} for meaning, units and defaults. */
 export interface AgentFlags {
   readonly gateway: readonly string[];
   readonly tls: boolean;
@@ -135,8 +136,10 @@ export async function main(flags: AgentFlags, env: NodeJS.ProcessEnv = process.e
     async (call) => {
       // With caller and human together already there is nothing left to do but to leave.
       if (call.state === "CONNECTED") return;
-      const port = bindCall(call, client.contexts, (error) => {
-        if (!call.signal.aborted) log("audio_refused", { call_id: call.id, error: describe(error) });
+      const port = bindCall(call, client.contexts, {
+        onPlayError: (error) => {
+          if (!call.signal.aborted) log("audio_refused", { call_id: call.id, error: describe(error) });
+        },
       });
       const talk = escalation.handle(port);
       talks.add(talk);

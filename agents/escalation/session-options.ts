@@ -30,6 +30,7 @@ export interface SessionOptions {
 /** `event` is a fixed word; the fields are never words of the talk, numbers come masked. */
 export type SessionLog = (event: string, fields?: Readonly<Record<string, unknown>>) => void;
 
+/** What {@link SessionOptions} are when left out. */
 export const SESSION_DEFAULTS = {
   answer: true,
   silenceMs: 6_000,

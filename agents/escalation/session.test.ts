@@ -110,6 +110,17 @@ describe("EscalationSession", () => {
       ]);
     });
 
+    it("keeps so many turns for the model", async () => {
+      const model = new FakeReplyModel();
+      model.next.push([{ kind: "TEXT", text: "One." }], [{ kind: "TEXT", text: "Two." }]);
+      const h = await start({ model, chain: { maxTurns: 2 } });
+      await h.caller("tell me something");
+      await h.caller("and something more");
+      expect(model.requests[1]?.turns.map(({ text }) => text)).toEqual(["One.", "and something more"]);
+      h.call.end();
+      await h.result;
+    });
+
     it("asks for the order number and looks it up", async () => {
       const h = await start();
       h.said();

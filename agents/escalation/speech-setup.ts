@@ -17,7 +17,9 @@ import {
 } from "../speech/index.js";
 import type { Log } from "./log.js";
 
+/** The values of `--speech`. */
 export const SPEECH_KINDS = ["local", "openai", "scripted"] as const;
+/** One of {@link SPEECH_KINDS}. */
 export type SpeechKind = (typeof SPEECH_KINDS)[number];
 
 /** Settings of OpenAI-compatible servers; the key comes from the environment alone. */
@@ -30,6 +32,7 @@ export interface OpenAiSettings {
   readonly chatModel: string;
 }
 
+/** What the command line says about speech. */
 export interface SpeechSettings {
   /**
    * `local`: flite and pocketsphinx, offline, English. `openai`: a server for everything. `scripted`: flite speaks, the

@@ -1,5 +1,6 @@
 import type { SpeakOptions, SpokenAudio, TextToSpeech } from "./ports.js";
 
+/** How much is kept. */
 export interface CachedTextToSpeechOptions {
   /** Audio kept, bytes; the least recently used goes first. Default 32 MiB (about 17 minutes at 16 kHz). */
   readonly maxBytes?: number;

@@ -47,6 +47,7 @@ export interface Transcript {
   readonly confidence?: number;
 }
 
+/** How one utterance is to be recognised, and what is told while it is spoken. */
 export interface UtteranceOptions {
   /** BCP 47, e.g. `en` or `de-DE`. A provider that does not know it uses its default language. */
   readonly locale: string;
@@ -71,7 +72,9 @@ export interface UtteranceStream {
   abort(): void;
 }
 
+/** Port: recognises speech, any number of utterances at a time up to a bound of the provider (then OVERLOADED). */
 export interface SpeechToText {
+  /** Short and fixed, for logs and {@link SpeechError}. */
   readonly name: string;
   /** Begin an utterance. Does not throw: failures come out of `finish()`. */
   utterance(options: UtteranceOptions): UtteranceStream;
@@ -81,10 +84,13 @@ export interface SpeechToText {
   close(): Promise<void>;
 }
 
+/** How a text is to be said. */
 export interface SpeakOptions {
+  /** BCP 47. A provider that does not know it uses its default language. */
   readonly locale: string;
   /** A voice of the provider; its default when absent. */
   readonly voice?: string;
+  /** Stop speaking: `speak()`, or its chunks, end with ABORTED or early. */
   readonly signal?: AbortSignal;
 }
 
@@ -96,11 +102,15 @@ export interface SpokenAudio {
   readonly chunks: AsyncIterable<Buffer>;
 }
 
+/** Port: speaks texts, any number at a time up to a bound of the provider (then OVERLOADED). */
 export interface TextToSpeech {
+  /** Short and fixed, for logs and {@link SpeechError}. */
   readonly name: string;
   /** Say one text, best a sentence. Rejects with a {@link SpeechError} when not even the first audio could be made. */
   speak(text: string, options: SpeakOptions): Promise<SpokenAudio>;
+  /** Get ready, so that the first text is spoken as fast as the others. Optional to call. Rejects when it cannot work. */
   warmUp(): Promise<void>;
+  /** End threads and connections. Texts being spoken are aborted. */
   close(): Promise<void>;
 }
 
@@ -119,9 +129,11 @@ export interface VoiceActivity {
   process(frame: Buffer): VoiceEvent | undefined;
   /** Forget what was heard, e.g. after a gap. Ends speech without an event. */
   reset(): void;
+  /** Free what it holds; not to be used afterwards. */
   close(): void;
 }
 
+/** Who said a turn: the caller, or the agent. */
 export type SpeakerRole = "CALLER" | "AI";
 
 /** One turn of the talk as a model sees it. */
@@ -137,13 +149,17 @@ export interface ReplyTool {
   readonly parameters: Record<string, unknown>;
 }
 
+/** What a model is given to answer the caller. */
 export interface ReplyRequest {
   /** Oldest first; the last one is the caller's. */
   readonly turns: readonly ReplyTurn[];
+  /** BCP 47: the language to answer in. */
   readonly locale: string;
   /** What the model is to be and do. Rule-based models ignore it. */
   readonly instructions: string;
+  /** What it may call; empty: nothing. */
   readonly tools: readonly ReplyTool[];
+  /** Nobody wants the reply any more: it ends. */
   readonly signal?: AbortSignal;
 }
 
@@ -152,7 +168,9 @@ export type ReplyPart =
   | { readonly kind: "TEXT"; readonly text: string }
   | { readonly kind: "TOOL_CALL"; readonly name: string; readonly arguments: Record<string, unknown> };
 
+/** Port: answers the caller, as words to say and tools to call. */
 export interface ReplyModel {
+  /** Short and fixed, for logs and {@link SpeechError}. */
   readonly name: string;
   /** Pieces in the order they are to be said and done. Throws a {@link SpeechError} when the provider fails. */
   reply(request: ReplyRequest): AsyncIterable<ReplyPart>;

@@ -24,6 +24,7 @@ export interface AiTurn {
   readonly heard?: string;
 }
 
+/** A tool that the model calls; the arguments are as the model gave them, unchecked. */
 export interface ToolCall {
   readonly name: string;
   readonly arguments: Readonly<Record<string, unknown>>;
@@ -47,6 +48,7 @@ export interface ConversationHandler {
   failed(error: SpeechError): void;
 }
 
+/** How something is said. */
 export interface SayOptions {
   /** Whether the caller may cut it off by speaking. Default true. */
   readonly interruptible?: boolean;

@@ -10,6 +10,7 @@ import {
 } from "../../speech/ports.js";
 import type { CallPort } from "../call-port.js";
 
+/** How the caller is listened to; times in ms. */
 export interface ListenerOptions {
   readonly locale: string;
   /** The name under which the recogniser knows this caller. Default: the call's id. */
@@ -33,6 +34,7 @@ export interface Heard {
   readonly transcript: Promise<Transcript>;
 }
 
+/** What a {@link Listener} tells. */
 export interface ListenerEvents {
   /** In the same tick as the frame in which speech was detected. */
   started(): void;

@@ -5,6 +5,7 @@ import type { CallPort } from "../call-port.js";
 import type { AiTurn, SaidOutcome } from "./conversation.js";
 import { heardText, SentenceSplitter, type SpokenPiece } from "./heard.js";
 
+/** How the agent speaks; times in ms. */
 export interface SpeakerOptions {
   readonly locale: string;
   /** Voice of the provider; its default when absent. */
@@ -15,6 +16,7 @@ export interface SpeakerOptions {
   readonly clockToleranceMs?: number;
 }
 
+/** What a {@link Speaker} tells. */
 export interface SpeakerEvents {
   /** The text of a turn is complete, or it was cut off. */
   turn(turn: AiTurn): void;

@@ -21,6 +21,7 @@ import type {
 import { type Heard, Listener, type ListenerOptions } from "./listener.js";
 import { Speaker, type SpeakerOptions } from "./speaker.js";
 
+/** What a {@link SpeechChain} is made of; voice activity is the call's own, the rest is shared. */
 export interface SpeechChainParts {
   readonly vad: VoiceActivity;
   readonly stt: SpeechToText;
@@ -29,6 +30,7 @@ export interface SpeechChainParts {
   readonly resamplerFor: (fromHz: number, toHz: number) => Resampler;
 }
 
+/** Options of a {@link SpeechChain}; times in ms. */
 export interface SpeechChainOptions extends ListenerOptions, SpeakerOptions {
   readonly instructions: string;
   readonly tools: ReplyRequest["tools"];
@@ -38,10 +40,9 @@ export interface SpeechChainOptions extends ListenerOptions, SpeakerOptions {
   readonly minTurnMs?: number;
   /** Longest time the model may take to its first word, and from one to the next, ms. Default 15 000. */
   readonly replyTimeoutMs?: number;
+  /** Turns kept for the model, the oldest are left out beyond it; at least 1. Default 200. */
+  readonly maxTurns?: number;
 }
-
-/** Turns kept for the model. */
-const MAX_TURNS = 200;
 
 /**
  * voice activity → speech-to-text → reply → text-to-speech. While the agent speaks, the caller's first words clear its audio
@@ -199,7 +200,7 @@ export class SpeechChain implements Conversation {
 
   #push(turn: ReplyTurn): number {
     this.#turns.push(turn);
-    if (this.#turns.length > MAX_TURNS) {
+    if (this.#turns.length > (this.#options.maxTurns ?? 200)) {
       this.#turns.shift();
       for (const [number, index] of this.#written) this.#written.set(number, index - 1);
     }

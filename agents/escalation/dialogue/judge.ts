@@ -15,6 +15,7 @@ export type Verdict =
   | { readonly kind: "NOT_UNDERSTOOD" }
   | { readonly kind: "REPLY" };
 
+/** What the judge asks others, and its thresholds. */
 export interface JudgeOptions {
   /** Whether the model can answer the last of these turns. Default: any text that is not empty. */
   readonly understands?: (turns: readonly ReplyTurn[]) => boolean;

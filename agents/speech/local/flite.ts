@@ -4,8 +4,10 @@ import { type SpeakOptions, SpeechError, type SpokenAudio, type TextToSpeech } f
 
 /** The English voices inside the module; `kal` is 8 kHz, the others 16 kHz. */
 export const FLITE_VOICES = ["slt", "rms", "awb", "kal16", "kal"] as const;
+/** One of {@link FLITE_VOICES}. */
 export type FliteVoice = (typeof FLITE_VOICES)[number];
 
+/** Options of {@link FliteTextToSpeech}. */
 export interface FliteOptions {
   /** Voice when the speaker names none, or one that flite does not have. Default `slt`. */
   readonly voice?: FliteVoice;

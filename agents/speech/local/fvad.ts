@@ -2,6 +2,7 @@ import createFvad, { type FvadModule } from "@echogarden/fvad-wasm";
 import { rms } from "../pcm.js";
 import { RECOGNITION_RATE_HZ, type VoiceActivity, type VoiceEvent } from "../ports.js";
 
+/** How sure the detector is to be, and how long. */
 export interface FvadOptions {
   /** Frame length in ms: 10, 20 or 30. Default 20. */
   readonly frameMs?: 10 | 20 | 30;

@@ -13,6 +13,7 @@ import {
 import { ensureSpeechPython, type SpeechPython } from "../python/install.mjs";
 import { encodeFrame, FRAME_KIND, parseLine, type RecogniserLine } from "./stt-frames.js";
 
+/** Options of {@link PocketsphinxSpeechToText}; times in ms. */
 export interface PocketsphinxOptions {
   /** The interpreter; default: found, or installed at the first use, by `python/install.mjs`. */
   readonly python?: SpeechPython;

@@ -9,6 +9,7 @@ export interface Resampler {
   close(): void;
 }
 
+/** Options of a {@link Resampler}. */
 export interface ResamplerOptions {
   /** 0 (fast) to 10 (best). Default 5: linear phase, about 3 ms of delay from 16 kHz. */
   readonly quality?: number;

@@ -1,5 +1,6 @@
 /** The framing between the agent and `python/stt.py`; described there. */
 
+/** The first byte of a frame to the recogniser. */
 export const FRAME_KIND = { START: 1, AUDIO: 2, END: 3, ABORT: 4 } as const;
 
 const HEADER_BYTES = 9;

@@ -2,6 +2,7 @@ import type OpenAI from "openai";
 import { type ReplyModel, type ReplyPart, type ReplyRequest, SpeechError } from "../ports.js";
 import { type OpenAiOptions, openAiClient, openAiError } from "./http.js";
 
+/** Server, key and model that answers. */
 export interface OpenAiReplyModelOptions extends OpenAiOptions {
   /** Model of `POST /chat/completions`. */
   readonly model: string;

@@ -11,6 +11,7 @@ import {
 } from "../ports.js";
 import { type OpenAiOptions, openAiClient, openAiError } from "./http.js";
 
+/** Server, key and model that hears. */
 export interface OpenAiSpeechToTextOptions extends OpenAiOptions {
   /** Model of `POST /audio/transcriptions`, e.g. `whisper-1` or what the server offers. */
   readonly model: string;

@@ -2,6 +2,7 @@ import type OpenAI from "openai";
 import { type SpeakOptions, SpeechError, type SpokenAudio, type TextToSpeech } from "../ports.js";
 import { type OpenAiOptions, openAiClient, openAiError } from "./http.js";
 
+/** Server, key, model that speaks and its voice. */
 export interface OpenAiTextToSpeechOptions extends OpenAiOptions {
   /** Model of `POST /audio/speech`. */
   readonly model: string;

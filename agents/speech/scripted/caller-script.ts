@@ -2,9 +2,6 @@ import { createReadStream, watch } from "node:fs";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 
-/** Most sentences kept, of all callers together; further lines are ignored. */
-const MAX_SENTENCES = 10_000;
-
 /**
  * What callers will say, in order. Lines of JSON, from a file or a stream such as stdin:
  *
@@ -17,6 +14,9 @@ export class CallerScript {
   readonly #sentences = new Map<string, string>();
   readonly #waiting = new Set<() => void>();
   readonly #closers: Array<() => void> = [];
+
+  /** @param maxSentences kept of all callers together; further ones are ignored. Default 10 000. */
+  constructor(private readonly maxSentences = 10_000) {}
 
   /** A script that is complete: the same sentences for every caller. */
   static of(sentences: readonly string[]): CallerScript {
@@ -48,10 +48,11 @@ export class CallerScript {
     return script;
   }
 
-  /** One more sentence; one already there for the same `at` and `speaker` is replaced. */
+  /** One more sentence; one already there for the same `at` and `speaker` is replaced, also when there is room for no other. */
   add(line: { readonly at: number; readonly text: string; readonly speaker?: string }): void {
-    if (this.#sentences.size >= MAX_SENTENCES) return;
-    this.#sentences.set(`${line.speaker ?? ""}#${line.at}`, line.text);
+    const place = `${line.speaker ?? ""}#${line.at}`;
+    if (this.#sentences.size >= this.maxSentences && !this.#sentences.has(place)) return;
+    this.#sentences.set(place, line.text);
     for (const wake of this.#waiting) wake();
   }
 

@@ -49,6 +49,15 @@ describe("ScriptedSpeechToText", () => {
     rmSync(folder, { recursive: true });
   });
 
+  it("keeps so many sentences, and takes a correction of one of them", async () => {
+    const script = new CallerScript(1);
+    script.add({ at: 0, text: "one" });
+    script.add({ at: 1, text: "too many" });
+    script.add({ at: 0, text: "uno" });
+    expect(await script.sentence("a", 0, 0)).toBe("uno");
+    expect(await script.sentence("a", 1, 0)).toBeUndefined();
+  });
+
   it("answers an aborted utterance with ABORTED", async () => {
     const stt = new ScriptedSpeechToText(CallerScript.of([]), { waitMs: 60_000 });
     const utterance = stt.utterance({ locale: "en" });
