@@ -1,7 +1,14 @@
 import { type ReplyTurn, SpeechError } from "../speech/ports.js";
-import type { Turn } from "./call-port.js";
+import type { EscalationReason, Turn } from "./call-port.js";
 import type { AiTurn } from "./conversation/conversation.js";
 import { fill, type Prompts } from "./prompts.js";
+
+/** What a summary says of how a talk ended. */
+export interface TalkEnd {
+  readonly reason?: EscalationReason | undefined;
+  /** A message that the caller left. */
+  readonly message?: string | undefined;
+}
 
 /** The kind of an error for a log, with nothing in it that was said: provider and reason of a SpeechError, else its class. */
 export function nameOf(error: unknown): string {

@@ -28,7 +28,7 @@ import {
   type SessionParts,
   type SessionResult,
 } from "./session-options.js";
-import { cutOffFields, nameOf, resumption, unheardRest, within } from "./session-tools.js";
+import { cutOffFields, nameOf, resumption, type TalkEnd, unheardRest, within } from "./session-tools.js";
 import { TurnLog } from "./turn-log.js";
 
 /**
@@ -435,8 +435,6 @@ export class EscalationSession implements ConversationHandler {
     }
   }
 
-  // Small things.
-
   get #over(): boolean {
     return this.#phase.name === "OVER";
   }
@@ -468,10 +466,7 @@ export class EscalationSession implements ConversationHandler {
     return this.#log.allowed ? { summary: this.#summary({}), summarySource: "RULES" } : {};
   }
 
-  #summary(end: {
-    readonly reason?: EscalationReason | undefined;
-    readonly message?: string | undefined;
-  }): string {
+  #summary(end: TalkEnd): string {
     return summarise(this.#prompts, this.#turns, this.#topicOf, end);
   }
 
