@@ -116,7 +116,8 @@ async function vitest(
   const output = join(scratch, `${label}.json`);
   const [program = "node", ...first] = node;
   const live = process.stdout.isTTY && !CI ? ["--reporter=default"] : [];
-  const reporters = [...live, "--reporter=json", `--outputFile.json=${output}`, "--silent=passed-only"];
+  const json = ["--reporter=json", `--outputFile.json=${output}`, "--reporter=./scripts/vitest-errors.mjs"];
+  const reporters = [...live, ...json, "--silent=passed-only"];
   const run = [...first, "node_modules/vitest/vitest.mjs", "run", ...reporters, ...args];
   const { failed } = await command(program, run, { timeoutMs: 1_500_000 });
   return countVitest(output, failed === 0, CI);
