@@ -155,6 +155,11 @@ export function countVitest(reportFile: string, exitedWell: boolean, ci: boolean
   return { passed: report.numPassedTests, failed: failed === 0 && !exitedWell ? 1 : failed };
 }
 
+/** Failed tests in a report of vitest. */
+export function failedTests(reportFile: string): number {
+  return (JSON.parse(readFileSync(reportFile, "utf8")) as VitestReport).numFailedTests;
+}
+
 /** Reads the counts that a program printed as one JSON object on its last line. */
 export function countLastLine(output: string, exitedWell: boolean): Counts {
   const last = output.trim().split("\n").at(-1) ?? "";

@@ -19,6 +19,10 @@ const FIRST_HZ = 5000;
 const SECOND_HZ = 6000;
 /** Promised: 300 ms from the detection. The rest is for a machine that is busy with other things. */
 const HOLD_WITHIN_MS = 300 + 200;
+/** The grace of the pool and a second: by then another agent has the call, by the gateway's own times. */
+const GRACE_AND_MS = 2000 + 1000;
+const isSecondHolder = (event: { readonly cause: string; readonly seat: { readonly epoch: number } }) =>
+  event.cause === "ACCEPTED" && event.seat.epoch === 2;
 
 function toneAgent(stack: Stack, agentId: string, hz: number, more: object = {}): Child {
   const settings = { endpoint: stack.address, agentId, hz, ...more };
@@ -80,6 +84,8 @@ describe("an agent is lost", () => {
     await phone.waitUntil(() => msHeard(phone, "caller", SECOND_HZ) > 500);
     const lost = await trail.waitFor("seatChanged", (event) => event.cause === "LOST");
     const lostMs = atMs(phone, lost);
+    const reseated = await trail.waitFor("seatChanged", isSecondHolder);
+    expect(atMs(phone, reseated) - lostMs).toBeLessThan(GRACE_AND_MS);
     const holdMs = holdHeardAt(phone, killedMs);
     expect(holdMs).toBeDefined();
     expect((holdMs ?? 0) - lostMs).toBeLessThan(HOLD_WITHIN_MS);
@@ -103,6 +109,8 @@ describe("an agent is lost", () => {
     expect(callTimeMs(phone) - frozenMs).toBeLessThan(1500 + 6000);
     await phone.waitUntil(() => msHeard(phone, "caller", SECOND_HZ) > 500);
     const lost = await trail.waitFor("seatChanged", (event) => event.cause === "LOST");
+    const reseated = await trail.waitFor("seatChanged", isSecondHolder);
+    expect(atMs(phone, reseated) - atMs(phone, lost)).toBeLessThan(GRACE_AND_MS);
     const thawedMs = callTimeMs(phone);
     first.signal("SIGCONT");
     const told = await first.line((line) => line.type === "ended", "the thawed agent to be told");
