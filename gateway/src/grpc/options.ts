@@ -1,10 +1,7 @@
-/** Structured logging as this edge needs it; a pino logger fits. Fields never hold secrets or full phone numbers. */
-export interface EdgeLogger {
-  debug(fields: object, message: string): void;
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-}
+import type { Logger } from "../util/logger.js";
+
+/** Structured logging as this edge needs it: that of the whole gateway. */
+export type EdgeLogger = Logger;
 
 /** A static key. Give the key itself or its SHA-256 in hexadecimal; only the hash is kept. */
 export interface StaticKey {

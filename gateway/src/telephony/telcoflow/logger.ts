@@ -1,10 +1,6 @@
-/** Where the adapter writes its log; a pino logger fits. */
-export interface Logger {
-  debug(fields: object, message: string): void;
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-}
+import type { Logger } from "../../util/logger.js";
+
+export { type Logger, silentLogger } from "../../util/logger.js";
 
 /** The same logger with these fields on each line. */
 export function withFields(log: Logger, fixed: object): Logger {
@@ -15,6 +11,3 @@ export function withFields(log: Logger, fixed: object): Logger {
     error: (fields, message) => log.error({ ...fixed, ...fields }, message),
   };
 }
-
-/** A logger that drops everything. */
-export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} };
