@@ -11,6 +11,7 @@ export * from "./gen/callweave/v1/context_service.js";
 export * from "./gen/callweave/v1/error.js";
 export * from "./gen/callweave/v1/escalation.js";
 export * from "./gen/callweave/v1/fleet_service.js";
+export * from "./gen/callweave/v1/nats.js";
 export { Duration } from "./gen/google/protobuf/duration.js";
 export { Timestamp } from "./gen/google/protobuf/timestamp.js";
 export * from "./services.js";

@@ -40,6 +40,11 @@ export enum AssignedResume {
    * again: their sequence tells which were seen.
    */
   MOVED = 3,
+  /**
+   * TAKEN_OVER - The gateway of the call died, another has the call now and this agent had the seat. A new epoch, nothing is queued
+   * for playback, commands that were under way are finished with OUTCOME_UNKNOWN.
+   */
+  TAKEN_OVER = 4,
   UNRECOGNIZED = -1,
 }
 
@@ -57,6 +62,9 @@ export function assignedResumeFromJSON(object: any): AssignedResume {
     case 3:
     case "ASSIGNED_RESUME_MOVED":
       return AssignedResume.MOVED;
+    case 4:
+    case "ASSIGNED_RESUME_TAKEN_OVER":
+      return AssignedResume.TAKEN_OVER;
     case -1:
     case "UNRECOGNIZED":
     default:
@@ -74,6 +82,8 @@ export function assignedResumeToJSON(object: AssignedResume): string {
       return "ASSIGNED_RESUME_REATTACHED";
     case AssignedResume.MOVED:
       return "ASSIGNED_RESUME_MOVED";
+    case AssignedResume.TAKEN_OVER:
+      return "ASSIGNED_RESUME_TAKEN_OVER";
     case AssignedResume.UNRECOGNIZED:
     default:
       return "UNRECOGNIZED";

@@ -22,7 +22,22 @@ import {
   ContextDurability,
   contextDurabilityFromJSON,
   contextDurabilityToJSON,
+  EscalationConfirm,
+  escalationConfirmFromJSON,
+  escalationConfirmToJSON,
+  EscalationReason,
+  escalationReasonFromJSON,
+  escalationReasonToJSON,
   EscalationResult,
+  EscalationThen,
+  escalationThenFromJSON,
+  escalationThenToJSON,
+  OnContextFailure,
+  onContextFailureFromJSON,
+  onContextFailureToJSON,
+  WhileRinging,
+  whileRingingFromJSON,
+  whileRingingToJSON,
 } from "./escalation.js";
 
 /** What a route does when no agent of its pool has a free place. */
@@ -159,6 +174,8 @@ export enum SeatCause {
   ESCALATED = 7,
   /** CALL_ENDED - The call is over. */
   CALL_ENDED = 8,
+  /** TAKEN_OVER - The call came to another gateway and its agent, which lives, has the seat there. A new epoch. */
+  TAKEN_OVER = 9,
   UNRECOGNIZED = -1,
 }
 
@@ -191,6 +208,9 @@ export function seatCauseFromJSON(object: any): SeatCause {
     case 8:
     case "SEAT_CAUSE_CALL_ENDED":
       return SeatCause.CALL_ENDED;
+    case 9:
+    case "SEAT_CAUSE_TAKEN_OVER":
+      return SeatCause.TAKEN_OVER;
     case -1:
     case "UNRECOGNIZED":
     default:
@@ -218,6 +238,8 @@ export function seatCauseToJSON(object: SeatCause): string {
       return "SEAT_CAUSE_ESCALATED";
     case SeatCause.CALL_ENDED:
       return "SEAT_CAUSE_CALL_ENDED";
+    case SeatCause.TAKEN_OVER:
+      return "SEAT_CAUSE_TAKEN_OVER";
     case SeatCause.UNRECOGNIZED:
     default:
       return "UNRECOGNIZED";
@@ -349,6 +371,11 @@ export interface CallEvent {
   position: number;
   /** The pool of the call, for filters. */
   pool: string;
+  /**
+   * Counts the gateways that had the call, from 1. An event with durable false is void when an event with the same
+   * sequence and a higher owner_epoch comes: its gateway died before the store had it.
+   */
+  ownerEpoch: number;
   /** What happened. A reader ignores kinds it does not know. */
   event:
     | //
@@ -402,6 +429,12 @@ export interface CallEvent {
     | //
     /** Hold audio began or ended. */
     { $case: "holdChanged"; value: HoldChanged }
+    | //
+    /** Another gateway has the call now, or the same one after a restart. */
+    { $case: "takenOver"; value: TakenOver }
+    | //
+    /** Events were told that no store will ever have. */
+    { $case: "eventsLost"; value: EventsLost }
     | undefined;
 }
 
@@ -503,6 +536,32 @@ export interface EscalationProgress {
   requestId: string;
   /** The step. */
   step: EscalationStep;
+  /** With SAVING: what is to be done, without the words, so that another gateway could go on. */
+  plan: EscalationPlan | undefined;
+}
+
+/** An escalation as another gateway needs it to go on with it. */
+export interface EscalationPlan {
+  /** Why. */
+  reason: EscalationReason;
+  /** How long the original callee rings; 0 when it is not to be rung. */
+  ringTimeSeconds: number;
+  /** The pool that is asked (first); empty when none. */
+  pool: string;
+  /** How long the pool is asked, in ms. */
+  poolWaitMs: number;
+  /** Who has to accept. */
+  confirm: EscalationConfirm;
+  /** How long that may take, in ms. */
+  confirmTimeoutMs: number;
+  /** What the agent leg does then. */
+  then: EscalationThen;
+  /** What the caller hears meanwhile. */
+  whileRinging: WhileRinging;
+  /** What becomes of it when the context cannot be saved. */
+  onContextFailure: OnContextFailure;
+  /** How long the save may take, in ms. */
+  saveTimeoutMs: number;
 }
 
 /** The context of the call was written. Words are not repeated here. */
@@ -537,6 +596,26 @@ export interface MediaChanged {
   detail: string;
 }
 
+/**
+ * A gateway took over a call whose gateway died. What was queued for playback is gone. That the provider lets a call be
+ * taken over is an assumption that the vendor has not confirmed.
+ */
+export interface TakenOver {
+  /** Which gateway had it; may be the same id after a restart. */
+  fromGatewayId: string;
+  /** Its owner_epoch. */
+  fromEpoch: number;
+}
+
+/**
+ * Events that were told with durable false are not in the store and never will be. Their numbers may have been given
+ * again, under a higher owner_epoch.
+ */
+export interface EventsLost {
+  /** The owner_epoch under which they were told. */
+  fromEpoch: number;
+}
+
 /** Hold audio began or ended. */
 export interface HoldChanged {
   /** True while the caller hears hold audio. */
@@ -552,6 +631,7 @@ function createBaseCallEvent(): CallEvent {
     durable: false,
     position: 0,
     pool: "",
+    ownerEpoch: 0,
     event: undefined,
   };
 }
@@ -578,6 +658,9 @@ export const CallEvent: MessageFns<CallEvent> = {
     }
     if (message.pool !== "") {
       writer.uint32(58).string(message.pool);
+    }
+    if (message.ownerEpoch !== 0) {
+      writer.uint32(64).uint64(message.ownerEpoch);
     }
     switch (message.event?.$case) {
       case "arrived":
@@ -630,6 +713,12 @@ export const CallEvent: MessageFns<CallEvent> = {
         break;
       case "holdChanged":
         HoldChanged.encode(message.event.value, writer.uint32(210).fork()).join();
+        break;
+      case "takenOver":
+        TakenOver.encode(message.event.value, writer.uint32(218).fork()).join();
+        break;
+      case "eventsLost":
+        EventsLost.encode(message.event.value, writer.uint32(226).fork()).join();
         break;
     }
     return writer;
@@ -702,6 +791,14 @@ export const CallEvent: MessageFns<CallEvent> = {
             }
 
             message.pool = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.ownerEpoch = longToNumber(reader.uint64());
             continue;
           }
           case 10: {
@@ -840,6 +937,22 @@ export const CallEvent: MessageFns<CallEvent> = {
             message.event = { $case: "holdChanged", value: HoldChanged.decode(reader, reader.uint32()) };
             continue;
           }
+          case 27: {
+            if (tag !== 218) {
+              break;
+            }
+
+            message.event = { $case: "takenOver", value: TakenOver.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 28: {
+            if (tag !== 226) {
+              break;
+            }
+
+            message.event = { $case: "eventsLost", value: EventsLost.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -865,6 +978,11 @@ export const CallEvent: MessageFns<CallEvent> = {
       durable: isSet(object.durable) ? globalThis.Boolean(object.durable) : false,
       position: isSet(object.position) ? globalThis.Number(object.position) : 0,
       pool: isSet(object.pool) ? globalThis.String(object.pool) : "",
+      ownerEpoch: isSet(object.ownerEpoch)
+        ? globalThis.Number(object.ownerEpoch)
+        : isSet(object.owner_epoch)
+        ? globalThis.Number(object.owner_epoch)
+        : 0,
       event: isSet(object.arrived)
         ? { $case: "arrived", value: CallArrived.fromJSON(object.arrived) }
         : isSet(object.unserved)
@@ -917,6 +1035,14 @@ export const CallEvent: MessageFns<CallEvent> = {
         ? { $case: "holdChanged", value: HoldChanged.fromJSON(object.holdChanged) }
         : isSet(object.hold_changed)
         ? { $case: "holdChanged", value: HoldChanged.fromJSON(object.hold_changed) }
+        : isSet(object.takenOver)
+        ? { $case: "takenOver", value: TakenOver.fromJSON(object.takenOver) }
+        : isSet(object.taken_over)
+        ? { $case: "takenOver", value: TakenOver.fromJSON(object.taken_over) }
+        : isSet(object.eventsLost)
+        ? { $case: "eventsLost", value: EventsLost.fromJSON(object.eventsLost) }
+        : isSet(object.events_lost)
+        ? { $case: "eventsLost", value: EventsLost.fromJSON(object.events_lost) }
         : undefined,
     };
   },
@@ -943,6 +1069,9 @@ export const CallEvent: MessageFns<CallEvent> = {
     }
     if (message.pool !== "") {
       obj.pool = message.pool;
+    }
+    if (message.ownerEpoch !== 0) {
+      obj.ownerEpoch = Math.round(message.ownerEpoch);
     }
     if (message.event?.$case === "arrived") {
       obj.arrived = CallArrived.toJSON(message.event.value);
@@ -978,6 +1107,10 @@ export const CallEvent: MessageFns<CallEvent> = {
       obj.mediaChanged = MediaChanged.toJSON(message.event.value);
     } else if (message.event?.$case === "holdChanged") {
       obj.holdChanged = HoldChanged.toJSON(message.event.value);
+    } else if (message.event?.$case === "takenOver") {
+      obj.takenOver = TakenOver.toJSON(message.event.value);
+    } else if (message.event?.$case === "eventsLost") {
+      obj.eventsLost = EventsLost.toJSON(message.event.value);
     }
     return obj;
   },
@@ -994,6 +1127,7 @@ export const CallEvent: MessageFns<CallEvent> = {
     message.durable = object.durable ?? false;
     message.position = object.position ?? 0;
     message.pool = object.pool ?? "";
+    message.ownerEpoch = object.ownerEpoch ?? 0;
     switch (object.event?.$case) {
       case "arrived": {
         if (object.event?.value !== undefined && object.event?.value !== null) {
@@ -1094,6 +1228,18 @@ export const CallEvent: MessageFns<CallEvent> = {
       case "holdChanged": {
         if (object.event?.value !== undefined && object.event?.value !== null) {
           message.event = { $case: "holdChanged", value: HoldChanged.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "takenOver": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "takenOver", value: TakenOver.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "eventsLost": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "eventsLost", value: EventsLost.fromPartial(object.event.value) };
         }
         break;
       }
@@ -2072,7 +2218,7 @@ export const CommandDone: MessageFns<CommandDone> = {
 };
 
 function createBaseEscalationProgress(): EscalationProgress {
-  return { requestId: "", step: 0 };
+  return { requestId: "", step: 0, plan: undefined };
 }
 
 export const EscalationProgress: MessageFns<EscalationProgress> = {
@@ -2082,6 +2228,9 @@ export const EscalationProgress: MessageFns<EscalationProgress> = {
     }
     if (message.step !== 0) {
       writer.uint32(16).int32(message.step);
+    }
+    if (message.plan !== undefined) {
+      EscalationPlan.encode(message.plan, writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -2115,6 +2264,14 @@ export const EscalationProgress: MessageFns<EscalationProgress> = {
             message.step = reader.int32() as any;
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.plan = EscalationPlan.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2135,6 +2292,7 @@ export const EscalationProgress: MessageFns<EscalationProgress> = {
         ? globalThis.String(object.request_id)
         : "",
       step: isSet(object.step) ? escalationStepFromJSON(object.step) : 0,
+      plan: isSet(object.plan) ? EscalationPlan.fromJSON(object.plan) : undefined,
     };
   },
 
@@ -2146,6 +2304,9 @@ export const EscalationProgress: MessageFns<EscalationProgress> = {
     if (message.step !== 0) {
       obj.step = escalationStepToJSON(message.step);
     }
+    if (message.plan !== undefined) {
+      obj.plan = EscalationPlan.toJSON(message.plan);
+    }
     return obj;
   },
 
@@ -2156,6 +2317,257 @@ export const EscalationProgress: MessageFns<EscalationProgress> = {
     const message = createBaseEscalationProgress();
     message.requestId = object.requestId ?? "";
     message.step = object.step ?? 0;
+    message.plan = (object.plan !== undefined && object.plan !== null)
+      ? EscalationPlan.fromPartial(object.plan)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseEscalationPlan(): EscalationPlan {
+  return {
+    reason: 0,
+    ringTimeSeconds: 0,
+    pool: "",
+    poolWaitMs: 0,
+    confirm: 0,
+    confirmTimeoutMs: 0,
+    then: 0,
+    whileRinging: 0,
+    onContextFailure: 0,
+    saveTimeoutMs: 0,
+  };
+}
+
+export const EscalationPlan: MessageFns<EscalationPlan> = {
+  encode(message: EscalationPlan, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.reason !== 0) {
+      writer.uint32(8).int32(message.reason);
+    }
+    if (message.ringTimeSeconds !== 0) {
+      writer.uint32(16).int32(message.ringTimeSeconds);
+    }
+    if (message.pool !== "") {
+      writer.uint32(26).string(message.pool);
+    }
+    if (message.poolWaitMs !== 0) {
+      writer.uint32(32).uint32(message.poolWaitMs);
+    }
+    if (message.confirm !== 0) {
+      writer.uint32(40).int32(message.confirm);
+    }
+    if (message.confirmTimeoutMs !== 0) {
+      writer.uint32(48).uint32(message.confirmTimeoutMs);
+    }
+    if (message.then !== 0) {
+      writer.uint32(56).int32(message.then);
+    }
+    if (message.whileRinging !== 0) {
+      writer.uint32(64).int32(message.whileRinging);
+    }
+    if (message.onContextFailure !== 0) {
+      writer.uint32(72).int32(message.onContextFailure);
+    }
+    if (message.saveTimeoutMs !== 0) {
+      writer.uint32(80).uint32(message.saveTimeoutMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EscalationPlan {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEscalationPlan();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.reason = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.ringTimeSeconds = reader.int32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.pool = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.poolWaitMs = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.confirm = reader.int32() as any;
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.confirmTimeoutMs = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.then = reader.int32() as any;
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.whileRinging = reader.int32() as any;
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.onContextFailure = reader.int32() as any;
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.saveTimeoutMs = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): EscalationPlan {
+    return {
+      reason: isSet(object.reason) ? escalationReasonFromJSON(object.reason) : 0,
+      ringTimeSeconds: isSet(object.ringTimeSeconds)
+        ? globalThis.Number(object.ringTimeSeconds)
+        : isSet(object.ring_time_seconds)
+        ? globalThis.Number(object.ring_time_seconds)
+        : 0,
+      pool: isSet(object.pool) ? globalThis.String(object.pool) : "",
+      poolWaitMs: isSet(object.poolWaitMs)
+        ? globalThis.Number(object.poolWaitMs)
+        : isSet(object.pool_wait_ms)
+        ? globalThis.Number(object.pool_wait_ms)
+        : 0,
+      confirm: isSet(object.confirm) ? escalationConfirmFromJSON(object.confirm) : 0,
+      confirmTimeoutMs: isSet(object.confirmTimeoutMs)
+        ? globalThis.Number(object.confirmTimeoutMs)
+        : isSet(object.confirm_timeout_ms)
+        ? globalThis.Number(object.confirm_timeout_ms)
+        : 0,
+      then: isSet(object.then) ? escalationThenFromJSON(object.then) : 0,
+      whileRinging: isSet(object.whileRinging)
+        ? whileRingingFromJSON(object.whileRinging)
+        : isSet(object.while_ringing)
+        ? whileRingingFromJSON(object.while_ringing)
+        : 0,
+      onContextFailure: isSet(object.onContextFailure)
+        ? onContextFailureFromJSON(object.onContextFailure)
+        : isSet(object.on_context_failure)
+        ? onContextFailureFromJSON(object.on_context_failure)
+        : 0,
+      saveTimeoutMs: isSet(object.saveTimeoutMs)
+        ? globalThis.Number(object.saveTimeoutMs)
+        : isSet(object.save_timeout_ms)
+        ? globalThis.Number(object.save_timeout_ms)
+        : 0,
+    };
+  },
+
+  toJSON(message: EscalationPlan): unknown {
+    const obj: any = {};
+    if (message.reason !== 0) {
+      obj.reason = escalationReasonToJSON(message.reason);
+    }
+    if (message.ringTimeSeconds !== 0) {
+      obj.ringTimeSeconds = Math.round(message.ringTimeSeconds);
+    }
+    if (message.pool !== "") {
+      obj.pool = message.pool;
+    }
+    if (message.poolWaitMs !== 0) {
+      obj.poolWaitMs = Math.round(message.poolWaitMs);
+    }
+    if (message.confirm !== 0) {
+      obj.confirm = escalationConfirmToJSON(message.confirm);
+    }
+    if (message.confirmTimeoutMs !== 0) {
+      obj.confirmTimeoutMs = Math.round(message.confirmTimeoutMs);
+    }
+    if (message.then !== 0) {
+      obj.then = escalationThenToJSON(message.then);
+    }
+    if (message.whileRinging !== 0) {
+      obj.whileRinging = whileRingingToJSON(message.whileRinging);
+    }
+    if (message.onContextFailure !== 0) {
+      obj.onContextFailure = onContextFailureToJSON(message.onContextFailure);
+    }
+    if (message.saveTimeoutMs !== 0) {
+      obj.saveTimeoutMs = Math.round(message.saveTimeoutMs);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<EscalationPlan>): EscalationPlan {
+    return EscalationPlan.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<EscalationPlan>): EscalationPlan {
+    const message = createBaseEscalationPlan();
+    message.reason = object.reason ?? 0;
+    message.ringTimeSeconds = object.ringTimeSeconds ?? 0;
+    message.pool = object.pool ?? "";
+    message.poolWaitMs = object.poolWaitMs ?? 0;
+    message.confirm = object.confirm ?? 0;
+    message.confirmTimeoutMs = object.confirmTimeoutMs ?? 0;
+    message.then = object.then ?? 0;
+    message.whileRinging = object.whileRinging ?? 0;
+    message.onContextFailure = object.onContextFailure ?? 0;
+    message.saveTimeoutMs = object.saveTimeoutMs ?? 0;
     return message;
   },
 };
@@ -2498,6 +2910,172 @@ export const MediaChanged: MessageFns<MediaChanged> = {
     const message = createBaseMediaChanged();
     message.change = object.change ?? 0;
     message.detail = object.detail ?? "";
+    return message;
+  },
+};
+
+function createBaseTakenOver(): TakenOver {
+  return { fromGatewayId: "", fromEpoch: 0 };
+}
+
+export const TakenOver: MessageFns<TakenOver> = {
+  encode(message: TakenOver, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.fromGatewayId !== "") {
+      writer.uint32(10).string(message.fromGatewayId);
+    }
+    if (message.fromEpoch !== 0) {
+      writer.uint32(16).uint64(message.fromEpoch);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TakenOver {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTakenOver();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.fromGatewayId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.fromEpoch = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TakenOver {
+    return {
+      fromGatewayId: isSet(object.fromGatewayId)
+        ? globalThis.String(object.fromGatewayId)
+        : isSet(object.from_gateway_id)
+        ? globalThis.String(object.from_gateway_id)
+        : "",
+      fromEpoch: isSet(object.fromEpoch)
+        ? globalThis.Number(object.fromEpoch)
+        : isSet(object.from_epoch)
+        ? globalThis.Number(object.from_epoch)
+        : 0,
+    };
+  },
+
+  toJSON(message: TakenOver): unknown {
+    const obj: any = {};
+    if (message.fromGatewayId !== "") {
+      obj.fromGatewayId = message.fromGatewayId;
+    }
+    if (message.fromEpoch !== 0) {
+      obj.fromEpoch = Math.round(message.fromEpoch);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<TakenOver>): TakenOver {
+    return TakenOver.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TakenOver>): TakenOver {
+    const message = createBaseTakenOver();
+    message.fromGatewayId = object.fromGatewayId ?? "";
+    message.fromEpoch = object.fromEpoch ?? 0;
+    return message;
+  },
+};
+
+function createBaseEventsLost(): EventsLost {
+  return { fromEpoch: 0 };
+}
+
+export const EventsLost: MessageFns<EventsLost> = {
+  encode(message: EventsLost, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.fromEpoch !== 0) {
+      writer.uint32(8).uint64(message.fromEpoch);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EventsLost {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEventsLost();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.fromEpoch = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): EventsLost {
+    return {
+      fromEpoch: isSet(object.fromEpoch)
+        ? globalThis.Number(object.fromEpoch)
+        : isSet(object.from_epoch)
+        ? globalThis.Number(object.from_epoch)
+        : 0,
+    };
+  },
+
+  toJSON(message: EventsLost): unknown {
+    const obj: any = {};
+    if (message.fromEpoch !== 0) {
+      obj.fromEpoch = Math.round(message.fromEpoch);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<EventsLost>): EventsLost {
+    return EventsLost.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<EventsLost>): EventsLost {
+    const message = createBaseEventsLost();
+    message.fromEpoch = object.fromEpoch ?? 0;
     return message;
   },
 };

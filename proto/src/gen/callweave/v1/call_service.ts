@@ -24,7 +24,24 @@ import {
 } from "./call.js";
 import { CallEvent } from "./call_event.js";
 import { SummarySource, summarySourceFromJSON, summarySourceToJSON } from "./context.js";
-import { EscalationReason, escalationReasonFromJSON, escalationReasonToJSON, EscalationResult } from "./escalation.js";
+import {
+  EscalationConfirm,
+  escalationConfirmFromJSON,
+  escalationConfirmToJSON,
+  EscalationReason,
+  escalationReasonFromJSON,
+  escalationReasonToJSON,
+  EscalationResult,
+  EscalationThen,
+  escalationThenFromJSON,
+  escalationThenToJSON,
+  OnContextFailure,
+  onContextFailureFromJSON,
+  onContextFailureToJSON,
+  WhileRinging,
+  whileRingingFromJSON,
+  whileRingingToJSON,
+} from "./escalation.js";
 
 /** When a command takes effect. */
 export enum AfterCondition {
@@ -117,188 +134,6 @@ export function onInterruptToJSON(object: OnInterrupt): string {
     case OnInterrupt.PROCEED:
       return "ON_INTERRUPT_PROCEED";
     case OnInterrupt.UNRECOGNIZED:
-    default:
-      return "UNRECOGNIZED";
-  }
-}
-
-/** Who accepts for the human side before the agent leaves. */
-export enum EscalationConfirm {
-  /** UNSPECIFIED - Not given: ESCALATION_CONFIRM_NONE. */
-  UNSPECIFIED = 0,
-  /** NONE - Pick-up is enough. A voicemail then counts as a person. */
-  NONE = 1,
-  /** DESK_ACCEPT - The desk accepts by ConfirmEscalation. */
-  DESK_ACCEPT = 2,
-  /**
-   * SPOKEN_YES - The agent whispers, listens and says by ConfirmEscalation whether it heard a yes. It differs from DESK_ACCEPT only in
-   * who confirms; the gateway takes the answer of either.
-   */
-  SPOKEN_YES = 3,
-  UNRECOGNIZED = -1,
-}
-
-export function escalationConfirmFromJSON(object: any): EscalationConfirm {
-  switch (object) {
-    case 0:
-    case "ESCALATION_CONFIRM_UNSPECIFIED":
-      return EscalationConfirm.UNSPECIFIED;
-    case 1:
-    case "ESCALATION_CONFIRM_NONE":
-      return EscalationConfirm.NONE;
-    case 2:
-    case "ESCALATION_CONFIRM_DESK_ACCEPT":
-      return EscalationConfirm.DESK_ACCEPT;
-    case 3:
-    case "ESCALATION_CONFIRM_SPOKEN_YES":
-      return EscalationConfirm.SPOKEN_YES;
-    case -1:
-    case "UNRECOGNIZED":
-    default:
-      return EscalationConfirm.UNRECOGNIZED;
-  }
-}
-
-export function escalationConfirmToJSON(object: EscalationConfirm): string {
-  switch (object) {
-    case EscalationConfirm.UNSPECIFIED:
-      return "ESCALATION_CONFIRM_UNSPECIFIED";
-    case EscalationConfirm.NONE:
-      return "ESCALATION_CONFIRM_NONE";
-    case EscalationConfirm.DESK_ACCEPT:
-      return "ESCALATION_CONFIRM_DESK_ACCEPT";
-    case EscalationConfirm.SPOKEN_YES:
-      return "ESCALATION_CONFIRM_SPOKEN_YES";
-    case EscalationConfirm.UNRECOGNIZED:
-    default:
-      return "UNRECOGNIZED";
-  }
-}
-
-/** What the agent leg does once a human has the caller. */
-export enum EscalationThen {
-  /** UNSPECIFIED - Not given: ESCALATION_THEN_LEAVE. */
-  UNSPECIFIED = 0,
-  /** LEAVE - It leaves (close): caller and human talk, no longer heard here. */
-  LEAVE = 1,
-  /** STAY_SILENT - It stays as a spy with an empty seat: transcript, observers and the real end are still seen. */
-  STAY_SILENT = 2,
-  UNRECOGNIZED = -1,
-}
-
-export function escalationThenFromJSON(object: any): EscalationThen {
-  switch (object) {
-    case 0:
-    case "ESCALATION_THEN_UNSPECIFIED":
-      return EscalationThen.UNSPECIFIED;
-    case 1:
-    case "ESCALATION_THEN_LEAVE":
-      return EscalationThen.LEAVE;
-    case 2:
-    case "ESCALATION_THEN_STAY_SILENT":
-      return EscalationThen.STAY_SILENT;
-    case -1:
-    case "UNRECOGNIZED":
-    default:
-      return EscalationThen.UNRECOGNIZED;
-  }
-}
-
-export function escalationThenToJSON(object: EscalationThen): string {
-  switch (object) {
-    case EscalationThen.UNSPECIFIED:
-      return "ESCALATION_THEN_UNSPECIFIED";
-    case EscalationThen.LEAVE:
-      return "ESCALATION_THEN_LEAVE";
-    case EscalationThen.STAY_SILENT:
-      return "ESCALATION_THEN_STAY_SILENT";
-    case EscalationThen.UNRECOGNIZED:
-    default:
-      return "UNRECOGNIZED";
-  }
-}
-
-/** What the caller hears while the callee rings. */
-export enum WhileRinging {
-  /** UNSPECIFIED - Not given: WHILE_RINGING_HOLD_AUDIO. */
-  UNSPECIFIED = 0,
-  /** HOLD_AUDIO - The pool's hold audio. */
-  HOLD_AUDIO = 1,
-  /** AGENT - The agent, who may go on talking. */
-  AGENT = 2,
-  UNRECOGNIZED = -1,
-}
-
-export function whileRingingFromJSON(object: any): WhileRinging {
-  switch (object) {
-    case 0:
-    case "WHILE_RINGING_UNSPECIFIED":
-      return WhileRinging.UNSPECIFIED;
-    case 1:
-    case "WHILE_RINGING_HOLD_AUDIO":
-      return WhileRinging.HOLD_AUDIO;
-    case 2:
-    case "WHILE_RINGING_AGENT":
-      return WhileRinging.AGENT;
-    case -1:
-    case "UNRECOGNIZED":
-    default:
-      return WhileRinging.UNRECOGNIZED;
-  }
-}
-
-export function whileRingingToJSON(object: WhileRinging): string {
-  switch (object) {
-    case WhileRinging.UNSPECIFIED:
-      return "WHILE_RINGING_UNSPECIFIED";
-    case WhileRinging.HOLD_AUDIO:
-      return "WHILE_RINGING_HOLD_AUDIO";
-    case WhileRinging.AGENT:
-      return "WHILE_RINGING_AGENT";
-    case WhileRinging.UNRECOGNIZED:
-    default:
-      return "UNRECOGNIZED";
-  }
-}
-
-/** What happens when the context cannot be saved in time. */
-export enum OnContextFailure {
-  /** UNSPECIFIED - Not given: ON_CONTEXT_FAILURE_CONNECT_ANYWAY. */
-  UNSPECIFIED = 0,
-  /** CONNECT_ANYWAY - Connect all the same: a broken database keeps nobody from a human. */
-  CONNECT_ANYWAY = 1,
-  /** STAY - Stay with the agent. */
-  STAY = 2,
-  UNRECOGNIZED = -1,
-}
-
-export function onContextFailureFromJSON(object: any): OnContextFailure {
-  switch (object) {
-    case 0:
-    case "ON_CONTEXT_FAILURE_UNSPECIFIED":
-      return OnContextFailure.UNSPECIFIED;
-    case 1:
-    case "ON_CONTEXT_FAILURE_CONNECT_ANYWAY":
-      return OnContextFailure.CONNECT_ANYWAY;
-    case 2:
-    case "ON_CONTEXT_FAILURE_STAY":
-      return OnContextFailure.STAY;
-    case -1:
-    case "UNRECOGNIZED":
-    default:
-      return OnContextFailure.UNRECOGNIZED;
-  }
-}
-
-export function onContextFailureToJSON(object: OnContextFailure): string {
-  switch (object) {
-    case OnContextFailure.UNSPECIFIED:
-      return "ON_CONTEXT_FAILURE_UNSPECIFIED";
-    case OnContextFailure.CONNECT_ANYWAY:
-      return "ON_CONTEXT_FAILURE_CONNECT_ANYWAY";
-    case OnContextFailure.STAY:
-      return "ON_CONTEXT_FAILURE_STAY";
-    case OnContextFailure.UNRECOGNIZED:
     default:
       return "UNRECOGNIZED";
   }
@@ -649,6 +484,8 @@ export interface ListCallsResponse {
   nextPageToken: string;
   /** Watching from here misses nothing that happened after the list was made. */
   cursor: string;
+  /** Ids of gateways that did not answer in time: their calls are missing here. */
+  unreachableGateways: string[];
 }
 
 /** Request of GetCall. */
@@ -3726,7 +3563,7 @@ export const ListCallsRequest: MessageFns<ListCallsRequest> = {
 };
 
 function createBaseListCallsResponse(): ListCallsResponse {
-  return { calls: [], nextPageToken: "", cursor: "" };
+  return { calls: [], nextPageToken: "", cursor: "", unreachableGateways: [] };
 }
 
 export const ListCallsResponse: MessageFns<ListCallsResponse> = {
@@ -3739,6 +3576,9 @@ export const ListCallsResponse: MessageFns<ListCallsResponse> = {
     }
     if (message.cursor !== "") {
       writer.uint32(26).string(message.cursor);
+    }
+    for (const v of message.unreachableGateways) {
+      writer.uint32(34).string(v!);
     }
     return writer;
   },
@@ -3780,6 +3620,14 @@ export const ListCallsResponse: MessageFns<ListCallsResponse> = {
             message.cursor = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.unreachableGateways.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3801,6 +3649,11 @@ export const ListCallsResponse: MessageFns<ListCallsResponse> = {
         ? globalThis.String(object.next_page_token)
         : "",
       cursor: isSet(object.cursor) ? globalThis.String(object.cursor) : "",
+      unreachableGateways: globalThis.Array.isArray(object?.unreachableGateways)
+        ? object.unreachableGateways.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.unreachable_gateways)
+        ? object.unreachable_gateways.map((e: any) => globalThis.String(e))
+        : [],
     };
   },
 
@@ -3815,6 +3668,9 @@ export const ListCallsResponse: MessageFns<ListCallsResponse> = {
     if (message.cursor !== "") {
       obj.cursor = message.cursor;
     }
+    if (message.unreachableGateways?.length) {
+      obj.unreachableGateways = message.unreachableGateways;
+    }
     return obj;
   },
 
@@ -3826,6 +3682,7 @@ export const ListCallsResponse: MessageFns<ListCallsResponse> = {
     message.calls = object.calls?.map((e) => Call.fromPartial(e)) || [];
     message.nextPageToken = object.nextPageToken ?? "";
     message.cursor = object.cursor ?? "";
+    message.unreachableGateways = object.unreachableGateways?.map((e) => e) || [];
     return message;
   },
 };

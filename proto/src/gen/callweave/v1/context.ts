@@ -226,6 +226,20 @@ export interface ContextNote {
   text: string;
 }
 
+/** Two writers met while the store was away: what the context says now is one's, this is what the other wrote. */
+export interface ContextConflict {
+  /** When it was found. */
+  time:
+    | Timestamp
+    | undefined;
+  /** The field, as in the contract: "summary", "status", "data.order_id". */
+  field: string;
+  /** What was not taken, as text (JSON for data). */
+  value: string;
+  /** When that was written. */
+  writeTime: Timestamp | undefined;
+}
+
 /** The record of a conversation that a human reads before taking over. */
 export interface CallContext {
   /** The call; unique within the tenant. */
@@ -279,7 +293,14 @@ export interface CallContext {
     | Timestamp
     | undefined;
   /** When it will be deleted. */
-  expireTime: Timestamp | undefined;
+  expireTime:
+    | Timestamp
+    | undefined;
+  /**
+   * What was written elsewhere while the store was away and is not in the fields above. Oldest first; nobody's words are
+   * lost. A gateway writes it, requests with it are accepted and it is ignored.
+   */
+  conflicts: ContextConflict[];
 }
 
 function createBaseTurn(): Turn {
@@ -639,6 +660,129 @@ export const ContextNote: MessageFns<ContextNote> = {
   },
 };
 
+function createBaseContextConflict(): ContextConflict {
+  return { time: undefined, field: "", value: "", writeTime: undefined };
+}
+
+export const ContextConflict: MessageFns<ContextConflict> = {
+  encode(message: ContextConflict, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.time !== undefined) {
+      Timestamp.encode(message.time, writer.uint32(10).fork()).join();
+    }
+    if (message.field !== "") {
+      writer.uint32(18).string(message.field);
+    }
+    if (message.value !== "") {
+      writer.uint32(26).string(message.value);
+    }
+    if (message.writeTime !== undefined) {
+      Timestamp.encode(message.writeTime, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ContextConflict {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseContextConflict();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.time = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.field = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.writeTime = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ContextConflict {
+    return {
+      time: isSet(object.time) ? fromJsonTimestamp(object.time) : undefined,
+      field: isSet(object.field) ? globalThis.String(object.field) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+      writeTime: isSet(object.writeTime)
+        ? fromJsonTimestamp(object.writeTime)
+        : isSet(object.write_time)
+        ? fromJsonTimestamp(object.write_time)
+        : undefined,
+    };
+  },
+
+  toJSON(message: ContextConflict): unknown {
+    const obj: any = {};
+    if (message.time !== undefined) {
+      obj.time = fromTimestamp(message.time).toISOString();
+    }
+    if (message.field !== "") {
+      obj.field = message.field;
+    }
+    if (message.value !== "") {
+      obj.value = message.value;
+    }
+    if (message.writeTime !== undefined) {
+      obj.writeTime = fromTimestamp(message.writeTime).toISOString();
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ContextConflict>): ContextConflict {
+    return ContextConflict.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ContextConflict>): ContextConflict {
+    const message = createBaseContextConflict();
+    message.time = (object.time !== undefined && object.time !== null) ? Timestamp.fromPartial(object.time) : undefined;
+    message.field = object.field ?? "";
+    message.value = object.value ?? "";
+    message.writeTime = (object.writeTime !== undefined && object.writeTime !== null)
+      ? Timestamp.fromPartial(object.writeTime)
+      : undefined;
+    return message;
+  },
+};
+
 function createBaseCallContext(): CallContext {
   return {
     callId: "",
@@ -663,6 +807,7 @@ function createBaseCallContext(): CallContext {
     createTime: undefined,
     updateTime: undefined,
     expireTime: undefined,
+    conflicts: [],
   };
 }
 
@@ -733,6 +878,9 @@ export const CallContext: MessageFns<CallContext> = {
     }
     if (message.expireTime !== undefined) {
       Timestamp.encode(message.expireTime, writer.uint32(178).fork()).join();
+    }
+    for (const v of message.conflicts) {
+      ContextConflict.encode(v!, writer.uint32(186).fork()).join();
     }
     return writer;
   },
@@ -926,6 +1074,14 @@ export const CallContext: MessageFns<CallContext> = {
             message.expireTime = Timestamp.decode(reader, reader.uint32());
             continue;
           }
+          case 23: {
+            if (tag !== 186) {
+              break;
+            }
+
+            message.conflicts.push(ContextConflict.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1006,6 +1162,9 @@ export const CallContext: MessageFns<CallContext> = {
         : isSet(object.expire_time)
         ? fromJsonTimestamp(object.expire_time)
         : undefined,
+      conflicts: globalThis.Array.isArray(object?.conflicts)
+        ? object.conflicts.map((e: any) => ContextConflict.fromJSON(e))
+        : [],
     };
   },
 
@@ -1077,6 +1236,9 @@ export const CallContext: MessageFns<CallContext> = {
     if (message.expireTime !== undefined) {
       obj.expireTime = fromTimestamp(message.expireTime).toISOString();
     }
+    if (message.conflicts?.length) {
+      obj.conflicts = message.conflicts.map((e) => ContextConflict.toJSON(e));
+    }
     return obj;
   },
 
@@ -1115,6 +1277,7 @@ export const CallContext: MessageFns<CallContext> = {
     message.expireTime = (object.expireTime !== undefined && object.expireTime !== null)
       ? Timestamp.fromPartial(object.expireTime)
       : undefined;
+    message.conflicts = object.conflicts?.map((e) => ContextConflict.fromPartial(e)) || [];
     return message;
   },
 };

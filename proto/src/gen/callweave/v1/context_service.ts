@@ -117,6 +117,8 @@ export interface FindContextsRequest {
 export interface FindContextsResponse {
   /** Newest first, with the newest turns up to 32 KiB each. */
   contexts: CallContext[];
+  /** True while the store is away: only what was written since then is here. */
+  partial: boolean;
 }
 
 /** Request of ListContexts. */
@@ -137,6 +139,8 @@ export interface ListContextsResponse {
   contexts: CallContext[];
   /** Empty on the last page. */
   nextPageToken: string;
+  /** True while the store is away: only what was written since then is here. */
+  partial: boolean;
 }
 
 /** Request of WatchContexts. */
@@ -1032,13 +1036,16 @@ export const FindContextsRequest: MessageFns<FindContextsRequest> = {
 };
 
 function createBaseFindContextsResponse(): FindContextsResponse {
-  return { contexts: [] };
+  return { contexts: [], partial: false };
 }
 
 export const FindContextsResponse: MessageFns<FindContextsResponse> = {
   encode(message: FindContextsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.contexts) {
       CallContext.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.partial !== false) {
+      writer.uint32(16).bool(message.partial);
     }
     return writer;
   },
@@ -1064,6 +1071,14 @@ export const FindContextsResponse: MessageFns<FindContextsResponse> = {
             message.contexts.push(CallContext.decode(reader, reader.uint32()));
             continue;
           }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.partial = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1081,6 +1096,7 @@ export const FindContextsResponse: MessageFns<FindContextsResponse> = {
       contexts: globalThis.Array.isArray(object?.contexts)
         ? object.contexts.map((e: any) => CallContext.fromJSON(e))
         : [],
+      partial: isSet(object.partial) ? globalThis.Boolean(object.partial) : false,
     };
   },
 
@@ -1088,6 +1104,9 @@ export const FindContextsResponse: MessageFns<FindContextsResponse> = {
     const obj: any = {};
     if (message.contexts?.length) {
       obj.contexts = message.contexts.map((e) => CallContext.toJSON(e));
+    }
+    if (message.partial !== false) {
+      obj.partial = message.partial;
     }
     return obj;
   },
@@ -1098,6 +1117,7 @@ export const FindContextsResponse: MessageFns<FindContextsResponse> = {
   fromPartial(object: DeepPartial<FindContextsResponse>): FindContextsResponse {
     const message = createBaseFindContextsResponse();
     message.contexts = object.contexts?.map((e) => CallContext.fromPartial(e)) || [];
+    message.partial = object.partial ?? false;
     return message;
   },
 };
@@ -1244,7 +1264,7 @@ export const ListContextsRequest: MessageFns<ListContextsRequest> = {
 };
 
 function createBaseListContextsResponse(): ListContextsResponse {
-  return { contexts: [], nextPageToken: "" };
+  return { contexts: [], nextPageToken: "", partial: false };
 }
 
 export const ListContextsResponse: MessageFns<ListContextsResponse> = {
@@ -1254,6 +1274,9 @@ export const ListContextsResponse: MessageFns<ListContextsResponse> = {
     }
     if (message.nextPageToken !== "") {
       writer.uint32(18).string(message.nextPageToken);
+    }
+    if (message.partial !== false) {
+      writer.uint32(24).bool(message.partial);
     }
     return writer;
   },
@@ -1287,6 +1310,14 @@ export const ListContextsResponse: MessageFns<ListContextsResponse> = {
             message.nextPageToken = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.partial = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1309,6 +1340,7 @@ export const ListContextsResponse: MessageFns<ListContextsResponse> = {
         : isSet(object.next_page_token)
         ? globalThis.String(object.next_page_token)
         : "",
+      partial: isSet(object.partial) ? globalThis.Boolean(object.partial) : false,
     };
   },
 
@@ -1320,6 +1352,9 @@ export const ListContextsResponse: MessageFns<ListContextsResponse> = {
     if (message.nextPageToken !== "") {
       obj.nextPageToken = message.nextPageToken;
     }
+    if (message.partial !== false) {
+      obj.partial = message.partial;
+    }
     return obj;
   },
 
@@ -1330,6 +1365,7 @@ export const ListContextsResponse: MessageFns<ListContextsResponse> = {
     const message = createBaseListContextsResponse();
     message.contexts = object.contexts?.map((e) => CallContext.fromPartial(e)) || [];
     message.nextPageToken = object.nextPageToken ?? "";
+    message.partial = object.partial ?? false;
     return message;
   },
 };

@@ -176,6 +176,10 @@ export enum ContextDurability {
   UNSPECIFIED = 0,
   /** STORE - In the configured store. */
   STORE = 1,
+  /** REPLICATED_LOG - The store is away: in the replicated log of the cluster, readable from every gateway, moved into the store later. */
+  REPLICATED_LOG = 2,
+  /** LOCAL_DISK - The store and the log are away: on the disk of this gateway, after fsync, moved on later. */
+  LOCAL_DISK = 3,
   UNRECOGNIZED = -1,
 }
 
@@ -187,6 +191,12 @@ export function contextDurabilityFromJSON(object: any): ContextDurability {
     case 1:
     case "CONTEXT_DURABILITY_STORE":
       return ContextDurability.STORE;
+    case 2:
+    case "CONTEXT_DURABILITY_REPLICATED_LOG":
+      return ContextDurability.REPLICATED_LOG;
+    case 3:
+    case "CONTEXT_DURABILITY_LOCAL_DISK":
+      return ContextDurability.LOCAL_DISK;
     case -1:
     case "UNRECOGNIZED":
     default:
@@ -200,7 +210,193 @@ export function contextDurabilityToJSON(object: ContextDurability): string {
       return "CONTEXT_DURABILITY_UNSPECIFIED";
     case ContextDurability.STORE:
       return "CONTEXT_DURABILITY_STORE";
+    case ContextDurability.REPLICATED_LOG:
+      return "CONTEXT_DURABILITY_REPLICATED_LOG";
+    case ContextDurability.LOCAL_DISK:
+      return "CONTEXT_DURABILITY_LOCAL_DISK";
     case ContextDurability.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
+/** Who accepts for the human side before the agent leaves. */
+export enum EscalationConfirm {
+  /** UNSPECIFIED - Not given: ESCALATION_CONFIRM_NONE. */
+  UNSPECIFIED = 0,
+  /** NONE - Pick-up is enough. A voicemail then counts as a person. */
+  NONE = 1,
+  /** DESK_ACCEPT - The desk accepts by ConfirmEscalation. */
+  DESK_ACCEPT = 2,
+  /**
+   * SPOKEN_YES - The agent whispers, listens and says by ConfirmEscalation whether it heard a yes. It differs from DESK_ACCEPT only in
+   * who confirms; the gateway takes the answer of either.
+   */
+  SPOKEN_YES = 3,
+  UNRECOGNIZED = -1,
+}
+
+export function escalationConfirmFromJSON(object: any): EscalationConfirm {
+  switch (object) {
+    case 0:
+    case "ESCALATION_CONFIRM_UNSPECIFIED":
+      return EscalationConfirm.UNSPECIFIED;
+    case 1:
+    case "ESCALATION_CONFIRM_NONE":
+      return EscalationConfirm.NONE;
+    case 2:
+    case "ESCALATION_CONFIRM_DESK_ACCEPT":
+      return EscalationConfirm.DESK_ACCEPT;
+    case 3:
+    case "ESCALATION_CONFIRM_SPOKEN_YES":
+      return EscalationConfirm.SPOKEN_YES;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return EscalationConfirm.UNRECOGNIZED;
+  }
+}
+
+export function escalationConfirmToJSON(object: EscalationConfirm): string {
+  switch (object) {
+    case EscalationConfirm.UNSPECIFIED:
+      return "ESCALATION_CONFIRM_UNSPECIFIED";
+    case EscalationConfirm.NONE:
+      return "ESCALATION_CONFIRM_NONE";
+    case EscalationConfirm.DESK_ACCEPT:
+      return "ESCALATION_CONFIRM_DESK_ACCEPT";
+    case EscalationConfirm.SPOKEN_YES:
+      return "ESCALATION_CONFIRM_SPOKEN_YES";
+    case EscalationConfirm.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
+/** What the agent leg does once a human has the caller. */
+export enum EscalationThen {
+  /** UNSPECIFIED - Not given: ESCALATION_THEN_LEAVE. */
+  UNSPECIFIED = 0,
+  /** LEAVE - It leaves (close): caller and human talk, no longer heard here. */
+  LEAVE = 1,
+  /** STAY_SILENT - It stays as a spy with an empty seat: transcript, observers and the real end are still seen. */
+  STAY_SILENT = 2,
+  UNRECOGNIZED = -1,
+}
+
+export function escalationThenFromJSON(object: any): EscalationThen {
+  switch (object) {
+    case 0:
+    case "ESCALATION_THEN_UNSPECIFIED":
+      return EscalationThen.UNSPECIFIED;
+    case 1:
+    case "ESCALATION_THEN_LEAVE":
+      return EscalationThen.LEAVE;
+    case 2:
+    case "ESCALATION_THEN_STAY_SILENT":
+      return EscalationThen.STAY_SILENT;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return EscalationThen.UNRECOGNIZED;
+  }
+}
+
+export function escalationThenToJSON(object: EscalationThen): string {
+  switch (object) {
+    case EscalationThen.UNSPECIFIED:
+      return "ESCALATION_THEN_UNSPECIFIED";
+    case EscalationThen.LEAVE:
+      return "ESCALATION_THEN_LEAVE";
+    case EscalationThen.STAY_SILENT:
+      return "ESCALATION_THEN_STAY_SILENT";
+    case EscalationThen.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
+/** What the caller hears while the callee rings. */
+export enum WhileRinging {
+  /** UNSPECIFIED - Not given: WHILE_RINGING_HOLD_AUDIO. */
+  UNSPECIFIED = 0,
+  /** HOLD_AUDIO - The pool's hold audio. */
+  HOLD_AUDIO = 1,
+  /** AGENT - The agent, who may go on talking. */
+  AGENT = 2,
+  UNRECOGNIZED = -1,
+}
+
+export function whileRingingFromJSON(object: any): WhileRinging {
+  switch (object) {
+    case 0:
+    case "WHILE_RINGING_UNSPECIFIED":
+      return WhileRinging.UNSPECIFIED;
+    case 1:
+    case "WHILE_RINGING_HOLD_AUDIO":
+      return WhileRinging.HOLD_AUDIO;
+    case 2:
+    case "WHILE_RINGING_AGENT":
+      return WhileRinging.AGENT;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return WhileRinging.UNRECOGNIZED;
+  }
+}
+
+export function whileRingingToJSON(object: WhileRinging): string {
+  switch (object) {
+    case WhileRinging.UNSPECIFIED:
+      return "WHILE_RINGING_UNSPECIFIED";
+    case WhileRinging.HOLD_AUDIO:
+      return "WHILE_RINGING_HOLD_AUDIO";
+    case WhileRinging.AGENT:
+      return "WHILE_RINGING_AGENT";
+    case WhileRinging.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
+/** What happens when the context cannot be saved in time. */
+export enum OnContextFailure {
+  /** UNSPECIFIED - Not given: ON_CONTEXT_FAILURE_CONNECT_ANYWAY. */
+  UNSPECIFIED = 0,
+  /** CONNECT_ANYWAY - Connect all the same: a broken database keeps nobody from a human. */
+  CONNECT_ANYWAY = 1,
+  /** STAY - Stay with the agent. */
+  STAY = 2,
+  UNRECOGNIZED = -1,
+}
+
+export function onContextFailureFromJSON(object: any): OnContextFailure {
+  switch (object) {
+    case 0:
+    case "ON_CONTEXT_FAILURE_UNSPECIFIED":
+      return OnContextFailure.UNSPECIFIED;
+    case 1:
+    case "ON_CONTEXT_FAILURE_CONNECT_ANYWAY":
+      return OnContextFailure.CONNECT_ANYWAY;
+    case 2:
+    case "ON_CONTEXT_FAILURE_STAY":
+      return OnContextFailure.STAY;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return OnContextFailure.UNRECOGNIZED;
+  }
+}
+
+export function onContextFailureToJSON(object: OnContextFailure): string {
+  switch (object) {
+    case OnContextFailure.UNSPECIFIED:
+      return "ON_CONTEXT_FAILURE_UNSPECIFIED";
+    case OnContextFailure.CONNECT_ANYWAY:
+      return "ON_CONTEXT_FAILURE_CONNECT_ANYWAY";
+    case OnContextFailure.STAY:
+      return "ON_CONTEXT_FAILURE_STAY";
+    case OnContextFailure.UNRECOGNIZED:
     default:
       return "UNRECOGNIZED";
   }

@@ -83,6 +83,8 @@ export interface ListPoolsRequest {
 export interface ListPoolsResponse {
   /** By name. */
   pools: Pool[];
+  /** Ids of gateways that did not answer in time: their agents and calls are not counted here. */
+  unreachableGateways: string[];
 }
 
 /** Request of ListAgents. */
@@ -95,6 +97,8 @@ export interface ListAgentsRequest {
 export interface ListAgentsResponse {
   /** By pool and register_time. */
   agents: Agent[];
+  /** Ids of gateways that did not answer in time: their agents are missing here. */
+  unreachableGateways: string[];
 }
 
 /** Request of ListGateways. */
@@ -904,13 +908,16 @@ export const ListPoolsRequest: MessageFns<ListPoolsRequest> = {
 };
 
 function createBaseListPoolsResponse(): ListPoolsResponse {
-  return { pools: [] };
+  return { pools: [], unreachableGateways: [] };
 }
 
 export const ListPoolsResponse: MessageFns<ListPoolsResponse> = {
   encode(message: ListPoolsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.pools) {
       Pool.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.unreachableGateways) {
+      writer.uint32(18).string(v!);
     }
     return writer;
   },
@@ -936,6 +943,14 @@ export const ListPoolsResponse: MessageFns<ListPoolsResponse> = {
             message.pools.push(Pool.decode(reader, reader.uint32()));
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.unreachableGateways.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -949,13 +964,23 @@ export const ListPoolsResponse: MessageFns<ListPoolsResponse> = {
   },
 
   fromJSON(object: any): ListPoolsResponse {
-    return { pools: globalThis.Array.isArray(object?.pools) ? object.pools.map((e: any) => Pool.fromJSON(e)) : [] };
+    return {
+      pools: globalThis.Array.isArray(object?.pools) ? object.pools.map((e: any) => Pool.fromJSON(e)) : [],
+      unreachableGateways: globalThis.Array.isArray(object?.unreachableGateways)
+        ? object.unreachableGateways.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.unreachable_gateways)
+        ? object.unreachable_gateways.map((e: any) => globalThis.String(e))
+        : [],
+    };
   },
 
   toJSON(message: ListPoolsResponse): unknown {
     const obj: any = {};
     if (message.pools?.length) {
       obj.pools = message.pools.map((e) => Pool.toJSON(e));
+    }
+    if (message.unreachableGateways?.length) {
+      obj.unreachableGateways = message.unreachableGateways;
     }
     return obj;
   },
@@ -966,6 +991,7 @@ export const ListPoolsResponse: MessageFns<ListPoolsResponse> = {
   fromPartial(object: DeepPartial<ListPoolsResponse>): ListPoolsResponse {
     const message = createBaseListPoolsResponse();
     message.pools = object.pools?.map((e) => Pool.fromPartial(e)) || [];
+    message.unreachableGateways = object.unreachableGateways?.map((e) => e) || [];
     return message;
   },
 };
@@ -1038,13 +1064,16 @@ export const ListAgentsRequest: MessageFns<ListAgentsRequest> = {
 };
 
 function createBaseListAgentsResponse(): ListAgentsResponse {
-  return { agents: [] };
+  return { agents: [], unreachableGateways: [] };
 }
 
 export const ListAgentsResponse: MessageFns<ListAgentsResponse> = {
   encode(message: ListAgentsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.agents) {
       Agent.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.unreachableGateways) {
+      writer.uint32(18).string(v!);
     }
     return writer;
   },
@@ -1070,6 +1099,14 @@ export const ListAgentsResponse: MessageFns<ListAgentsResponse> = {
             message.agents.push(Agent.decode(reader, reader.uint32()));
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.unreachableGateways.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1083,13 +1120,23 @@ export const ListAgentsResponse: MessageFns<ListAgentsResponse> = {
   },
 
   fromJSON(object: any): ListAgentsResponse {
-    return { agents: globalThis.Array.isArray(object?.agents) ? object.agents.map((e: any) => Agent.fromJSON(e)) : [] };
+    return {
+      agents: globalThis.Array.isArray(object?.agents) ? object.agents.map((e: any) => Agent.fromJSON(e)) : [],
+      unreachableGateways: globalThis.Array.isArray(object?.unreachableGateways)
+        ? object.unreachableGateways.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.unreachable_gateways)
+        ? object.unreachable_gateways.map((e: any) => globalThis.String(e))
+        : [],
+    };
   },
 
   toJSON(message: ListAgentsResponse): unknown {
     const obj: any = {};
     if (message.agents?.length) {
       obj.agents = message.agents.map((e) => Agent.toJSON(e));
+    }
+    if (message.unreachableGateways?.length) {
+      obj.unreachableGateways = message.unreachableGateways;
     }
     return obj;
   },
@@ -1100,6 +1147,7 @@ export const ListAgentsResponse: MessageFns<ListAgentsResponse> = {
   fromPartial(object: DeepPartial<ListAgentsResponse>): ListAgentsResponse {
     const message = createBaseListAgentsResponse();
     message.agents = object.agents?.map((e) => Agent.fromPartial(e)) || [];
+    message.unreachableGateways = object.unreachableGateways?.map((e) => e) || [];
     return message;
   },
 };
