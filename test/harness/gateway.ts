@@ -7,6 +7,8 @@ import { loadConfig } from "../../gateway/src/config/index.js";
 import { type RunningGateway, startGateway } from "../../gateway/src/serve.js";
 import { type Logger, silentLogger } from "../../gateway/src/util/logger.js";
 
+export { until } from "./until.js";
+
 /** What a stack is started with. */
 export interface StackOptions {
   readonly simulator?: SimulatorOptions;
@@ -92,19 +94,4 @@ export async function writeConfig(folder: string, config: object): Promise<strin
   const file = join(folder, "callweave.yaml");
   await writeFile(file, stringify(config));
   return file;
-}
-
-/** Waits until `check` gives something truthy, looking every 10 ms; fails with `what` after `timeoutMs`. */
-export async function until<T>(
-  check: () => T | undefined | false | null | Promise<T | undefined | false | null>,
-  what: string,
-  timeoutMs = 15_000,
-): Promise<T> {
-  const endMs = performance.now() + timeoutMs;
-  for (;;) {
-    const value = await check();
-    if (value) return value;
-    if (performance.now() > endMs) throw new Error(`timed out after ${timeoutMs} ms waiting for: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
 }

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { until } from "./gateway.js";
+import { until } from "./until.js";
 
 const run = promisify(execFile);
 
@@ -207,13 +207,15 @@ class Server implements NatsTestServer {
       stream.setEncoding("utf8").on("data", (text: string) => {
         this.output += text;
       });
-    this.gone = new Promise((resolve) => {
+    const onExit = () => void child.kill("SIGKILL");
+    process.once("exit", onExit);
+    this.gone = new Promise<void>((resolve) => {
       child.once("error", (error) => {
         this.output += error.message;
         resolve();
       });
       child.once("close", () => resolve());
-    });
+    }).then(() => void process.removeListener("exit", onExit));
     await until(() => {
       if (!this.running) throw new Error(`nats-server did not start:\n${this.output.slice(from)}`);
       return this.output.includes("Server is ready", from);
