@@ -96,6 +96,15 @@ export const CONFIG_TEXTS: Readonly<Record<string, string>> = {
   "contexts.retention_days": "How long a context is kept after its last write.",
   "contexts.default_country_code":
     '`"49"`: numbers in contexts that are written without a country are German. None: they stay as they are.',
+  "ops.enabled":
+    "`false`: no port for `/healthz`, `/readyz` and `/metrics` ([operations.md](operations.md)).",
+  "ops.host":
+    "Address of that port. It asks for no key; what it shows is no secret, but let only your monitoring reach it.",
+  "ops.port":
+    "0: any free one. None: 7071, or any free one when that is taken (the log says which). A port that is set and taken ends the start.",
+  "ops.max_connections": "Connections at a time; further ones are closed at once.",
+  "ops.tenant_labels":
+    "Label the figures of pools with their tenant; otherwise pools of the same name are added up.",
   "serve.log_level": "Lines below this level are not logged.",
   "serve.drain.max_wait_seconds":
     "How long calls may go on after SIGTERM or SIGINT; a second signal ends at once.",

@@ -20,6 +20,11 @@ function whole(min: number, max: number, standard: number) {
   return z.preprocess(unwrapNumber, z.int(error).min(min, error).max(max, error)).default(standard);
 }
 
+function optionalWhole(min: number, max: number) {
+  const error = `must be a whole number from ${min} to ${max}`;
+  return z.preprocess(unwrapNumber, z.int(error).min(min, error).max(max, error).optional()).optional();
+}
+
 function yesNo(standard: boolean) {
   return z.preprocess(unwrapBoolean, z.boolean("must be true or false")).default(standard);
 }
@@ -208,6 +213,13 @@ export const configSchema = section({
         z.string().regex(/^(?:[1-9][0-9]{0,2})?$/, 'must be a country code without + ("49")'),
       )
       .default(""),
+  }).prefault({}),
+  ops: section({
+    enabled: yesNo(true),
+    host: text().default("127.0.0.1"),
+    port: optionalWhole(0, 65_535),
+    max_connections: whole(1, 10_000, 64),
+    tenant_labels: yesNo(false),
   }).prefault({}),
   serve: section({
     log_level: choice(["trace", "debug", "info", "warn", "error", "fatal"]).default("info"),

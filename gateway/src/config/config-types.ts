@@ -9,6 +9,7 @@ export interface GatewayConfig {
   readonly playback: PlaybackConfig;
   readonly events: EventsConfig;
   readonly contexts: ContextsConfig;
+  readonly ops: OpsConfig;
   readonly serve: ServeConfig;
 }
 
@@ -198,6 +199,20 @@ export interface ContextsConfig {
   readonly retentionDays: number;
   /** Country of numbers written without one ("1", "49"). Default empty: none. */
   readonly defaultCountryCode: string;
+}
+
+/** The port of operations: health, readiness, metrics. */
+export interface OpsConfig {
+  /** False: the port does not exist. Default true. */
+  readonly enabled: boolean;
+  /** Default 127.0.0.1. What it shows is no secret, but nobody is asked for a key. */
+  readonly host: string;
+  /** 0: any free port. Unset: 7071, or any free port when that is taken. A port that is set and taken is an error. */
+  readonly port?: number;
+  /** Connections at a time; further ones are closed at once. Default 64. */
+  readonly maxConnections: number;
+  /** Label the figures of pools with their tenant. Default false: pools of one name are added up. */
+  readonly tenantLabels: boolean;
 }
 
 /** Running and ending. */
