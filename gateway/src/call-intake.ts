@@ -1,7 +1,9 @@
 import { Call } from "./call/call.js";
-import type { CallDeps } from "./call/call-core.js";
+import { type CallDeps, within } from "./call/call-core.js";
 import type { CallRegistry } from "./call/call-registry.js";
 import type { EventLog } from "./call/event-log.js";
+import { type RestoredCall, type RestoredLife, restoreCall } from "./call/restore.js";
+import { WaitingLeg } from "./call-arrival.js";
 import type { Dispatcher } from "./dispatch/dispatcher.js";
 import type { Pools } from "./dispatch/pool.js";
 import type { Unserved, UnservedPolicy } from "./dispatch/unserved.js";
@@ -39,6 +41,8 @@ export interface IntakeDeps extends CallDeps {
   readonly logger: Logger;
   /** Largest claim delay by chance, so that gateways on one connector do not always race. Default 50. */
   readonly claimJitterMs: number;
+  /** How long the earlier events of a call that was taken over are waited for. Default 1,500. */
+  readonly historyWaitMs: number;
   /** Calls at a time; beyond it nothing is claimed. Default 2,000. */
   readonly maxCalls: number;
 }
@@ -92,6 +96,27 @@ export class CallIntake {
 
   private arrived(incoming: IncomingCall, leg: CallLeg): void {
     const { deps } = this;
+    const { tenant } = deps.router({ ...incoming, at: deps.clock.wallNow() });
+    if (!deps.log.knows(tenant, incoming.callId)) {
+      this.begin(incoming, leg);
+      return;
+    }
+    const waiting = new WaitingLeg(leg);
+    const earlier = deps.log.ofCall(tenant, incoming.callId, 0).then(restoreCall);
+    const late = () => {
+      deps.logger.error(
+        { call_id: incoming.callId },
+        "the earlier events of a call could not be read in time",
+      );
+      return undefined;
+    };
+    within(earlier, deps.historyWaitMs, deps.clock, late)
+      .catch(late)
+      .then((restored) => this.begin(incoming, waiting.open(), restored));
+  }
+
+  private begin(incoming: IncomingCall, leg: CallLeg, restored?: RestoredCall): void {
+    const { deps } = this;
     const route = deps.router({ ...incoming, at: deps.clock.wallNow() });
     const call = new Call(
       {
@@ -111,6 +136,7 @@ export class CallIntake {
       leg,
       deps,
       deps.log,
+      restored,
     );
     const answerOnQueue = deps.pools.find(route.tenant, route.pool)?.options.answerOnQueue ?? false;
     this.policies.set(call, { ...route.unserved, answerOnQueue });
@@ -125,16 +151,25 @@ export class CallIntake {
       () => deps.logger.info({ ...fields, end_reason: call.lifecycle.endReason }, "call over"),
       { once: true },
     );
-    this.seat(call, route);
+    if (restored?.live) {
+      deps.logger.info(
+        { ...fields, state: restored.live.state, from_gateway_id: restored.fromGatewayId },
+        "call taken over",
+      );
+    }
+    this.seat(call, route, restored?.live);
   }
 
-  private seat(call: Call, route: RouteDecision): void {
+  private seat(call: Call, route: RouteDecision, life: RestoredLife | undefined): void {
     const { deps } = this;
+    if (life?.seatLeftEmpty) return;
     const pool = deps.pools.find(route.tenant, route.pool);
     if (!pool) {
       deps.unserved.handle(call, "NOBODY_FREE");
       return;
     }
-    deps.dispatcher.seekSeat(call, pool);
+    const had = life?.seat.instanceId;
+    if (had) deps.dispatcher.reseat(call, pool, had);
+    else deps.dispatcher.seekSeat(call, pool);
   }
 }

@@ -5,10 +5,10 @@ import type { CallRegistry } from "./call/call-registry.js";
 import type { CallSnapshot } from "./call/call-state.js";
 import type { AudioFormat } from "./dispatch/agent-port.js";
 import { effectiveFormat } from "./dispatch/audio-format.js";
-import type { CallApi, CallFilter, Listener } from "./gateway-api.js";
+import type { CallFilter, Listener, Listening } from "./gateway-api.js";
 
-/** Calls as the wires see them: by tenant, filtered, with listeners in their own format. */
-export class Calls implements CallApi {
+/** The calls of this gateway as the wires see them: by tenant, filtered, with listeners in their own format. */
+export class Calls {
   constructor(
     private readonly registry: CallRegistry,
     /** Listeners of one call. */
@@ -19,6 +19,7 @@ export class Calls implements CallApi {
     return this.registry.get(tenant, callId).snapshot();
   }
 
+  /** Newest first. */
   list(tenant: string, filter: CallFilter): CallSnapshot[] {
     const { pools, states } = filter;
     return this.registry.snapshots(
@@ -46,7 +47,7 @@ export class Calls implements CallApi {
     source: "MIXED" | "AGENT",
     format: AudioFormat,
     listener: Listener,
-  ): { readonly format: AudioFormat; stop(): void } {
+  ): Listening {
     const call = this.registry.get(actor.tenant, callId);
     if (call.lifecycle.ended) throw new CallError("CALL_STATE", "the call is over", endedMetadata(callId));
     if (call.audio.tapCount >= this.maxListeners) {

@@ -21,11 +21,24 @@ export interface Listener {
   ended(reason: EndReason): void;
 }
 
+/** Calls of all gateways, and the ids of those gateways that did not answer in time. */
+export interface CallList {
+  /** Newest first. */
+  readonly calls: readonly CallSnapshot[];
+  readonly unreachableGateways: readonly string[];
+}
+
+/** A listener that hears a call. */
+export interface Listening {
+  /** The format in effect. */
+  readonly format: AudioFormat;
+  stop(): void;
+}
+
 /** Calls for the wires. Everything throws or rejects with CallError; a call of another tenant is CALL_NOT_FOUND. */
 export interface CallApi {
-  get(tenant: string, callId: string): CallSnapshot;
-  /** Newest first. */
-  list(tenant: string, filter: CallFilter): CallSnapshot[];
+  get(tenant: string, callId: string): Promise<CallSnapshot>;
+  list(tenant: string, filter: CallFilter): Promise<CallList>;
   /**
    * Gives a verb from outside the seat (a unary client). `requestId` may be empty: not repeatable. `waitMs` > 0 waits
    * that long for the result of a command that takes long; 0 answers at once with `pending`.
@@ -44,7 +57,7 @@ export interface CallApi {
     source: "MIXED" | "AGENT",
     format: AudioFormat,
     listener: Listener,
-  ): { readonly format: AudioFormat; stop(): void };
+  ): Promise<Listening>;
 }
 
 /** A pool as FleetService shows it. */
@@ -80,11 +93,23 @@ export interface GatewayInfo {
   readonly startTime: Date;
 }
 
+/** Pools by name, over all gateways that answered. */
+export interface PoolList {
+  readonly pools: readonly PoolInfo[];
+  readonly unreachableGateways: readonly string[];
+}
+
+/** Agents by pool and time, over all gateways that answered. */
+export interface AgentList {
+  readonly agents: readonly AgentInfo[];
+  readonly unreachableGateways: readonly string[];
+}
+
 /** Who is there. */
 export interface FleetApi {
-  pools(tenant: string): PoolInfo[];
-  agents(tenant: string, pool: string): AgentInfo[];
-  gateways(): GatewayInfo[];
+  pools(tenant: string): Promise<PoolList>;
+  agents(tenant: string, pool: string): Promise<AgentList>;
+  gateways(): Promise<readonly GatewayInfo[]>;
 }
 
 /** Everything a wire needs. */

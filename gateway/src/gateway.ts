@@ -11,7 +11,7 @@ import { Dispatcher } from "./dispatch/dispatcher.js";
 import { HUB_DEFAULTS, Hub, type HubOptions } from "./dispatch/hub.js";
 import { type PoolOptions, Pools } from "./dispatch/pool.js";
 import { Unserved } from "./dispatch/unserved.js";
-import type { FleetApi, GatewayApi } from "./gateway-api.js";
+import type { AgentInfo, GatewayInfo, PoolInfo } from "./gateway-api.js";
 import type { Connector } from "./telephony/telephony.js";
 import { type Clock, systemClock } from "./util/clock.js";
 import type { Logger } from "./util/logger.js";
@@ -33,6 +33,8 @@ export interface GatewayParts {
   readonly hub?: Partial<HubOptions>;
   /** Default 50. */
   readonly claimJitterMs?: number;
+  /** How long the earlier events of a call taken over are waited for. Default 1,500. */
+  readonly historyWaitMs?: number;
   /** Default 2,000. */
   readonly maxCalls?: number;
   /** How long start() waits for a connector. Default 5,000. */
@@ -41,13 +43,20 @@ export interface GatewayParts {
   readonly offerContextBytes?: number;
 }
 
-/** A gateway without its wires: connectors in, GatewayApi out. */
-export class Gateway implements GatewayApi {
+/** Who is at this gateway. */
+export interface LocalFleet {
+  pools(tenant: string): PoolInfo[];
+  agents(tenant: string, pool: string): AgentInfo[];
+  gateways(): GatewayInfo[];
+}
+
+/** A gateway without its wires: connectors in, its own calls and agents out. See local-api.ts for what wires get. */
+export class Gateway {
   readonly calls: Calls;
   readonly agents: Hub;
   readonly contexts: ContextService;
   readonly events: EventLog;
-  readonly fleet: FleetApi;
+  readonly fleet: LocalFleet;
   private readonly clock: Clock;
   private readonly registry: CallRegistry;
   private readonly intake: CallIntake;
@@ -114,6 +123,7 @@ export class Gateway implements GatewayApi {
       log: parts.events,
       logger,
       claimJitterMs: parts.claimJitterMs ?? 50,
+      historyWaitMs: parts.historyWaitMs ?? 1_500,
       maxCalls: parts.maxCalls ?? 2_000,
     });
     this.fleet = {

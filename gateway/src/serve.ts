@@ -14,6 +14,7 @@ import { openEmbeddedEventLog } from "./events/embedded-event-log.js";
 import { Gateway } from "./gateway.js";
 import type { GrpcEdgeOptions } from "./grpc/options.js";
 import { createGrpcServer, type GrpcEdge } from "./grpc/server.js";
+import { localApi } from "./local-api.js";
 import type { Connector } from "./telephony/telephony.js";
 import type { Logger } from "./util/logger.js";
 
@@ -101,7 +102,7 @@ export async function startGateway(
     await events.close();
   };
   try {
-    grpc = createGrpcServer(gateway, grpcOptions(config), logger);
+    grpc = createGrpcServer(localApi(gateway), grpcOptions(config), logger);
     const port = await grpc.listen();
     const edge = grpc;
     await gateway.start();

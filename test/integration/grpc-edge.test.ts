@@ -4,7 +4,7 @@ import { loadSync } from "@grpc/proto-loader";
 import { describe, expect, it } from "vitest";
 import { CallError } from "../../gateway/src/call/call-error.js";
 import { createGrpcServer } from "../../gateway/src/grpc/server.js";
-import { FakeApi, FakeLogger, snapshot } from "../../gateway/src/grpc/testing.js";
+import { FakeApi, FakeLogger, snapshot } from "../../gateway/src/contract/testing.js";
 import { loaded, refusal, register, serve, start, unary } from "./grpc-harness.js";
 
 describe("gRPC edge / unary", () => {

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { createGrpcServer } from "../../gateway/src/grpc/server.js";
-import { FakeApi, FakeLogger, snapshot } from "../../gateway/src/grpc/testing.js";
+import { FakeApi, FakeLogger, snapshot } from "../../gateway/src/contract/testing.js";
 import { until } from "./grpc-until.js";
 
 // The examples as they are, against the gRPC edge alone: what they say on the wire, without a phone call behind it.

@@ -4,7 +4,7 @@ import { decodeStatusDetails, STATUS_DETAILS_KEY } from "@callweave/proto";
 import * as grpc from "@grpc/grpc-js";
 import { describe, expect, it } from "vitest";
 import { CallError } from "../../gateway/src/call/call-error.js";
-import { snapshot } from "../../gateway/src/grpc/testing.js";
+import { snapshot } from "../../gateway/src/contract/testing.js";
 import { register, serve, start } from "./grpc-harness.js";
 import { until } from "./grpc-until.js";
 

@@ -7,7 +7,7 @@ import { AgentServiceClient, FleetServiceClient, ServeRequest } from "@callweave
 import * as grpc from "@grpc/grpc-js";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { createGrpcServer } from "../../gateway/src/grpc/server.js";
-import { FakeApi, FakeLogger } from "../../gateway/src/grpc/testing.js";
+import { FakeApi, FakeLogger } from "../../gateway/src/contract/testing.js";
 import { until } from "./grpc-until.js";
 
 let directory: string;

@@ -40,7 +40,12 @@ describe("calls", () => {
           filter: { pools: ["a"], states: [CallState.PENDING] },
           pageSize: 2,
         });
-        callback(null, { calls: [fakeCall("c-1")], nextPageToken: "next", cursor: "here" });
+        callback(null, {
+          calls: [fakeCall("c-1")],
+          nextPageToken: "next",
+          cursor: "here",
+          unreachableGateways: [],
+        });
       },
     });
     expect(await client.calls.get("c-7")).toMatchObject({ callId: "c-7", state: "ANSWERED" });

@@ -21,7 +21,8 @@ export type SeatCause =
   | "RELEASED"
   | "TRANSFERRED"
   | "ESCALATED"
-  | "CALL_ENDED";
+  | "CALL_ENDED"
+  | "TAKEN_OVER";
 
 /** Why an agent hands the call to a human. */
 export type EscalationReason =
@@ -45,7 +46,7 @@ export type EscalationOutcome =
   | "LEAVE_FAILED";
 
 /** Where a written context is safe. */
-export type ContextDurability = "STORE";
+export type ContextDurability = "STORE" | "REPLICATED_LOG" | "LOCAL_DISK";
 
 /** How an escalation ended. */
 export interface EscalationResult {

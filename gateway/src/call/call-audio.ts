@@ -18,6 +18,11 @@ export class CallAudio {
     return this.samplesIn;
   }
 
+  /** Positions go on from an earlier owner of the call. Only before any audio. */
+  startAt(position: number): void {
+    this.samplesIn = position;
+  }
+
   /** True when somebody listens to the agent alone. */
   get agentTapped(): boolean {
     return this.agent.size > 0;

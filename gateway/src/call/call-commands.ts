@@ -23,7 +23,7 @@ export type EscalationOutcome =
   | "LEAVE_FAILED";
 
 /** Where a written context is safe. */
-export type ContextDurability = "STORE";
+export type ContextDurability = "STORE" | "REPLICATED_LOG" | "LOCAL_DISK";
 
 /** When a command takes effect. */
 export interface After {

@@ -1,4 +1,4 @@
-import type { ContextDurability, EscalationResult } from "./call-commands.js";
+import type { ContextDurability, EscalateCommand, EscalationResult } from "./call-commands.js";
 import type { CallError } from "./call-error.js";
 import type { AgentMode, CallSnapshot, EndReason, SeatCause, SeatSnapshot, Verb } from "./call-state.js";
 
@@ -7,6 +7,12 @@ export type UnservedAction = "CONNECT" | "QUEUE" | "ANSWER_AND_HOLD" | "ANNOUNCE
 
 /** A step of an escalation, stored before its effect. */
 export type EscalationStep = "SAVING" | "CONNECTING" | "CONFIRMING" | "LEAVING";
+
+/** An escalation without its words: what another gateway needs to go on with it. */
+export type EscalationPlan = Omit<
+  EscalateCommand,
+  "verb" | "summary" | "summarySource" | "routingHint" | "data" | "after"
+>;
 
 /** What happened; the names are the `oneof` cases of CallEvent in the contract. */
 export type CallEventBody =
@@ -45,7 +51,13 @@ export type CallEventBody =
       readonly error?: CallError;
       readonly escalation?: EscalationResult;
     }
-  | { readonly type: "escalation"; readonly requestId: string; readonly step: EscalationStep }
+  | {
+      readonly type: "escalation";
+      readonly requestId: string;
+      readonly step: EscalationStep;
+      /** With SAVING. */
+      readonly plan?: EscalationPlan;
+    }
   | {
       readonly type: "contextWritten";
       readonly revision: number;
@@ -59,7 +71,14 @@ export type CallEventBody =
       readonly change: "LOST" | "RESTORED" | "PROVIDER_ERROR";
       readonly detail: string;
     }
-  | { readonly type: "holdChanged"; readonly holding: boolean };
+  | { readonly type: "holdChanged"; readonly holding: boolean }
+  | {
+      readonly type: "takenOver";
+      readonly fromGatewayId: string;
+      readonly fromEpoch: number;
+      readonly gatewayId: string;
+    }
+  | { readonly type: "eventsLost"; readonly fromEpoch: number };
 
 /** An event of a call, before it is stored. */
 export interface CallEvent {
@@ -68,6 +87,8 @@ export interface CallEvent {
   readonly pool: string;
   /** Counts the events of the call, from 1, no holes. */
   readonly sequence: number;
+  /** Counts the gateways that had the call, from 1. */
+  readonly ownerEpoch: number;
   readonly time: Date;
   /** Audio position, samples at the rate of the call. */
   readonly position: number;

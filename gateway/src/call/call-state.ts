@@ -19,7 +19,8 @@ export type SeatCause =
   | "RELEASED"
   | "TRANSFERRED"
   | "ESCALATED"
-  | "CALL_ENDED";
+  | "CALL_ENDED"
+  | "TAKEN_OVER";
 
 /** The seat as others see it. */
 export interface SeatSnapshot {

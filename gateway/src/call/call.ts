@@ -16,6 +16,7 @@ import { Lifecycle } from "./lifecycle.js";
 import { Marks } from "./marks.js";
 import { MediaWatch } from "./media-watch.js";
 import { type Outlet, Playback } from "./playback.js";
+import type { RestoredCall, RestoredLife } from "./restore.js";
 import { Seat, type SeatHolder } from "./seat.js";
 
 /**
@@ -58,12 +59,14 @@ export class Call implements CallCore, CallLegHandler {
     readonly leg: CallLeg,
     deps: CallDeps,
     log: EventLog,
+    /** Set when the call comes from an earlier owner. */
+    restored?: RestoredCall,
   ) {
     this.clock = deps.clock;
     this.options = deps.options;
     this.contexts = deps.contexts;
     this.seating = deps.seating;
-    this.createTime = deps.clock.wallNow();
+    this.createTime = restored?.live?.createTime ?? deps.clock.wallNow();
     this.seat = new Seat(deps.clock);
     this.playback = new Playback(
       { ...deps.options.playback, sampleRateHz: facts.sampleRateHz },
@@ -81,6 +84,7 @@ export class Call implements CallCore, CallLegHandler {
       () => deps.clock.wallNow(),
       () => this.audio.position,
       (event) => this.tellHolder(event),
+      { sequence: restored?.lastSequence ?? 0, ownerEpoch: (restored?.ownerEpoch ?? 0) + 1 },
     );
     this.runner = new CommandRunner(this, (holder) => this.releaseSeat(holder, "RELEASED"));
     this.mediaWatch = new MediaWatch(
@@ -90,7 +94,23 @@ export class Call implements CallCore, CallLegHandler {
       (why) => this.end(why),
     );
     leg.attach(this, this.playback);
-    this.record({ type: "arrived", call: this.snapshot() });
+    if (restored?.live) this.goOn(restored, restored.live);
+    else this.record({ type: "arrived", call: this.snapshot() });
+  }
+
+  /** Takes up what an earlier owner had. Its agent, if it lives, is given the seat by dispatch. */
+  private goOn({ fromGatewayId, ownerEpoch }: RestoredCall, life: RestoredLife): void {
+    const now = this.clock.wallNow();
+    this.lifecycle.restore(life, now);
+    this.seat.restore(life.seat.epoch, life.seat.attempt);
+    this.flags.seatLeftEmpty = life.seatLeftEmpty;
+    const elapsedMs = life.position > 0 ? Math.max(0, now.getTime() - life.positionTime.getTime()) : 0;
+    this.audio.startAt(life.position + Math.round((elapsedMs * this.facts.sampleRateHz) / 1000));
+    this.record({ type: "takenOver", fromGatewayId, fromEpoch: ownerEpoch, gatewayId: this.facts.gatewayId });
+    // A human may be on the line, or about to be: nothing of the agent reaches him unasked.
+    if (life.escalation && life.escalation.step !== "SAVING") this.flags.muted = life.state === "CONNECTED";
+    this.runner.restore(life);
+    this.updateOutlet();
   }
 
   /** Aborted when the call is over. */
@@ -142,12 +162,12 @@ export class Call implements CallCore, CallLegHandler {
   takeSeat(
     expectedEpoch: number,
     holder: SeatHolder,
-    cause: "ACCEPTED" | "TRANSFERRED" | "ESCALATED",
+    cause: "ACCEPTED" | "TRANSFERRED" | "ESCALATED" | "TAKEN_OVER",
   ): boolean {
     if (this.lifecycle.ended) return false;
     const taken = this.seat.take(expectedEpoch, holder);
     if (!taken) return false;
-    taken.old?.unassigned(cause === "ACCEPTED" ? "LOST" : cause);
+    taken.old?.unassigned(cause === "ACCEPTED" || cause === "TAKEN_OVER" ? "LOST" : cause);
     // What another agent had queued is not said in the turn of the new one.
     if (taken.old) this.clearPlayback();
     this.marks.newSpeaker();

@@ -10,12 +10,14 @@ import type {
 } from "./call-commands.js";
 import { requireAllowed, wrongState } from "./call-commands.js";
 import type { CallCore } from "./call-core.js";
-import { unlessAborted, within } from "./call-core.js";
+import { outcomeUnknown, unlessAborted, within } from "./call-core.js";
 import { CallError } from "./call-error.js";
+import type { EscalationPlan } from "./call-events.js";
 import type { Verb } from "./call-state.js";
 import { CommandLedger, hashBody, type LedgerEntry } from "./command-ledger.js";
-import { Escalation } from "./escalation.js";
+import { commandOf, Escalation } from "./escalation.js";
 import * as legVerbs from "./leg-verbs.js";
+import type { RestoredLife } from "./restore.js";
 import type { SeatHolder } from "./seat.js";
 
 /** The ending command that waits or runs: there is at most one. */
@@ -80,6 +82,54 @@ export class CommandRunner {
       ...(outcome.escalation ? { escalation: outcome.escalation } : {}),
       ...(entry.delivered !== undefined ? { delivered: entry.delivered } : {}),
     };
+  }
+
+  /**
+   * Commands of an earlier owner of the call: finished ones answer a repeated id; of the others nobody knows whether they
+   * had their effect, so they end with OUTCOME_UNKNOWN and are never carried out again. An escalation that had not begun
+   * to connect goes on: its context step is repeated, its announcement counts as heard.
+   */
+  restore(life: RestoredLife): void {
+    const { escalation } = life;
+    for (const { verb, requestId, bodyHash, outcome } of life.commands) {
+      if (outcome) {
+        this.ledger.add({ verb, requestId, bodyHash, finished: Promise.resolve(outcome), outcome });
+      } else if (escalation?.requestId === requestId && escalation.step === "SAVING" && escalation.plan) {
+        this.resume(requestId, bodyHash, escalation.plan);
+      } else {
+        this.giveUp(verb, requestId, bodyHash);
+      }
+    }
+  }
+
+  private resume(requestId: string, bodyHash: string, plan: EscalationPlan): void {
+    if (this.core.lifecycle.state !== "ANSWERED") {
+      this.giveUp("EscalateCall", requestId, bodyHash);
+      return;
+    }
+    const run = this.prepare(requestId, commandOf(plan));
+    const entry: LedgerEntry = {
+      verb: "EscalateCall",
+      requestId,
+      bodyHash,
+      finished: Promise.resolve().then(() => this.finish(entry, run)),
+    };
+    this.ledger.add(entry);
+    if (run.exclusive) this.exclusive = { entry, ...run.exclusive };
+    this.ending.add(entry);
+  }
+
+  private giveUp(verb: Verb, requestId: string, bodyHash: string): void {
+    const { core } = this;
+    const outcome: CommandOutcome = {
+      verb,
+      requestId,
+      ...(verb === "EscalateCall"
+        ? { escalation: { outcome: "UNKNOWN" } }
+        : { error: outcomeUnknown(core.facts.callId, verb) }),
+    };
+    this.ledger.add({ verb, requestId, bodyHash, finished: Promise.resolve(outcome), outcome });
+    core.events.record({ type: "commandDone", ...outcome });
   }
 
   /** The holder's stream is lost: what still waits is cancelled, except an escalation whose context is safe. */
@@ -307,14 +357,20 @@ export class CommandRunner {
       bodyHash: entry.bodyHash,
       actor: actor.name,
     });
+    return this.finish(entry, prepared, actor);
+  }
+
+  private async finish(entry: LedgerEntry, prepared: Prepared, actor?: Actor): Promise<CommandOutcome> {
+    const { core } = this;
+    const { verb, requestId } = entry;
     let error: CallError | undefined;
     let escalation: EscalationResult | undefined;
     try {
       if (prepared.note !== undefined) {
         const holder = core.seat.activeHolder;
-        holder?.note(prepared.note, actor.name);
+        holder?.note(prepared.note, actor?.name ?? "");
         entry.delivered = holder !== undefined;
-        core.events.record({ type: "noteSent", actor: actor.name, delivered: entry.delivered });
+        core.events.record({ type: "noteSent", actor: actor?.name ?? "", delivered: entry.delivered });
       }
       await prepared.run();
       escalation = prepared.result?.();

@@ -11,6 +11,7 @@ import type {
 import type { CallCore } from "./call-core.js";
 import { unlessAborted, within } from "./call-core.js";
 import { CallError } from "./call-error.js";
+import type { EscalationPlan } from "./call-events.js";
 import type { ContextPatch, ContextStatus } from "./context-port.js";
 import * as legVerbs from "./leg-verbs.js";
 
@@ -26,6 +27,24 @@ const STATUS_AFTER: { readonly [o in EscalationOutcome]: ContextStatus } = {
   REJECTED: "ACTIVE",
   UNKNOWN: "ESCALATING",
 };
+
+function planOf(command: EscalateCommand): EscalationPlan {
+  const { verb: _v, summary: _s, summarySource: _o, routingHint: _r, data: _d, after: _a, ...plan } = command;
+  return plan;
+}
+
+/** The command of a plan: its words are in the context already, or lost. */
+export function commandOf(plan: EscalationPlan): EscalateCommand {
+  return {
+    ...plan,
+    verb: "EscalateCall",
+    summary: "",
+    summarySource: "RULES",
+    routingHint: "",
+    data: {},
+    after: { condition: "NOW" },
+  };
+}
 
 /**
  * Save, say, connect, leave: one command. Each step is stored before its effect. Not connected, the agent still has
@@ -239,7 +258,8 @@ export class Escalation {
 
   private async step(step: "SAVING" | "CONNECTING" | "CONFIRMING" | "LEAVING"): Promise<void> {
     const { core } = this;
-    const stored = core.events.record({ type: "escalation", requestId: this.requestId, step });
+    const plan = step === "SAVING" ? { plan: planOf(this.command) } : {};
+    const stored = core.events.record({ type: "escalation", requestId: this.requestId, step, ...plan });
     await unlessAborted(stored, this.signal, core.facts.callId);
   }
 

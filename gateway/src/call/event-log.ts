@@ -17,9 +17,9 @@ export interface EventLog {
    */
   append(event: CallEvent): Promise<StoredEvent>;
   /** The newest position of a tenant's view: watching from here gives what comes after. */
-  head(tenant: string): string;
-  /** Sequence of the newest event of a call in the store, 0 when there is none: a call that comes again goes on from there. */
-  lastSequence(tenant: string, callId: string): number;
+  head(tenant: string): string | Promise<string>;
+  /** Whether there may be events of the call from before: a restart, or another gateway that had it. Known at once. */
+  knows(tenant: string, callId: string): boolean;
   /** The events of one call after a sequence, oldest first; for reattach. */
   ofCall(tenant: string, callId: string, afterSequence: number): Promise<StoredEvent[]>;
   /**

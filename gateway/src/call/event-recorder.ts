@@ -3,6 +3,8 @@ import type { EventLog } from "./event-log.js";
 
 /** Numbers the events of one call and hands them to the log; tells them on once they are stored, in order. */
 export class EventRecorder {
+  /** Which owner of the call this is, from 1. */
+  readonly ownerEpoch: number;
   private sequence: number;
   private tail: Promise<unknown> = Promise.resolve();
 
@@ -12,8 +14,11 @@ export class EventRecorder {
     private readonly wallNow: () => Date,
     private readonly position: () => number,
     private readonly stored: (event: StoredEvent) => void,
+    /** Where the numbers go on from, and whose they are now. */
+    start: { readonly sequence: number; readonly ownerEpoch: number } = { sequence: 0, ownerEpoch: 1 },
   ) {
-    this.sequence = log.lastSequence(facts.tenant, facts.callId);
+    this.sequence = start.sequence;
+    this.ownerEpoch = start.ownerEpoch;
   }
 
   /** Sequence of the newest event. */
@@ -28,6 +33,7 @@ export class EventRecorder {
       callId: this.facts.callId,
       pool: this.facts.pool,
       sequence: ++this.sequence,
+      ownerEpoch: this.ownerEpoch,
       time: this.wallNow(),
       position: this.position(),
       body,

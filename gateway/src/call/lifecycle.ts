@@ -1,4 +1,5 @@
 import type { AgentMode, CallState, EndReason } from "./call-state.js";
+import type { RestoredLife } from "./restore.js";
 
 /** Each state carries what is only true in it. */
 type Status =
@@ -50,6 +51,20 @@ export class Lifecycle {
       ...("connectTime" in rest && rest.connectTime ? { connectTime: rest.connectTime as Date } : {}),
       ...("endTime" in rest && rest.endTime ? { endTime: rest.endTime as Date } : {}),
     };
+  }
+
+  /** Where an earlier owner of the call had brought it. Only before any news. */
+  restore(life: RestoredLife, now: Date): void {
+    const { state, answerTime, connectTime, agentMode } = life;
+    if (state === "ANSWERED") this.setStatus({ t: state, answerTime: answerTime ?? now });
+    if (state === "CONNECTED") {
+      this.setStatus({
+        t: state,
+        ...(answerTime ? { answerTime } : {}),
+        connectTime: connectTime ?? now,
+        mode: agentMode ?? "BARGE",
+      });
+    }
   }
 
   /** Answered; false when that is no news. */

@@ -51,6 +51,12 @@ export class Seat {
     return this.openOffers > 0 ? "OFFERED" : "VACANT";
   }
 
+  /** The numbers of an earlier owner of the call go on; nobody holds it. Only before anybody took it. */
+  restore(epoch: number, attempts: number): void {
+    this.epochNow = epoch;
+    this.attempts = attempts;
+  }
+
   /** Counts an offer; answers its attempt number. */
   offered(): number {
     this.openOffers++;

@@ -24,6 +24,9 @@ export class RigLog implements EventLog {
   head(): string {
     return String(this.events.length);
   }
+  knows(tenant: string, callId: string): boolean {
+    return this.lastSequence(tenant, callId) > 0;
+  }
   lastSequence(tenant: string, callId: string): number {
     const own = this.events.filter((e) => e.tenant === tenant && e.callId === callId);
     return own.at(-1)?.sequence ?? 0;

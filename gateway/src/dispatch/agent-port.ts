@@ -56,7 +56,7 @@ export type AgentNotice =
       readonly call: CallSnapshot;
       readonly epoch: number;
       readonly handle: number;
-      readonly resume: "NEW" | "REATTACHED" | "MOVED";
+      readonly resume: "NEW" | "REATTACHED" | "MOVED" | "TAKEN_OVER";
       readonly audioFormat: AudioFormat;
       readonly offerId: string;
       readonly attempt: number;

@@ -106,7 +106,11 @@ export class AgentSession {
   }
 
   /** A seat is its own: bound to a stream, known by its handle. */
-  bind(assignment: Assignment, stream: AgentStream, resume: "NEW" | "REATTACHED" | "MOVED"): void {
+  bind(
+    assignment: Assignment,
+    stream: AgentStream,
+    resume: "NEW" | "REATTACHED" | "MOVED" | "TAKEN_OVER",
+  ): void {
     this.byHandle.delete(assignment.handle);
     this.assignments.set(assignment.call.facts.callId, assignment);
     assignment.bind(stream, resume);

@@ -42,13 +42,13 @@ export class Assignment implements SeatHolder {
   }
 
   /** Binds it to a stream under a new handle and tells the agent. */
-  bind(stream: AgentStream, resume: "NEW" | "REATTACHED" | "MOVED"): void {
+  bind(stream: AgentStream, resume: "NEW" | "REATTACHED" | "MOVED" | "TAKEN_OVER"): void {
     this.stream?.endHandle(this.handle);
     this.stream = stream;
     this.handle = this.session.nextHandle();
     this.encoder.reset();
     const call = this.call.snapshot();
-    if (resume === "NEW") this.lastEvent = call.lastEventSequence;
+    if (resume === "NEW" || resume === "TAKEN_OVER") this.lastEvent = call.lastEventSequence;
     stream.send({
       type: "assigned",
       call,

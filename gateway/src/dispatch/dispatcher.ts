@@ -66,6 +66,28 @@ export class Dispatcher implements SeatingPort, SessionEvents {
     this.pump(search);
   }
 
+  /**
+   * A call from an earlier owner: the agent that had its seat gets it back without an offer, as soon as it is here, at
+   * most after the pool's grace; then others are asked.
+   */
+  reseat(call: Call, pool: Pool, instanceId: string): void {
+    const search = this.start(
+      {
+        call,
+        pool,
+        instanceId,
+        cause: "TAKEN_OVER",
+        excluded: undefined,
+        tried: new Set(),
+        roundOver: () => {},
+        done: () => {},
+      },
+      pool.options.reattachGraceMs,
+      () => this.offerAgain(call),
+    );
+    this.pump(search);
+  }
+
   /** Stops looking for somebody for this call. */
   stopSeeking(call: CallCore): void {
     const search = this.searches.get(call);
@@ -232,7 +254,8 @@ export class Dispatcher implements SeatingPort, SessionEvents {
     search.done(taken);
     if (offer) this.offerEnded(offer, "REVOKED");
     // A transfer that found nobody leaves an empty seat empty: look again in its own pool.
-    if (!taken && search.cause !== "ACCEPTED") queueMicrotask(() => this.offerAgain(call));
+    if (!taken && (search.cause === "TRANSFERRED" || search.cause === "ESCALATED"))
+      queueMicrotask(() => this.offerAgain(call));
   }
 
   private pump(search: Search): void {
@@ -247,7 +270,8 @@ export class Dispatcher implements SeatingPort, SessionEvents {
       .filter((s) => s !== search.excluded && (!search.instanceId || s.instanceId === search.instanceId));
     const next = candidates.find((s) => !search.tried.has(s));
     if (next) {
-      this.makeOffer(search, next);
+      if (search.cause === "TAKEN_OVER") this.giveBack(search, next);
+      else this.makeOffer(search, next);
       return;
     }
     if (candidates.length === 0) {
@@ -261,6 +285,20 @@ export class Dispatcher implements SeatingPort, SessionEvents {
       this.pump(search);
     });
     search.roundOver();
+  }
+
+  /** Without asking: it had the seat. */
+  private giveBack(search: Search, session: AgentSession): void {
+    const { call } = search;
+    search.tried.add(session);
+    const stream = session.quietestStream();
+    const assignment = new Assignment(session, call, "", call.seat.snapshot().attempt);
+    const { epoch } = call.seat;
+    assignment.epoch = epoch + 1;
+    if (!stream || !call.takeSeat(epoch, assignment, "TAKEN_OVER")) return;
+    session.bind(assignment, stream, "TAKEN_OVER");
+    this.lastPool.set(call, session.pool);
+    this.finish(search, true);
   }
 
   private makeOffer(search: Search, session: AgentSession): void {

@@ -10,7 +10,8 @@ export interface Search {
   readonly pool: Pool;
   /** Only this instance, when a transfer names one. */
   readonly instanceId?: string;
-  readonly cause: "ACCEPTED" | "TRANSFERRED" | "ESCALATED";
+  /** TAKEN_OVER: the instance had the seat under another owner of the call and is given it without an offer. */
+  readonly cause: "ACCEPTED" | "TRANSFERRED" | "ESCALATED" | "TAKEN_OVER";
   readonly escalationReason?: EscalationReason;
   /** Never asked: the holder that is to be relieved. */
   readonly excluded: AgentSession | undefined;

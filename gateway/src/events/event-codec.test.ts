@@ -56,6 +56,7 @@ describe("event codec", () => {
       callId: "c-1",
       pool: "default",
       sequence: 7,
+      ownerEpoch: 1,
       time,
       position: 480,
       body,

@@ -15,9 +15,9 @@ export class EventCodecError extends Error {
 
 /** The stored form of an event. */
 export function encodeEvent(event: CallEvent): string {
-  const { tenant, callId, pool, sequence, time, position, body } = event;
+  const { tenant, callId, pool, sequence, ownerEpoch, time, position, body } = event;
   return stringifyTagged(
-    { v: EVENT_CODEC_VERSION, tenant, callId, pool, sequence, time, position, body },
+    { v: EVENT_CODEC_VERSION, tenant, callId, pool, sequence, ownerEpoch, time, position, body },
     packError,
   );
 }
@@ -34,6 +34,8 @@ export function decodeEvent(text: string): CallEvent {
   if (value.v > EVENT_CODEC_VERSION)
     throw new EventCodecError(`version ${value.v} is newer than this gateway`);
   const { tenant, callId, pool, sequence, time, position, body } = value;
+  // Events of the first version of the gateway have none.
+  const ownerEpoch = typeof value.ownerEpoch === "number" ? value.ownerEpoch : 1;
   if (
     typeof tenant !== "string" ||
     typeof callId !== "string" ||
@@ -45,7 +47,16 @@ export function decodeEvent(text: string): CallEvent {
     typeof body.type !== "string"
   )
     throw new EventCodecError("a field of the event is missing");
-  return { tenant, callId, pool, sequence, time, position, body: body as unknown as CallEventBody };
+  return {
+    tenant,
+    callId,
+    pool,
+    sequence,
+    ownerEpoch,
+    time,
+    position,
+    body: body as unknown as CallEventBody,
+  };
 }
 
 function packError(value: object): Record<string, unknown> | undefined {

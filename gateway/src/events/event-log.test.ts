@@ -18,6 +18,7 @@ function event(sequence: number, over: Partial<CallEvent> = {}): CallEvent {
     callId: "c-1",
     pool: "p",
     sequence,
+    ownerEpoch: 1,
     time: clock.wallNow(),
     position: sequence * 10,
     body: { type: "answered" },

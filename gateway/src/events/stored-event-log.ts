@@ -106,8 +106,8 @@ export class StoredEventLog implements EventLog {
     return this.cursorAt(this.durable);
   }
 
-  lastSequence(tenant: string, callId: string): number {
-    return this.storage.ofCall(tenant, callId, 0).at(-1)?.callSequence ?? 0;
+  knows(tenant: string, callId: string): boolean {
+    return this.storage.ofCall(tenant, callId, 0).length > 0;
   }
 
   async ofCall(tenant: string, callId: string, afterSequence: number): Promise<StoredEvent[]> {

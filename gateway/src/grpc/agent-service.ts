@@ -1,298 +1,43 @@
-import type {
-  AgentItem,
-  AgentServiceDefinition,
-  ServeRequest,
-  ServeResponse,
-  ServiceHandlers,
-} from "@callweave/proto";
+import type { AgentServiceDefinition, ServeRequest, ServeResponse, ServiceHandlers } from "@callweave/proto";
 import type { ServerDuplexStream } from "@grpc/grpc-js";
-import { CallError, invalidField } from "../call/call-error.js";
-import type { AgentNotice, AgentStream, AgentStreamHandler } from "../dispatch/agent-port.js";
-import type { Credential } from "./auth.js";
-import { fromReattach, fromRegister, fromToken, toPbItem } from "./convert-agent.js";
-import { innerCallId, streamCommand } from "./convert-command.js";
-import { publicError, serviceError } from "./status.js";
-import { StreamWriter } from "./stream-writer.js";
-import { BadRequest, clientActor, type EdgeContext } from "./unary.js";
-import { line, requestId, text } from "./validate.js";
-
-type ServeCall = ServerDuplexStream<ServeRequest, ServeResponse>;
-type Item = NonNullable<AgentItem["item"]>;
+import { publicError } from "../contract/public-error.js";
+import { ServeSession } from "../contract/serve-session.js";
+import { serviceError } from "./status.js";
+import { BadRequest, type EdgeContext } from "./unary.js";
 
 /** The handlers of AgentService. */
 export function agentService(context: EdgeContext): ServiceHandlers<typeof AgentServiceDefinition> {
-  return {
-    serve: (call) => {
-      new ServeStream(context, call);
+  return { serve: (call) => serve(context, call) };
+}
+
+function serve(edge: EdgeContext, call: ServerDuplexStream<ServeRequest, ServeResponse>): void {
+  const { api, authenticator, options, logger, stats } = edge;
+  const name = call.getPath();
+  const peer = call.getPeer();
+  const session = new ServeSession(
+    { agents: api.agents, authenticator, limits: options.stream, logger, stats },
+    {
+      name,
+      peer,
+      write: (message, done) => {
+        call.write(message, done);
+      },
+      finish: (error) => {
+        if (error) call.emit("error", serviceError(error));
+        else call.end();
+      },
     },
-  };
-}
-
-/** One Serve stream: items in, notices out. */
-class ServeStream implements AgentStream {
-  private readonly writer: StreamWriter;
-  private readonly peer: string;
-  private credential: Credential | undefined;
-  private handler: AgentStreamHandler | undefined;
-  /** Nothing that comes is looked at any more. */
-  private deaf = false;
-  private over = false;
-  private registerTimer: NodeJS.Timeout | undefined;
-  /** Calls by handle, to check a call_id inside a command. */
-  private readonly calls = new Map<number, string>();
-
-  constructor(
-    private readonly context: EdgeContext,
-    private readonly call: ServeCall,
-  ) {
-    const limits = context.options.stream;
-    this.peer = call.getPeer();
-    this.writer = new StreamWriter(
-      {
-        write: (message, done) => {
-          call.write(message, done);
-        },
-        finish: (error) => {
-          if (error) call.emit("error", serviceError(error));
-          else call.end();
-        },
-      },
-      limits,
-      () => {
-        context.stats.queueFull++;
-        this.leaveSoon();
-      },
-    );
-    context.stats.serveStreams++;
-    call.on("data", this.onMessage);
-    call.once("end", () => this.onHalfClose());
-    call.once("cancelled", () => this.onGone());
-    call.once("close", () => this.onGone());
-    this.registerTimer = setTimeout(() => this.refuse(notRegistered("nothing")), limits.registerTimeoutMs);
-    this.registerTimer.unref();
-    try {
-      this.credential = context.authenticator.authenticate(call.metadata, this.peer);
-    } catch (error) {
-      this.refuse(this.seal(error));
-    }
-  }
-
-  // The core's side.
-
-  send(notice: AgentNotice): void {
-    if (notice.type === "assigned") {
-      this.writer.openHandle(notice.handle, notice.call.sampleRateHz);
-      this.calls.set(notice.handle, notice.call.callId);
-    } else if (notice.type === "unassigned") {
-      this.calls.delete(notice.handle);
-    }
-    try {
-      this.writer.sendControl(toPbItem(notice, (error) => this.seal(error)));
-    } catch (error) {
-      // A notice that cannot be written must not take the calls of the stream with it.
-      this.seal(error, notice.type);
-    }
-  }
-
-  sendAudio(handle: number, position: number, samples: number, pcm: Uint8Array): void {
-    this.writer.sendAudio(handle, position, samples, pcm);
-  }
-
-  endHandle(handle: number): void {
-    this.writer.endHandle(handle);
-    this.calls.delete(handle);
-  }
-
-  end(error?: CallError): void {
-    this.writer.end(error && this.seal(error));
-    this.leaveSoon();
-  }
-
-  // The wire's side.
-
-  private readonly onMessage = (message: ServeRequest | BadRequest): void => {
-    if (this.deaf) return;
-    const { stats, options } = this.context;
-    if (message instanceof BadRequest) {
-      this.refuse(message.error);
-      return;
-    }
-    stats.messagesIn++;
-    const { items } = message;
-    if (items.length > options.stream.maxItems) {
-      this.refuse(invalidField("items", `at most ${options.stream.maxItems} in a message`, items.length));
-      return;
-    }
-    stats.itemsIn += items.length;
-    for (const { item } of items) {
-      if (this.deaf) return;
-      if (!this.handler) this.begin(item);
-      else if (!item) stats.unknownItems++;
-      else this.take(this.handler, item);
-    }
-  };
-
-  private begin(item: Item | undefined): void {
-    const { agents } = this.context.api;
-    const credential = this.credential;
-    if (!credential) return;
-    try {
-      const actor = clientActor(credential);
-      let handler: AgentStreamHandler;
-      if (item?.$case === "register") {
-        const registration = fromRegister(item.value);
-        const agent = { tenant: actor.tenant, name: `agent:${registration.agentId}` };
-        handler = agents.register(agent, registration, this);
-      } else if (item?.$case === "join") {
-        handler = agents.join(actor, fromToken(item.value.sessionToken), this);
-      } else if (item?.$case === "reattach") {
-        const { sessionToken } = item.value;
-        handler = agents.reattach(actor, fromToken(sessionToken), fromReattach(item.value), this);
-      } else {
-        throw notRegistered(item?.$case ?? "unknown");
-      }
-      this.handler = handler;
-      clearTimeout(this.registerTimer);
-    } catch (error) {
-      this.refuse(this.seal(error));
-    }
-  }
-
-  private take(handler: AgentStreamHandler, item: Item): void {
-    try {
-      if (item.$case === "audio") handler.audio(item.value.handle, item.value.pcm);
-      else this.dispatch(handler, item);
-    } catch (error) {
-      this.context.stats.refusedItems++;
-      const refusal = this.seal(error, item.$case);
-      const handle = "handle" in item.value ? item.value.handle : 0;
-      if (item.$case === "command" && isRequestId(item.value.requestId)) {
-        this.send({ type: "commandResult", handle, requestId: item.value.requestId, error: refusal });
-      } else {
-        this.send({ type: "itemRefused", handle, item: wireName(item.$case), error: refusal });
-      }
-    }
-  }
-
-  private dispatch(handler: AgentStreamHandler, item: Exclude<Item, { $case: "audio" }>): void {
-    switch (item.$case) {
-      case "accept":
-        handler.accept(line("offer_id", item.value.offerId, 0, 100));
-        break;
-      case "decline":
-        handler.decline(
-          line("offer_id", item.value.offerId, 0, 100),
-          text("reason", item.value.reason, 0, 100),
-        );
-        break;
-      case "mark":
-        handler.mark(item.value.handle, line("name", item.value.name, 1, 100));
-        break;
-      case "clearPlayback":
-        handler.clearPlayback(item.value.handle);
-        break;
-      case "command": {
-        const { handle, verb } = item.value;
-        const id = requestId("request_id", item.value.requestId, true);
-        if (!verb) throw invalidField("verb", "a verb of this contract");
-        this.requireCall(handle, innerCallId(verb));
-        handler.command(handle, id, streamCommand(verb));
-        break;
-      }
-      case "heartbeat":
-        if (!(item.value.load >= 0 && item.value.load <= 1)) throw invalidField("load", "from 0 to 1");
-        handler.heartbeat(item.value.load);
-        break;
-      case "drain":
-        handler.drain();
-        break;
-      case "bye":
-        handler.bye();
-        break;
-      case "reauthenticate":
-        this.reauthenticate(item.value.token);
-        break;
-      case "register":
-      case "join":
-      case "reattach":
-        throw invalidField(wireName(item.$case), "the first item of its stream");
-    }
-  }
-
-  /** The call_id inside a command may be empty; another call than the handle's would be a mistake of the agent. */
-  private requireCall(handle: number, id: string): void {
-    if (id === "") return;
-    const known =
-      handle === 0 && this.calls.size === 1 ? [...this.calls.values()][0] : this.calls.get(handle);
-    // An unknown handle is answered by the core, as STALE_HANDLE.
-    if (known !== undefined && known !== id)
-      throw invalidField("call_id", "empty or the call of the handle", id);
-  }
-
-  private reauthenticate(token: string): void {
-    const fresh = this.context.authenticator.authenticateToken(token, this.peer);
-    if (fresh.tenant !== this.credential?.tenant) {
-      throw new CallError("UNAUTHENTICATED", "the credential belongs to another tenant");
-    }
-    this.credential = fresh;
-  }
-
-  /** Ends the stream with a status. */
-  private refuse(error: CallError): void {
-    this.deaf = true;
-    this.end(error);
-  }
-
-  private onHalfClose(): void {
-    this.deaf = true;
-    this.writer.end();
-    this.leave();
-  }
-
-  private onGone(): void {
-    if (this.over) return;
-    this.over = true;
-    this.deaf = true;
-    clearTimeout(this.registerTimer);
-    this.writer.close();
-    this.context.stats.serveStreams--;
-    this.context.stats.droppedAudioMs += this.writer.droppedAudioMs;
-    this.leave();
-  }
-
-  /** The core is told later, never inside a call of its own. */
-  private leaveSoon(): void {
-    this.deaf = true;
-    setImmediate(() => this.leave());
-  }
-
-  private leave(): void {
-    clearTimeout(this.registerTimer);
-    const handler = this.handler;
-    this.handler = undefined;
-    handler?.lost();
-  }
-
-  private seal(error: unknown, item = ""): CallError {
-    return publicError(error, this.context.logger, item === "" ? this.call.getPath() : `Serve ${item}`);
-  }
-}
-
-function notRegistered(item: string): CallError {
-  return new CallError("NOT_REGISTERED", "the first item must be register, join or reattach", {
-    item: wireName(item),
+  );
+  call.on("data", (message: ServeRequest | BadRequest) => {
+    if (message instanceof BadRequest) session.refuse(message.error);
+    else session.message(message);
   });
-}
-
-function isRequestId(id: string): boolean {
+  call.once("end", () => session.halfClosed());
+  call.once("cancelled", () => session.gone());
+  call.once("close", () => session.gone());
   try {
-    return requestId("request_id", id, true) === id;
-  } catch {
-    return false;
+    session.admit(authenticator.authenticate(call.metadata.get("authorization"), peer));
+  } catch (error) {
+    session.refuse(publicError(error, logger, name));
   }
-}
-
-/** "clearPlayback" as the contract writes it: "clear_playback". */
-function wireName(item: string): string {
-  return item.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }

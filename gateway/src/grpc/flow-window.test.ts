@@ -1,7 +1,7 @@
 import { connect } from "node:http2";
 import { afterEach, expect, it } from "vitest";
+import { FakeApi, FakeLogger } from "../contract/testing.js";
 import { createGrpcServer, type GrpcEdge } from "./server.js";
-import { FakeApi, FakeLogger } from "./testing.js";
 
 let edge: GrpcEdge | undefined;
 afterEach(async () => edge?.stop());

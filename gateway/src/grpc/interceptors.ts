@@ -1,5 +1,5 @@
 import { ServerInterceptingCall, type ServerInterceptor, status } from "@grpc/grpc-js";
-import type { Authenticator } from "./auth.js";
+import type { Authenticator } from "../contract/authenticator.js";
 import type { EdgeLogger } from "./options.js";
 import { REFLECTION_PATH } from "./reflection.js";
 import { toServiceError } from "./status.js";
@@ -22,7 +22,7 @@ export function edgeInterceptor(authenticator: Authenticator, logger: EdgeLogger
             }
             if (REFLECTION_PATH.test(method.path)) {
               try {
-                authenticator.authenticate(metadata, call.getPeer());
+                authenticator.authenticate(metadata.get("authorization"), call.getPeer());
               } catch (error) {
                 const { code, details, metadata: trailers } = toServiceError(error, logger, method.path);
                 call.sendStatus({ code, details, metadata: trailers });

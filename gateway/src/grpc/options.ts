@@ -1,19 +1,8 @@
+import { DEFAULT_STREAM_LIMITS, type StaticKey, type StreamLimits } from "../contract/limits.js";
 import type { Logger } from "../util/logger.js";
 
 /** Structured logging as this edge needs it: that of the whole gateway. */
 export type EdgeLogger = Logger;
-
-/** A static key. Give the key itself or its SHA-256 in hexadecimal; only the hash is kept. */
-export interface StaticKey {
-  /** Who has it; appears as "client:<name>" in events and notes. 1 to 64 of A-Z a-z 0-9 . _ - */
-  readonly name: string;
-  /** The tenant that its holder belongs to. The same rule as the name. */
-  readonly tenant: string;
-  /** At least 16 characters. */
-  readonly key?: string;
-  /** 64 hexadecimal digits. */
-  readonly keySha256?: string;
-}
 
 /** TLS of the listening port, as PEM. */
 export interface EdgeTls {
@@ -21,22 +10,6 @@ export interface EdgeTls {
   readonly key: Buffer;
   /** With it a client must show a certificate that this authority signed. */
   readonly clientCa?: Buffer;
-}
-
-/** The limits of one Serve stream. */
-export interface StreamLimits {
-  /** Items in a message, either way. Default 256. */
-  readonly maxItems: number;
-  /** Bytes of a message, either way. Default 256 KiB. A single larger item from the gateway goes alone. */
-  readonly maxMessageBytes: number;
-  /** Control items waiting for a slow agent; beyond it the stream ends with STREAM_QUEUE_FULL. Default 10,000. */
-  readonly maxControlItems: number;
-  /** The same in bytes. Default 1 MiB. */
-  readonly maxControlBytes: number;
-  /** Audio waiting for a slow agent, per call, in ms; beyond it the oldest is dropped and told. Default 2,000. */
-  readonly maxAudioMs: number;
-  /** How long a new stream may stay without its first item, in ms; then NOT_REGISTERED. Default 10,000. */
-  readonly registerTimeoutMs: number;
 }
 
 /** Options of the gRPC edge; everything has a default. */
@@ -77,16 +50,6 @@ export interface ResolvedOptions extends Required<Omit<GrpcEdgeOptions, "tls" | 
   readonly tls: EdgeTls | undefined;
   readonly stream: StreamLimits;
 }
-
-/** Limits of a Serve stream where nothing else is said. */
-export const DEFAULT_STREAM_LIMITS: StreamLimits = {
-  maxItems: 256,
-  maxMessageBytes: 256 * 1024,
-  maxControlItems: 10_000,
-  maxControlBytes: 1024 * 1024,
-  maxAudioMs: 2_000,
-  registerTimeoutMs: 10_000,
-};
 
 /** Fills in the defaults. */
 export function resolveOptions(options: GrpcEdgeOptions): ResolvedOptions {

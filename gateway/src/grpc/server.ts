@@ -6,9 +6,10 @@ import {
   FleetServiceDefinition,
 } from "@callweave/proto";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { Authenticator, isLoopback } from "../contract/authenticator.js";
+import { operations } from "../contract/operations.js";
 import type { GatewayApi } from "../gateway-api.js";
 import { agentService } from "./agent-service.js";
-import { Authenticator, isLoopback } from "./auth.js";
 import { callService } from "./call-service.js";
 import { contextService } from "./context-service.js";
 import { fleetService } from "./fleet-service.js";
@@ -74,7 +75,15 @@ class Edge implements GrpcEdge {
     private readonly logger: EdgeLogger,
   ) {
     const authenticator = new Authenticator(options.keys);
-    this.context = { api, authenticator, options, logger, stats: this.stats, lasting: new Set() };
+    this.context = {
+      api,
+      operations: operations(api),
+      authenticator,
+      options,
+      logger,
+      stats: this.stats,
+      lasting: new Set(),
+    };
     this.server = new Server({
       "grpc.max_receive_message_length": options.maxReceiveBytes,
       "grpc.max_concurrent_streams": options.maxConcurrentStreams,

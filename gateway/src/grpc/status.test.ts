@@ -1,8 +1,8 @@
 import { decodeStatusDetails, STATUS_DETAILS_KEY } from "@callweave/proto";
 import { describe, expect, it } from "vitest";
 import { CallError, invalidField } from "../call/call-error.js";
+import { FakeLogger } from "../contract/testing.js";
 import { toServiceError } from "./status.js";
-import { FakeLogger } from "./testing.js";
 
 const detailsOf = (error: ReturnType<typeof toServiceError>) =>
   decodeStatusDetails(error.metadata.get(STATUS_DETAILS_KEY)[0] as Buffer);

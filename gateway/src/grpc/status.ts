@@ -1,7 +1,7 @@
-import { randomUUID } from "node:crypto";
 import { ERROR_DOMAIN, encodeStatusDetails, STATUS_DETAILS_KEY } from "@callweave/proto";
 import { Metadata, type ServiceError, status } from "@grpc/grpc-js";
-import { CallError } from "../call/call-error.js";
+import type { CallError } from "../call/call-error.js";
+import { publicError } from "../contract/public-error.js";
 import type { EdgeLogger } from "./options.js";
 
 /** Keeps message and details under the 8 KiB of trailers that gRPC implementations take. */
@@ -9,19 +9,6 @@ const MAX_MESSAGE_CHARS = 500;
 const MAX_VALUE_CHARS = 300;
 const MAX_ENTRIES = 16;
 const MAX_DETAILS_BYTES = 3_000;
-
-/**
- * An error as it may leave the process: a CallError with its reason passes; anything else, and an INTERNAL one, is
- * logged under a new error_id and becomes INTERNAL with that id alone. `where` names the RPC or item.
- */
-export function publicError(error: unknown, logger: EdgeLogger, where: string): CallError {
-  if (error instanceof CallError && error.reason !== "INTERNAL") return error;
-  if (error instanceof CallError && error.metadata.error_id !== undefined) return error;
-  const errorId = randomUUID();
-  const cause = error instanceof CallError ? (error.cause ?? error) : error;
-  logger.error({ err: cause, error_id: errorId, where }, "internal error");
-  return new CallError("INTERNAL", `internal error ${errorId}`, { error_id: errorId });
-}
 
 /** A CallError as grpc-js wants it: code, message and, in the trailers, google.rpc.Status with ErrorInfo. */
 export function serviceError(error: CallError): ServiceError {

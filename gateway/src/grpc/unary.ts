@@ -1,14 +1,16 @@
 import type { handleUnaryCall, MethodDefinition, ServiceDefinition, sendUnaryData } from "@grpc/grpc-js";
-import type { Actor } from "../call/call-commands.js";
 import { CallError, invalidField } from "../call/call-error.js";
+import type { Authenticator } from "../contract/authenticator.js";
+import type { Operation, Operations } from "../contract/operations.js";
+import type { ServeStats } from "../contract/serve-session.js";
 import type { GatewayApi } from "../gateway-api.js";
-import type { Authenticator, Credential } from "./auth.js";
 import type { EdgeLogger, ResolvedOptions } from "./options.js";
 import { toServiceError } from "./status.js";
 
 /** What all services of the edge share. */
 export interface EdgeContext {
   readonly api: GatewayApi;
+  readonly operations: Operations;
   readonly authenticator: Authenticator;
   readonly options: ResolvedOptions;
   readonly logger: EdgeLogger;
@@ -18,20 +20,7 @@ export interface EdgeContext {
 }
 
 /** Counters since the start, for metrics. */
-export interface EdgeStats {
-  /** Serve streams open now. */
-  serveStreams: number;
-  /** Messages and items that came on Serve streams. */
-  messagesIn: number;
-  itemsIn: number;
-  /** Items of kinds that this contract does not know. */
-  unknownItems: number;
-  /** Items refused by a rule of the wire. */
-  refusedItems: number;
-  /** Streams ended because their control queue was full. */
-  queueFull: number;
-  /** Audio dropped for slow receivers, in ms. */
-  droppedAudioMs: number;
+export interface EdgeStats extends ServeStats {
   /** Requests that were no message of the contract. */
   malformed: number;
 }
@@ -72,23 +61,31 @@ export function requireReadable(request: unknown): void {
   if (request instanceof BadRequest) throw request.error;
 }
 
-/** The actor of a unary client. */
-export function clientActor(credential: Credential): Actor {
-  return { tenant: credential.tenant, name: `client:${credential.name}` };
-}
-
 /** A unary handler: authenticate, run, and answer every error as a status with details. */
-export function unary<Q, S>(
-  context: EdgeContext,
-  run: (request: Q, credential: Credential) => S | Promise<S>,
-): handleUnaryCall<Q, S> {
+function unary<Q, S>(context: EdgeContext, run: Operation<Q, S>): handleUnaryCall<Q, S> {
   return (call, callback) => {
     answer(context, call.getPath(), callback, () => {
-      const credential = context.authenticator.authenticate(call.metadata, call.getPeer());
+      const credential = context.authenticator.authenticate(
+        call.metadata.get("authorization"),
+        call.getPeer(),
+      );
       requireReadable(call.request);
       return run(call.request, credential);
     });
   };
+}
+
+/** The handlers of a table of operations. */
+// biome-ignore lint/suspicious/noExplicitAny: any request and response; the mapped type below keeps them apart
+export function unaries<T extends { readonly [K in keyof T]: Operation<any, any> }>(
+  context: EdgeContext,
+  table: T,
+): { [K in keyof T]: T[K] extends Operation<infer Q, infer S> ? handleUnaryCall<Q, S> : never } {
+  const entries = Object.entries(table).map(([method, run]) => [
+    method,
+    unary(context, run as Operation<unknown, unknown>),
+  ]);
+  return Object.fromEntries(entries);
 }
 
 async function answer<S>(

@@ -1,6 +1,6 @@
 import type { ServerWritableStream } from "@grpc/grpc-js";
 import type { CallError } from "../call/call-error.js";
-import type { Credential } from "./auth.js";
+import type { Credential } from "../contract/authenticator.js";
 import { serviceError, toServiceError } from "./status.js";
 import { type EdgeContext, requireReadable } from "./unary.js";
 
@@ -23,7 +23,7 @@ export async function pump<Q, S, T>(
   call.once("cancelled", cancelled);
   context.lasting.add(leave);
   try {
-    const credential = context.authenticator.authenticate(call.metadata, call.getPeer());
+    const credential = context.authenticator.authenticate(call.metadata.get("authorization"), call.getPeer());
     requireReadable(call.request);
     for await (const item of open(credential, abort.signal)) {
       if (abort.signal.aborted) break;

@@ -605,6 +605,8 @@ export interface TakenOver {
   fromGatewayId: string;
   /** Its owner_epoch. */
   fromEpoch: number;
+  /** Which gateway has it now. */
+  gatewayId: string;
 }
 
 /**
@@ -2915,7 +2917,7 @@ export const MediaChanged: MessageFns<MediaChanged> = {
 };
 
 function createBaseTakenOver(): TakenOver {
-  return { fromGatewayId: "", fromEpoch: 0 };
+  return { fromGatewayId: "", fromEpoch: 0, gatewayId: "" };
 }
 
 export const TakenOver: MessageFns<TakenOver> = {
@@ -2925,6 +2927,9 @@ export const TakenOver: MessageFns<TakenOver> = {
     }
     if (message.fromEpoch !== 0) {
       writer.uint32(16).uint64(message.fromEpoch);
+    }
+    if (message.gatewayId !== "") {
+      writer.uint32(26).string(message.gatewayId);
     }
     return writer;
   },
@@ -2958,6 +2963,14 @@ export const TakenOver: MessageFns<TakenOver> = {
             message.fromEpoch = longToNumber(reader.uint64());
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.gatewayId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2982,6 +2995,11 @@ export const TakenOver: MessageFns<TakenOver> = {
         : isSet(object.from_epoch)
         ? globalThis.Number(object.from_epoch)
         : 0,
+      gatewayId: isSet(object.gatewayId)
+        ? globalThis.String(object.gatewayId)
+        : isSet(object.gateway_id)
+        ? globalThis.String(object.gateway_id)
+        : "",
     };
   },
 
@@ -2993,6 +3011,9 @@ export const TakenOver: MessageFns<TakenOver> = {
     if (message.fromEpoch !== 0) {
       obj.fromEpoch = Math.round(message.fromEpoch);
     }
+    if (message.gatewayId !== "") {
+      obj.gatewayId = message.gatewayId;
+    }
     return obj;
   },
 
@@ -3003,6 +3024,7 @@ export const TakenOver: MessageFns<TakenOver> = {
     const message = createBaseTakenOver();
     message.fromGatewayId = object.fromGatewayId ?? "";
     message.fromEpoch = object.fromEpoch ?? 0;
+    message.gatewayId = object.gatewayId ?? "";
     return message;
   },
 };

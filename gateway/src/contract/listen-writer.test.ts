@@ -1,6 +1,6 @@
 import type { ListenCallResponse } from "@callweave/proto";
 import { describe, expect, it } from "vitest";
-import { ListenWriter } from "./listen.js";
+import { ListenWriter } from "./listen-writer.js";
 
 function setup(maxQueuedMs = 100) {
   const written: ListenCallResponse[] = [];

@@ -2,7 +2,7 @@ import type { GatewayItem, ServeResponse } from "@callweave/proto";
 import { ServeResponse as Response } from "@callweave/proto";
 import { describe, expect, it } from "vitest";
 import type { CallError } from "../call/call-error.js";
-import { DEFAULT_STREAM_LIMITS, type StreamLimits } from "./options.js";
+import { DEFAULT_STREAM_LIMITS, type StreamLimits } from "./limits.js";
 import { StreamWriter } from "./stream-writer.js";
 
 function setup(limits: Partial<StreamLimits> = {}) {

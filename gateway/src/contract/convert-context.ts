@@ -64,6 +64,7 @@ export function toPbContext(context: CallContext, withTurns: boolean): PbContext
     createTime: toTimestamp(context.createTime),
     updateTime: toTimestamp(context.updateTime),
     expireTime: toTimestamp(context.expireTime),
+    conflicts: [],
   };
 }
 

@@ -1,7 +1,7 @@
 import { AudioGapReason, encodeMessage, GatewayItem, type ServeResponse } from "@callweave/proto";
 import { CallError } from "../call/call-error.js";
 import { toDuration, toUint } from "./convert.js";
-import type { StreamLimits } from "./options.js";
+import type { StreamLimits } from "./limits.js";
 
 /** Where the messages of a stream go. */
 export interface WriterSink {

@@ -4,19 +4,25 @@ import {
   CallState,
   ContextDurability,
   EndReason,
+  EscalationConfirm,
+  EscalationReason,
   EscalationStep,
+  EscalationThen,
   MediaChange,
   OfferEnd,
+  OnContextFailure,
   type Call as PbCall,
   type CallEvent as PbCallEvent,
   type CallFilter as PbCallFilter,
+  type EscalationPlan as PbEscalationPlan,
   type Seat as PbSeat,
   type PlaybackPosition,
   SeatCause,
   SeatState,
   UnservedAction,
+  WhileRinging,
 } from "@callweave/proto";
-import type { CallEventBody, StoredEvent } from "../call/call-events.js";
+import type { CallEventBody, EscalationPlan, StoredEvent } from "../call/call-events.js";
 import type { CallSnapshot, PlaybackSnapshot, SeatSnapshot } from "../call/call-state.js";
 import type { CallFilter } from "../gateway-api.js";
 import {
@@ -84,6 +90,7 @@ export function toPbEvent(event: StoredEvent): PbCallEvent {
   return {
     callId: event.callId,
     sequence: event.sequence,
+    ownerEpoch: event.ownerEpoch,
     time: toTimestamp(event.time),
     cursor: event.cursor,
     durable: event.durable,
@@ -145,7 +152,14 @@ function toPbEventBody(body: CallEventBody): PbCallEvent["event"] {
         },
       };
     case "escalation":
-      return { $case: "escalation", value: { requestId: body.requestId, step: EscalationStep[body.step] } };
+      return {
+        $case: "escalation",
+        value: {
+          requestId: body.requestId,
+          step: EscalationStep[body.step],
+          plan: body.plan && toPbPlan(body.plan),
+        },
+      };
     case "contextWritten":
       return {
         $case: "contextWritten",
@@ -163,7 +177,31 @@ function toPbEventBody(body: CallEventBody): PbCallEvent["event"] {
       return { $case: "mediaChanged", value: { change: MediaChange[body.change], detail: body.detail } };
     case "holdChanged":
       return { $case: "holdChanged", value: { holding: body.holding } };
+    case "takenOver":
+      return {
+        $case: "takenOver",
+        value: { fromGatewayId: body.fromGatewayId, fromEpoch: body.fromEpoch, gatewayId: body.gatewayId },
+      };
+    case "eventsLost":
+      return { $case: "eventsLost", value: { fromEpoch: body.fromEpoch } };
   }
+}
+
+function toPbPlan(plan: EscalationPlan): PbEscalationPlan {
+  const { target } = plan;
+  const callee = "callee" in target ? target.callee : target.pool.thenOriginalCallee;
+  return {
+    reason: EscalationReason[plan.reason],
+    ringTimeSeconds: callee?.ringTimeSeconds ?? 0,
+    pool: "pool" in target ? target.pool.pool : "",
+    poolWaitMs: "pool" in target ? target.pool.waitMs : 0,
+    confirm: EscalationConfirm[plan.confirm],
+    confirmTimeoutMs: plan.confirmTimeoutMs,
+    then: EscalationThen[plan.then],
+    whileRinging: WhileRinging[plan.whileRinging],
+    onContextFailure: OnContextFailure[plan.onContextFailure],
+    saveTimeoutMs: plan.saveTimeoutMs,
+  };
 }
 
 const STATES = ["PENDING", "ANSWERED", "CONNECTED", "DISCONNECTED"] as const;

@@ -13,7 +13,7 @@ import type {
   Registration,
 } from "../dispatch/agent-port.js";
 import type { CallFilter, GatewayApi, Listener } from "../gateway-api.js";
-import type { EdgeLogger } from "./options.js";
+import type { Logger } from "../util/logger.js";
 
 // A core without calls behind it, for the tests of this folder: it writes down what the edge asks and answers as told.
 
@@ -49,6 +49,7 @@ export function stored(body: CallEvent["body"], sequence = 1): StoredEvent {
     callId: "c-1",
     pool: "default",
     sequence,
+    ownerEpoch: 1,
     time: new Date("2026-01-01T00:00:01Z"),
     position: 160,
     body,
@@ -189,20 +190,22 @@ export class FakeApi implements GatewayApi {
   watchContexts: (signal: AbortSignal) => AsyncIterable<CallContext> = async function* () {};
 
   readonly calls: GatewayApi["calls"] = {
-    get: (tenant, callId) => {
+    get: async (tenant, callId) => {
       const call = this.calls_.find((one) => one.tenant === tenant && one.callId === callId);
       if (!call) throw new CallError("CALL_NOT_FOUND", `no call ${callId}`, { call_id: callId });
       return call;
     },
-    list: (tenant, filter: CallFilter) =>
-      this.calls_.filter(
+    list: async (tenant, filter: CallFilter) => ({
+      calls: this.calls_.filter(
         (call) => call.tenant === tenant && (filter.pools.length === 0 || filter.pools.includes(call.pool)),
       ),
+      unreachableGateways: [],
+    }),
     execute: (actor, callId, requestId, command, waitMs) => {
       this.executed.push({ actor, callId, requestId, command, waitMs });
       return this.reply();
     },
-    listen: (_actor, _callId, source, format, listener) => {
+    listen: async (_actor, _callId, source, format, listener) => {
       const entry = { listener, format, source, stopped: false };
       this.listeners.push(entry);
       return {
@@ -231,29 +234,35 @@ export class FakeApi implements GatewayApi {
   readonly events: GatewayApi["events"] = {
     append: async (event) => ({ ...event, cursor: "", durable: false }),
     head: () => "head-1",
-    lastSequence: () => 0,
+    knows: () => false,
     ofCall: async () => [],
     watch: (_tenant, cursor, filter, signal) => this.watchItems(cursor, filter, signal),
     close: async () => {},
   };
 
   readonly fleet: GatewayApi["fleet"] = {
-    pools: () => [{ name: "default", agentCount: 1, capacity: 2, busy: 1, waiting: 0 }],
-    agents: (_tenant, pool) => [
-      {
-        agentId: "echo",
-        instanceId: "i-1",
-        pool,
-        capacity: 1,
-        callIds: ["c-1"],
-        load: 0.5,
-        draining: false,
-        connected: true,
-        labels: { language: "en" },
-        registerTime: new Date("2026-01-01T00:00:00Z"),
-      },
-    ],
-    gateways: () => [
+    pools: async () => ({
+      pools: [{ name: "default", agentCount: 1, capacity: 2, busy: 1, waiting: 0 }],
+      unreachableGateways: [],
+    }),
+    agents: async (_tenant, pool) => ({
+      unreachableGateways: [],
+      agents: [
+        {
+          agentId: "echo",
+          instanceId: "i-1",
+          pool,
+          capacity: 1,
+          callIds: ["c-1"],
+          load: 0.5,
+          draining: false,
+          connected: true,
+          labels: { language: "en" },
+          registerTime: new Date("2026-01-01T00:00:00Z"),
+        },
+      ],
+    }),
+    gateways: async () => [
       {
         gatewayId: "g-1",
         version: "0.1.0",
@@ -272,7 +281,7 @@ export class FakeApi implements GatewayApi {
 }
 
 /** Keeps what was logged. */
-export class FakeLogger implements EdgeLogger {
+export class FakeLogger implements Logger {
   readonly lines: { level: string; fields: Record<string, unknown>; message: string }[] = [];
   debug = (fields: object, message: string) => this.add("debug", fields, message);
   info = (fields: object, message: string) => this.add("info", fields, message);

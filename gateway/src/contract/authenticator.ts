@@ -1,7 +1,6 @@
 import { createHash, timingSafeEqual } from "node:crypto";
-import type { Metadata } from "@grpc/grpc-js";
 import { CallError } from "../call/call-error.js";
-import type { StaticKey } from "./options.js";
+import type { StaticKey } from "./limits.js";
 
 /** Who asks: proven by a key, or a process on this machine when there are no keys. */
 export interface Credential {
@@ -40,10 +39,9 @@ export class Authenticator {
     return this.keys.length > 0;
   }
 
-  /** From the metadata `authorization: Bearer <key>`. `peer` is "address:port". Throws UNAUTHENTICATED. */
-  authenticate(metadata: Metadata, peer: string): Credential {
+  /** From all values of the header `authorization: Bearer <key>`. `peer` is "address:port". Throws UNAUTHENTICATED. */
+  authenticate(values: readonly unknown[], peer: string): Credential {
     if (!this.hasKeys) return this.local(peer);
-    const values = metadata.get("authorization");
     if (values.length !== 1) throw unauthenticated("exactly one authorization entry is needed: Bearer <key>");
     const match = /^bearer +(\S+)$/i.exec(String(values[0]).trim());
     if (!match) throw unauthenticated("authorization must be: Bearer <key>");
