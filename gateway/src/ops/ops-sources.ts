@@ -1,0 +1,115 @@
+import type { CallState } from "../call/call-state.js";
+
+/** What metrics and readiness see of the gateway itself, over all tenants. */
+export interface GatewaySource {
+  /** True once it takes nothing new. */
+  readonly draining: boolean;
+  /** Live calls at most. */
+  readonly maxCalls: number;
+  connectors(): readonly ConnectorView[];
+  /** The states of the live calls. */
+  callStates(): Iterable<CallState>;
+  pools(): Iterable<PoolView>;
+}
+
+/** A connector as it stands. */
+export interface ConnectorView {
+  readonly name: string;
+  readonly ready: boolean;
+  /** What the adapter counted since it was made; whole numbers that only grow, by name. */
+  readonly counters?: Readonly<Record<string, number>>;
+}
+
+/** A pool as it stands. */
+export interface PoolView {
+  readonly tenant: string;
+  readonly name: string;
+  /** Agent sessions with a stream. */
+  readonly sessions: number;
+  /** Places of the sessions that take offers, and how many of them are free. */
+  readonly places: number;
+  readonly freePlaces: number;
+  /** Calls that look for an agent. */
+  readonly waiting: number;
+  /** Items of agents that were refused, by reason, since the start. */
+  readonly refused: Iterable<readonly [reason: string, count: number]>;
+}
+
+/** What metrics see of the gRPC port; all but the first two count since the start. */
+export interface GrpcSource {
+  readonly connections: number;
+  readonly stats: {
+    /** Serve streams open now. */
+    readonly serveStreams: number;
+    readonly messagesIn: number;
+    readonly itemsIn: number;
+    readonly unknownItems: number;
+    readonly refusedItems: number;
+    readonly queueFull: number;
+    readonly droppedAudioMs: number;
+    readonly malformed: number;
+  };
+}
+
+/** The message bus, where there is one. */
+export interface BusSource {
+  readonly connected: boolean;
+  /** Connections that were made again since the start. */
+  readonly reconnects?: number;
+  /** Messages that were not published or were dropped before their handler, since the start. */
+  readonly dropped?: number;
+}
+
+/** The store of contexts and what waits for it. */
+export interface ContextStoreSource {
+  /** False: the store is away, writes go to the replicated log or the spool. */
+  readonly connected: boolean;
+  /** Writes that are safe elsewhere and wait for the store. */
+  spool?(): SpoolView;
+}
+
+/** The spool of context writes. */
+export interface SpoolView {
+  readonly entries: number;
+  readonly bytes: number;
+  readonly maxBytes: number;
+  /** True while writes are refused for want of room. */
+  readonly full: boolean;
+  /** Age of the oldest entry, ms; 0 when empty. */
+  readonly oldestMs?: number;
+  /** Writes that came to the store from it, since the start. */
+  readonly replayed?: number;
+}
+
+/** The store of events. */
+export interface EventStoreSource {
+  /** False: the store is away, events are told with durable = false. */
+  readonly connected: boolean;
+  /** Events that wait for their acknowledgement. */
+  readonly pending?: number;
+  /** Events that this gateway had told and that no store will ever have, since the start. */
+  readonly lost?: number;
+}
+
+/** The other gateways. */
+export interface ClusterSource {
+  /** Live gateways, this one included. */
+  readonly gateways: number;
+  /** Calls of dead gateways that this one took over, since the start. */
+  readonly takeovers?: number;
+  /** Times that this gateway found a newer owner and gave a call up, since the start. */
+  readonly fenced?: number;
+}
+
+/**
+ * Where the figures come from. Everything is optional: what is not there has no metric and no check. Everything is read
+ * when it is asked for, so a source may be added at any time.
+ */
+export interface OpsSources {
+  gateway?: GatewaySource;
+  grpc?: GrpcSource;
+  bus?: BusSource;
+  contextStore?: ContextStoreSource;
+  eventStore?: EventStoreSource;
+  cluster?: ClusterSource;
+}
