@@ -12,6 +12,8 @@ import { HUB_DEFAULTS, Hub, type HubOptions } from "./dispatch/hub.js";
 import { type PoolOptions, Pools } from "./dispatch/pool.js";
 import { Unserved } from "./dispatch/unserved.js";
 import type { AgentInfo, GatewayInfo, PoolInfo } from "./gateway-api.js";
+import { gatewaySource } from "./ops/gateway-source.js";
+import type { GatewaySource } from "./ops/ops-sources.js";
 import type { Connector } from "./telephony/telephony.js";
 import { type Clock, systemClock } from "./util/clock.js";
 import type { Logger } from "./util/logger.js";
@@ -57,6 +59,8 @@ export class Gateway {
   readonly contexts: ContextService;
   readonly events: EventLog;
   readonly fleet: LocalFleet;
+  /** What metrics and readiness look at. */
+  readonly opsSource: GatewaySource;
   private readonly clock: Clock;
   private readonly registry: CallRegistry;
   private readonly intake: CallIntake;
@@ -125,6 +129,14 @@ export class Gateway {
       claimJitterMs: parts.claimJitterMs ?? 50,
       historyWaitMs: parts.historyWaitMs ?? 1_500,
       maxCalls: parts.maxCalls ?? 2_000,
+    });
+    this.opsSource = gatewaySource({
+      isDraining: () => this.draining,
+      maxCalls: parts.maxCalls ?? 2_000,
+      connectors: parts.connectors,
+      registry: this.registry,
+      pools,
+      dispatcher: this.dispatcher,
     });
     this.fleet = {
       pools: (tenant) => this.agents.poolInfos(tenant),

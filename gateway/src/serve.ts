@@ -15,6 +15,7 @@ import { Gateway } from "./gateway.js";
 import type { GrpcEdgeOptions } from "./grpc/options.js";
 import { createGrpcServer, type GrpcEdge } from "./grpc/server.js";
 import { localApi } from "./local-api.js";
+import { Ops } from "./ops/ops.js";
 import type { Connector } from "./telephony/telephony.js";
 import type { Logger } from "./util/logger.js";
 
@@ -28,6 +29,8 @@ export interface RunningGateway {
   readonly gatewayId: string;
   /** The port that it listens on. */
   readonly port: number;
+  /** Health, readiness and metrics; its `port` is undefined when `ops.enabled` is false. */
+  readonly ops: Ops;
   /** Takes nothing new and waits for the calls to end, at most `graceMs`; then ends. */
   drain(graceMs: number): Promise<void>;
   /** Ends at once: sockets closed without commands, stores flushed. */
@@ -54,9 +57,28 @@ export async function startGateway(
   overrides: ServeOverrides = {},
 ): Promise<RunningGateway> {
   const gatewayId = config.gateway.id ?? `${hostname()}-${randomBytes(3).toString("hex")}`;
+  // First and last: probes see the start and the drain.
+  const ops = await new Ops({ config: config.ops, version: VERSION, gatewayId, logger }).start();
+  try {
+    return await startBehind(ops, gatewayId, config, logger, overrides);
+  } catch (error) {
+    await ops.stop();
+    throw error;
+  }
+}
+
+async function startBehind(
+  ops: Ops,
+  gatewayId: string,
+  config: GatewayConfig,
+  logger: Logger,
+  overrides: ServeOverrides,
+): Promise<RunningGateway> {
   const onError = (error: unknown) => logger.error({ err: String(error) }, "store failed");
   const holds = await loadHolds(config.pools);
-  const events = await openEmbeddedEventLog(config.gateway.stateDir, { ...config.events, onError });
+  const events = ops.counting(
+    await openEmbeddedEventLog(config.gateway.stateDir, { ...config.events, onError }),
+  );
   const store = await openEmbeddedContextStore(config.gateway.stateDir).catch(async (error: unknown) => {
     await events.close();
     throw error;
@@ -93,6 +115,7 @@ export async function startGateway(
     maxCalls: config.gateway.limits.maxCalls,
     ...(overrides.claimJitterMs === undefined ? {} : { claimJitterMs: overrides.claimJitterMs }),
   });
+  ops.sources.gateway = gateway.opsSource;
   let grpc: GrpcEdge | undefined;
   const stop = async () => {
     grpc?.setServing(false);
@@ -100,19 +123,23 @@ export async function startGateway(
     await grpc?.stop();
     await contexts.close();
     await events.close();
+    await ops.stop();
   };
   try {
     grpc = createGrpcServer(localApi(gateway), grpcOptions(config), logger);
     const port = await grpc.listen();
     const edge = grpc;
+    ops.sources.grpc = edge;
     await gateway.start();
     edge.setServing(true);
-    logger.info({ gateway_id: gatewayId, port }, "serving");
+    ops.serving();
+    logger.info({ gateway_id: gatewayId, port, ops_port: ops.port }, "serving");
     return {
       gateway,
       grpc: edge,
       gatewayId,
       port,
+      ops,
       stop,
       async drain(graceMs) {
         edge.setServing(false);

@@ -319,6 +319,7 @@ class StreamHandler implements AgentStreamHandler {
   }
 
   private refuse(handle: number, item: string, error: CallError): void {
+    this.session.pool.itemRefused(error.reason);
     this.stream.send({ type: "itemRefused", handle, item, error });
   }
 }

@@ -40,6 +40,8 @@ export const POOL_DEFAULTS: Omit<PoolOptions, "name" | "tenant"> = {
 /** The agents of one pool. */
 export class Pool {
   readonly sessions = new Set<AgentSession>();
+  /** Items of its agents that were refused, by reason, since the start. */
+  readonly refusedItems = new Map<string, number>();
 
   constructor(readonly options: PoolOptions) {}
 
@@ -48,6 +50,11 @@ export class Pool {
     return [...this.sessions]
       .filter((s) => s.takesOffers && s.freePlaces > 0)
       .sort((a, b) => a.busyness - b.busyness || a.lastOfferMs - b.lastOfferMs);
+  }
+
+  /** Counts an item that was refused. */
+  itemRefused(reason: string): void {
+    this.refusedItems.set(reason, (this.refusedItems.get(reason) ?? 0) + 1);
   }
 
   /** True when some agent could take a call now. */
