@@ -8,6 +8,7 @@ import * as callStates from "./docs/call-states.js";
 import { configurationKeys } from "./docs/configuration.js";
 import { errorReasons } from "./docs/errors.js";
 import { formatted, sameText } from "./docs/format.js";
+import { metrics } from "./docs/metrics.js";
 
 /** What can stand between `<!-- generated: NAME -->` and `<!-- end: NAME -->`. */
 const PARTS: Readonly<Record<string, () => string>> = {
@@ -17,6 +18,7 @@ const PARTS: Readonly<Record<string, () => string>> = {
   "error-reasons": errorReasons,
   "escalation-outcomes": callStates.escalationOutcomes,
   "escalation-reasons": callStates.escalationReasons,
+  metrics,
   states: callStates.states,
   transitions: callStates.transitions,
   "verb-meanings": callStates.verbMeanings,
