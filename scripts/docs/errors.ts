@@ -41,6 +41,9 @@ const TO_DO: { readonly [r in Reason]: string } = {
     "Look at `limit` and `max`; do less at a time, or raise it in the configuration where it has a key.",
   GOING_AWAY: "Connect to another gateway, or to this one when it is back.",
   INTERNAL: "An error of the gateway: report it with the lines of its log that have the `error_id`.",
+  CALL_OWNER_AWAY:
+    "Try again, a command with the same request_id; the call goes on meanwhile, and another gateway takes it over if its own is dead.",
+  CONTEXT_STORE_AWAY: "Ask again later; what was written since the store went away is readable.",
 };
 
 /** Every reason: status, meaning, metadata, what to do. Throws when the contract and the gateway differ. */

@@ -50,6 +50,8 @@ export const REASON_STATUS = {
   LIMIT_REACHED: "RESOURCE_EXHAUSTED",
   GOING_AWAY: "UNAVAILABLE",
   INTERNAL: "INTERNAL",
+  CALL_OWNER_AWAY: "UNAVAILABLE",
+  CONTEXT_STORE_AWAY: "UNAVAILABLE",
 } as const satisfies Record<string, StatusName>;
 
 /** Why something was refused; stable, programs look at this. */

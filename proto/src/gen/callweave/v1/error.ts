@@ -183,6 +183,17 @@ export enum ErrorReason {
    * {"error_id": "…"}
    */
   INTERNAL = 33,
+  /**
+   * CALL_OWNER_AWAY - The gateway that has the call does not answer, or died and none has taken the call over yet. A command may be
+   * repeated with the same request_id. UNAVAILABLE.
+   * {"call_id": "c-1", "gateway_id": "gateway-2"}
+   */
+  CALL_OWNER_AWAY = 34,
+  /**
+   * CONTEXT_STORE_AWAY - The context store is away, and this gateway does not know whether there is such a context. UNAVAILABLE.
+   * {"call_id": "c-1"}
+   */
+  CONTEXT_STORE_AWAY = 35,
   UNRECOGNIZED = -1,
 }
 
@@ -290,6 +301,12 @@ export function errorReasonFromJSON(object: any): ErrorReason {
     case 33:
     case "ERROR_REASON_INTERNAL":
       return ErrorReason.INTERNAL;
+    case 34:
+    case "ERROR_REASON_CALL_OWNER_AWAY":
+      return ErrorReason.CALL_OWNER_AWAY;
+    case 35:
+    case "ERROR_REASON_CONTEXT_STORE_AWAY":
+      return ErrorReason.CONTEXT_STORE_AWAY;
     case -1:
     case "UNRECOGNIZED":
     default:
@@ -367,6 +384,10 @@ export function errorReasonToJSON(object: ErrorReason): string {
       return "ERROR_REASON_GOING_AWAY";
     case ErrorReason.INTERNAL:
       return "ERROR_REASON_INTERNAL";
+    case ErrorReason.CALL_OWNER_AWAY:
+      return "ERROR_REASON_CALL_OWNER_AWAY";
+    case ErrorReason.CONTEXT_STORE_AWAY:
+      return "ERROR_REASON_CONTEXT_STORE_AWAY";
     case ErrorReason.UNRECOGNIZED:
     default:
       return "UNRECOGNIZED";
