@@ -2,6 +2,7 @@ import { CallError, invalidField } from "../call/call-error.js";
 import type { CallSnapshot } from "../call/call-state.js";
 import type { CallContexts, ContextPatch, ContextStatus, ContextWrite } from "../call/context-port.js";
 import { type Clock, systemClock, type Timer } from "../util/clock.js";
+import { type ContextKey, notFound, notSaved, storeAway } from "./context-errors.js";
 import {
   addTurns,
   applyMask,
@@ -17,11 +18,18 @@ import {
   requireCallId,
   requireNumber,
 } from "./context-rules.js";
-import type { ContextPlace, ContextStore } from "./context-store.js";
+import {
+  type ContextPlace,
+  type ContextStore,
+  ContextStoreAway,
+  UNKNOWN_VERSION,
+  type VersionedContext,
+} from "./context-store.js";
 import type {
   CallContext,
   ContextInput,
   ContextService,
+  FoundContexts,
   MaskField,
   Turn,
   WrittenContext,
@@ -48,6 +56,12 @@ export interface ContextServiceOptions {
   readonly defaultCountryCode?: string;
   /** A live call, so that a first write by an agent gets the call's facts. Default none. */
   readonly callOf?: (tenant: string, callId: string) => CallSnapshot | undefined;
+  /** Told of every context that was written here, also by merging two writes; for watchers at other gateways. */
+  readonly onWritten?: (context: CallContext) => void;
+  /** Ends of calls that wait for the store to come back, at most; beyond it the oldest is dropped and told to onError. Default 10,000. */
+  readonly maxWaitingEnds?: number;
+  /** How often those are tried again, in ms. Default 5,000. */
+  readonly endRetryIntervalMs?: number;
   /** Told when removing expired contexts fails. */
   readonly onError?: (error: unknown) => void;
   readonly clock?: Clock;
@@ -64,7 +78,10 @@ export class StoredContextService implements ContextService, CallContexts {
   private readonly limits: ContextLimits;
   private readonly watchers: ContextWatchers;
   private readonly writes = new KeyedQueue();
+  /** Ended calls whose context could not be asked for. */
+  private readonly ends = new Map<string, CallSnapshot>();
   private timer: Timer | undefined;
+  private endTimer: Timer | undefined;
   private sweeping: Promise<void> = Promise.resolve();
   private closed = false;
 
@@ -81,12 +98,16 @@ export class StoredContextService implements ContextService, CallContexts {
       maxWaitingPerWatcher: 10_000,
       defaultCountryCode: "",
       callOf: () => undefined,
+      onWritten: () => {},
+      maxWaitingEnds: 10_000,
+      endRetryIntervalMs: 5_000,
       onError: () => {},
       clock: systemClock,
       ...options,
     };
     this.limits = this.options;
     this.watchers = new ContextWatchers(this.options.maxWaitingPerWatcher);
+    store.onMerged?.((context) => this.announce(context));
     this.planSweep();
   }
 
@@ -139,16 +160,25 @@ export class StoredContextService implements ContextService, CallContexts {
 
   async get(tenant: string, key: { callId: string } | { sessionId: string }): Promise<CallContext> {
     const found = this.unexpired(
-      "callId" in key
-        ? await this.store.get(tenant, key.callId)
-        : await this.store.getBySession(tenant, key.sessionId),
+      await this.ask(
+        () =>
+          "callId" in key
+            ? this.store.get(tenant, key.callId)
+            : this.store.getBySession(tenant, key.sessionId),
+        key,
+      ),
     );
     if (!found) throw notFound(key);
     return found.context;
   }
 
   async head(tenant: string, callId: string, maxBytes: number): Promise<CallContext | undefined> {
-    const found = this.unexpired(await this.store.get(tenant, callId));
+    // An offer goes out without a context rather than not at all.
+    const stored = await this.store.get(tenant, callId).catch((error: unknown) => {
+      if (error instanceof ContextStoreAway) return undefined;
+      throw error;
+    });
+    const found = this.unexpired(stored);
     return found && cutTo(found.context, maxBytes);
   }
 
@@ -157,22 +187,23 @@ export class StoredContextService implements ContextService, CallContexts {
     number: { caller: string } | { callee: string },
     withinMs: number,
     pageSize: number,
-  ): Promise<CallContext[]> {
+  ): Promise<FoundContexts> {
     const [field, raw] = "caller" in number ? ["caller", number.caller] : ["callee", number.callee];
     const canonical = this.number(field as string, raw as string);
     const limit = pageOf(pageSize, 10, 100);
     if (withinMs < 0) throw invalidField("within", "not negative", withinMs);
     const nowMs = this.options.clock.wallNow().getTime();
-    const found = await this.store.query({
-      tenant,
-      [field as "caller" | "callee"]: canonical,
-      statuses: [],
-      sinceMs: nowMs - (withinMs || DAY_MS),
-      limit,
-    });
-    return found
-      .filter((context) => context.expireTime.getTime() > nowMs)
-      .map((context) => cutTo(context, FIND_BYTES));
+    const { contexts, partial } = await this.ask(() =>
+      this.store.query({
+        tenant,
+        [field as "caller" | "callee"]: canonical,
+        statuses: [],
+        sinceMs: nowMs - (withinMs || DAY_MS),
+        limit,
+      }),
+    );
+    const live = contexts.filter((context) => context.expireTime.getTime() > nowMs);
+    return { contexts: live.map((context) => cutTo(context, FIND_BYTES)), partial };
   }
 
   async list(
@@ -180,19 +211,22 @@ export class StoredContextService implements ContextService, CallContexts {
     filter: { statuses: readonly ContextStatus[]; caller: string },
     pageSize: number,
     pageToken: string,
-  ): Promise<{ contexts: CallContext[]; nextPageToken: string }> {
+  ): Promise<FoundContexts & { readonly nextPageToken: string }> {
     const limit = pageOf(pageSize, 100, 1000);
     const caller = filter.caller === "" ? "" : this.number("caller", filter.caller);
     const scope = JSON.stringify([tenant, [...filter.statuses].sort(), caller]);
     const after: ContextPlace | undefined = pageToken === "" ? undefined : decodePlace(pageToken, scope);
-    const found = await this.store.query({
-      tenant,
-      ...(caller !== "" && { caller }),
-      statuses: filter.statuses,
-      sinceMs: 0,
-      ...(after && { after }),
-      limit: limit + 1,
-    });
+    const { contexts: found, partial } = await this.ask(() =>
+      this.store.query({
+        tenant,
+        ...(caller !== "" && { caller }),
+        statuses: filter.statuses,
+        sinceMs: 0,
+        ...(after && { after }),
+        limit: limit + 1,
+        headersOnly: true,
+      }),
+    );
     const page = found.slice(0, limit);
     const last = page.at(-1);
     const nextPageToken =
@@ -203,6 +237,7 @@ export class StoredContextService implements ContextService, CallContexts {
     return {
       contexts: page.filter((context) => context.expireTime.getTime() > nowMs).map(headerOf),
       nextPageToken,
+      partial,
     };
   }
 
@@ -216,9 +251,12 @@ export class StoredContextService implements ContextService, CallContexts {
     const caller = this.number("caller", target.caller);
     let deleted = 0;
     for (;;) {
-      const found = await this.store.query({ tenant, caller, statuses: [], sinceMs: 0, limit: 100 });
-      if (found.length === 0) return deleted;
-      for (const context of found) deleted += await this.removeOne(tenant, context.callId);
+      const query = { tenant, caller, statuses: [], sinceMs: 0, limit: 100, headersOnly: true };
+      const { contexts, partial } = await this.ask(() => this.store.query(query));
+      // What cannot be seen cannot be erased: the caller has to ask again.
+      if (partial) throw storeAway();
+      if (contexts.length === 0) return deleted;
+      for (const context of contexts) deleted += await this.removeOne(tenant, context.callId);
     }
   }
 
@@ -236,13 +274,26 @@ export class StoredContextService implements ContextService, CallContexts {
 
   async callEnded(call: CallSnapshot): Promise<ContextWrite | undefined> {
     const { tenant, callId } = call;
-    const found = this.unexpired(await this.store.get(tenant, callId));
+    let stored: VersionedContext | undefined;
+    try {
+      stored = await this.store.get(tenant, callId);
+    } catch (error) {
+      if (!(error instanceof ContextStoreAway)) throw error;
+      this.endLater(call);
+      return undefined;
+    }
+    const found = this.unexpired(stored);
     if (!found || !isOpen(found.context)) return undefined;
     const { context, durability } = await this.change(tenant, callId, "existing", (before) => {
       if (!isOpen(before)) return before;
       return grown({ ...before, status: before.status === "ESCALATING" ? "ABANDONED" : "ENDED" });
     });
     return { revision: context.revision, turnCount: context.turnCount, durability };
+  }
+
+  /** A context was written at another gateway: watchers here are told. Without turns is enough. */
+  writtenElsewhere(context: CallContext): void {
+    this.watchers.publish(context);
   }
 
   /** Removes expired contexts now. Also runs by itself every `sweepIntervalMs`. */
@@ -265,6 +316,7 @@ export class StoredContextService implements ContextService, CallContexts {
     if (this.closed) return;
     this.closed = true;
     this.timer?.cancel();
+    this.endTimer?.cancel();
     this.watchers.close();
     await this.writes.idle();
     await this.sweeping;
@@ -296,16 +348,17 @@ export class StoredContextService implements ContextService, CallContexts {
   ): Promise<WrittenContext> {
     return this.writes.run(`${tenant}\0${callId}`, async () => {
       for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-        const stored = await this.attempt(callId, () => this.store.get(tenant, callId));
-        const live = this.unexpired(stored);
+        const stored = await this.readForWrite(tenant, callId);
+        const known = stored !== "unknown";
+        const live = known ? this.unexpired(stored) : undefined;
         const now = this.options.clock.wallNow();
         const facts = live ? undefined : (call ?? this.options.callOf(tenant, callId));
-        if (!live && (missing === "existing" || (missing === "live" && !facts))) throw notFound({ callId });
+        if (!live && (missing === "existing" || (missing === "live" && !facts)))
+          throw known ? notFound({ callId }) : storeAway({ callId });
         const before =
           live?.context ?? emptyContext(tenant, callId, now, this.options.defaultCountryCode, facts);
         const changed = change(before);
-        const { durability } = this.store;
-        if (changed === before && live) return { context: before, durability };
+        if (changed === before && live) return { context: before, durability: live.durability };
         const context: CallContext = {
           ...changed,
           // A first write counts, also one of turns alone.
@@ -313,13 +366,72 @@ export class StoredContextService implements ContextService, CallContexts {
           updateTime: now,
           expireTime: new Date(now.getTime() + this.options.retentionDays * DAY_MS),
         };
-        if (await this.attempt(callId, () => this.store.put(context, stored?.version ?? 0))) {
-          this.watchers.publish(context);
+        const base = known
+          ? stored
+          : { context: before, version: UNKNOWN_VERSION, durability: "LOCAL_DISK" as const };
+        const durability = await this.attempt(callId, () => this.store.put(context, base));
+        if (durability) {
+          this.announce(context);
           return { context, durability };
         }
       }
       throw notSaved(callId, new Error("another process writes all the time"));
     });
+  }
+
+  private announce(context: CallContext): void {
+    this.watchers.publish(context);
+    this.options.onWritten(context);
+  }
+
+  private async readForWrite(tenant: string, callId: string) {
+    try {
+      return await this.store.get(tenant, callId);
+    } catch (error) {
+      if (error instanceof ContextStoreAway) return "unknown";
+      throw notSaved(callId, error);
+    }
+  }
+
+  /** Reads; the store being away is an error of its own, not a context that is not there. */
+  private async ask<T>(read: () => Promise<T>, key?: ContextKey): Promise<T> {
+    try {
+      return await read();
+    } catch (error) {
+      if (error instanceof ContextStoreAway) throw storeAway(key, error);
+      throw error;
+    }
+  }
+
+  private endLater(call: CallSnapshot): void {
+    this.ends.set(`${call.tenant}\0${call.callId}`, call);
+    if (this.ends.size > this.options.maxWaitingEnds) {
+      this.ends.delete(this.ends.keys().next().value as string);
+      this.options.onError(
+        new Error("too many ended calls wait for the context store: the oldest stays open"),
+      );
+    }
+    if (this.endTimer || this.closed) return;
+    this.endTimer = this.options.clock.after(this.options.endRetryIntervalMs, () => {
+      this.endTimer = undefined;
+      void this.retryEnds();
+    });
+  }
+
+  private async retryEnds(): Promise<void> {
+    const waiting = [...this.ends.values()];
+    this.ends.clear();
+    for (const [place, call] of waiting.entries()) {
+      try {
+        await this.callEnded(call);
+      } catch (error) {
+        this.options.onError(error);
+      }
+      if (this.ends.size === 0) continue;
+      // Still away: the others wait with it.
+      for (const other of waiting.slice(place + 1)) this.endLater(other);
+      return;
+    }
   }
 
   private async attempt<T>(callId: string, step: () => Promise<T>): Promise<T> {
@@ -332,7 +444,7 @@ export class StoredContextService implements ContextService, CallContexts {
 
   private async removeOne(tenant: string, callId: string): Promise<number> {
     return this.writes.run(`${tenant}\0${callId}`, async () =>
-      (await this.attempt(callId, () => this.store.remove(tenant, callId))) ? 1 : 0,
+      (await this.ask(() => this.store.remove(tenant, callId), { callId })) ? 1 : 0,
     );
   }
 
@@ -357,19 +469,4 @@ function pageOf(size: number, standard: number, max: number): number {
   if (!Number.isInteger(size) || size < 1 || size > max)
     throw invalidField("page_size", `1 to ${max}, or 0 for ${standard}`, size);
   return size;
-}
-
-function notFound(key: { callId: string } | { sessionId: string }): CallError {
-  const metadata: Record<string, string> =
-    "callId" in key ? { call_id: key.callId } : { session_id: key.sessionId };
-  return new CallError("CONTEXT_NOT_FOUND", "there is no such context", metadata);
-}
-
-function notSaved(callId: string, cause: unknown): CallError {
-  return new CallError(
-    "CONTEXT_NOT_SAVED",
-    "the context could not be written",
-    { call_id: callId },
-    { cause },
-  );
 }

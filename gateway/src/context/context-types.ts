@@ -22,6 +22,18 @@ export interface ContextNote {
   readonly text: string;
 }
 
+/** What one of two writers wrote who met while the store was away, and what is not in the fields. */
+export interface ContextConflict {
+  /** When it was found. */
+  readonly time: Date;
+  /** The field as in the contract: "summary", "status", "data.order_id", "turns.<id>". */
+  readonly field: string;
+  /** What was not taken, as text; JSON for data. */
+  readonly value: string;
+  /** When that was written. */
+  readonly writeTime: Date;
+}
+
 /** The record of a conversation. */
 export interface CallContext {
   readonly tenant: string;
@@ -47,6 +59,13 @@ export interface CallContext {
   readonly createTime: Date;
   readonly updateTime: Date;
   readonly expireTime: Date;
+  /** What lost against another write at a merge, oldest first. */
+  readonly conflicts?: readonly ContextConflict[];
+  /**
+   * Hashes of the states that waited in a spool and are contained in this one, newest last. Of the stores alone: it
+   * tells a repetition from a conflict.
+   */
+  readonly lineage?: readonly string[];
 }
 
 /** The fields a mask may name. */
@@ -89,7 +108,17 @@ export interface WrittenContext {
   readonly durability: ContextDurability;
 }
 
-/** The contexts of all calls, for the wires. Errors are CallError (INVALID_FIELD, CONTEXT_NOT_FOUND, REVISION_CONFLICT, CONTEXT_NOT_SAVED). */
+/** Contexts that were found. */
+export interface FoundContexts {
+  readonly contexts: CallContext[];
+  /** True: the store is away, there may be more. */
+  readonly partial: boolean;
+}
+
+/**
+ * The contexts of all calls, for the wires. Errors are CallError (INVALID_FIELD, CONTEXT_NOT_FOUND, REVISION_CONFLICT,
+ * CONTEXT_NOT_SAVED, CONTEXT_STORE_AWAY).
+ */
 export interface ContextService {
   save(tenant: string, input: ContextInput): Promise<WrittenContext>;
   update(
@@ -113,13 +142,13 @@ export interface ContextService {
     number: { caller: string } | { callee: string },
     withinMs: number,
     pageSize: number,
-  ): Promise<CallContext[]>;
+  ): Promise<FoundContexts>;
   list(
     tenant: string,
     filter: { statuses: readonly ContextStatus[]; caller: string },
     pageSize: number,
     pageToken: string,
-  ): Promise<{ contexts: CallContext[]; nextPageToken: string }>;
+  ): Promise<FoundContexts & { readonly nextPageToken: string }>;
   watch(tenant: string, callId: string, signal: AbortSignal): AsyncIterable<CallContext>;
   /** Deletes; answers how many. */
   delete(tenant: string, target: { callId: string } | { caller: string }): Promise<number>;

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { type Database, type Key, open, type RootDatabase } from "lmdb";
 import { type FolderLock, lockFolder } from "../util/folder-lock.js";
 import { decodeContext, encodeContext } from "./context-codec.js";
-import type { ContextQuery, ContextStore, VersionedContext } from "./context-store.js";
+import type { ContextQuery, ContextStore, QueriedContexts, VersionedContext } from "./context-store.js";
 import type { CallContext } from "./context-types.js";
 
 type ContextKey = [tenant: string, callId: string];
@@ -16,8 +16,6 @@ const LAST = "\u{10ffff}";
 
 /** Contexts in LMDB: one record per call, and index entries that change with it in one transaction. */
 class LmdbContextStore implements ContextStore {
-  readonly durability = "STORE";
-
   constructor(
     private readonly root: RootDatabase,
     private readonly lock: FolderLock,
@@ -27,7 +25,7 @@ class LmdbContextStore implements ContextStore {
 
   async get(tenant: string, callId: string): Promise<VersionedContext | undefined> {
     const stored = this.contexts.get([tenant, callId]);
-    return stored && { version: stored[0], context: decodeContext(stored[1]) };
+    return stored && { version: stored[0], context: decodeContext(stored[1]), durability: "STORE" };
   }
 
   async getBySession(tenant: string, sessionId: string): Promise<VersionedContext | undefined> {
@@ -35,19 +33,20 @@ class LmdbContextStore implements ContextStore {
     return found && this.get(...found);
   }
 
-  put(context: CallContext, expected: number): Promise<boolean> {
+  put(context: CallContext, before: VersionedContext | undefined): Promise<"STORE" | undefined> {
     const { tenant, callId } = context;
+    const expected = before?.version ?? 0;
     const text = encodeContext(context);
     return this.root.transaction(() => {
       const stored = this.contexts.get([tenant, callId]);
-      if ((stored?.[0] ?? 0) !== expected) return false;
-      const before = stored && indexKeys(decodeContext(stored[1]));
+      if ((stored?.[0] ?? 0) !== expected) return undefined;
+      const old = stored && indexKeys(decodeContext(stored[1]));
       const after = indexKeys(context);
       const kept = new Set(after.map((key) => JSON.stringify(key)));
-      for (const key of before ?? []) if (!kept.has(JSON.stringify(key))) this.index.remove(key);
+      for (const key of old ?? []) if (!kept.has(JSON.stringify(key))) this.index.remove(key);
       for (const key of after) this.index.put(key, [tenant, callId]);
       this.contexts.put([tenant, callId], [expected + 1, text]);
-      return true;
+      return "STORE" as const;
     });
   }
 
@@ -55,7 +54,7 @@ class LmdbContextStore implements ContextStore {
     return this.root.transaction(() => this.removeNow([tenant, callId]));
   }
 
-  async query(query: ContextQuery): Promise<CallContext[]> {
+  async query(query: ContextQuery): Promise<QueriedContexts> {
     const { tenant, caller, callee, statuses, sinceMs, after, limit } = query;
     const prefix: IndexKey =
       caller !== undefined
@@ -77,7 +76,7 @@ class LmdbContextStore implements ContextStore {
       if (!context || (statuses.length > 0 && !statuses.includes(context.status))) continue;
       if (found.push(context) === limit) break;
     }
-    return found;
+    return { contexts: found, partial: false };
   }
 
   removeExpired(nowMs: number, limit: number): Promise<number> {

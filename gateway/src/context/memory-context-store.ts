@@ -1,20 +1,23 @@
 import { decodeContext, encodeContext } from "./context-codec.js";
-import type { ContextQuery, ContextStore, VersionedContext } from "./context-store.js";
+import type { ContextQuery, ContextStore, QueriedContexts, VersionedContext } from "./context-store.js";
 import type { CallContext } from "./context-types.js";
 
 /** Contexts in memory, encoded as on disk. For tests. */
 export class MemoryContextStore implements ContextStore {
-  readonly durability = "STORE";
   private readonly records = new Map<string, { readonly text: string; readonly version: number }>();
   /** When set, everything fails with it. */
   failure: Error | undefined;
   /** Called before a put compares: what another process could do in between. */
   beforePut: () => void = () => {};
+  /** Called after a put is done and before it is answered: where a connection may be lost. */
+  afterPut: () => void = () => {};
 
   async get(tenant: string, callId: string): Promise<VersionedContext | undefined> {
     await this.step();
     const record = this.records.get(key(tenant, callId));
-    return record && { context: decodeContext(record.text), version: record.version };
+    return (
+      record && { context: decodeContext(record.text), version: record.version, durability: "STORE" as const }
+    );
   }
 
   async getBySession(tenant: string, sessionId: string): Promise<VersionedContext | undefined> {
@@ -22,13 +25,15 @@ export class MemoryContextStore implements ContextStore {
     return found && this.get(tenant, found.callId);
   }
 
-  async put(context: CallContext, expected: number): Promise<boolean> {
+  async put(context: CallContext, before: VersionedContext | undefined) {
     await this.step();
     this.beforePut();
+    const expected = before?.version ?? 0;
     const at = key(context.tenant, context.callId);
-    if ((this.records.get(at)?.version ?? 0) !== expected) return false;
+    if ((this.records.get(at)?.version ?? 0) !== expected) return undefined;
     this.records.set(at, { text: encodeContext(context), version: expected + 1 });
-    return true;
+    this.afterPut();
+    return "STORE" as const;
   }
 
   async remove(tenant: string, callId: string): Promise<boolean> {
@@ -36,9 +41,9 @@ export class MemoryContextStore implements ContextStore {
     return this.records.delete(key(tenant, callId));
   }
 
-  async query(query: ContextQuery): Promise<CallContext[]> {
+  async query(query: ContextQuery): Promise<QueriedContexts> {
     const { tenant, caller, callee, statuses, sinceMs, after, limit } = query;
-    return (await this.all())
+    const contexts = (await this.all())
       .filter(
         (c) =>
           c.tenant === tenant &&
@@ -52,6 +57,7 @@ export class MemoryContextStore implements ContextStore {
       .sort(newerFirst)
       .slice(0, limit)
       .map(({ c }) => c);
+    return { contexts, partial: false };
   }
 
   async removeExpired(nowMs: number, limit: number): Promise<number> {

@@ -64,7 +64,12 @@ export function toPbContext(context: CallContext, withTurns: boolean): PbContext
     createTime: toTimestamp(context.createTime),
     updateTime: toTimestamp(context.updateTime),
     expireTime: toTimestamp(context.expireTime),
-    conflicts: [],
+    conflicts: (context.conflicts ?? []).map((conflict) => ({
+      time: toTimestamp(conflict.time),
+      field: conflict.field,
+      value: conflict.value,
+      writeTime: toTimestamp(conflict.writeTime),
+    })),
   };
 }
 

@@ -182,7 +182,7 @@ function contextOperations({ contexts }: GatewayApi): Operations["context"] {
       const withinMs = durationMs("within", request.within, 1_000, MAX_WITHIN_MS, DAY_MS);
       const pageSize = whole("page_size", request.pageSize, 1, 100, 10);
       const found = await contexts.find(tenant, wanted, withinMs, pageSize);
-      return { contexts: found.map((one) => toPbContext(one, true)), partial: false };
+      return { contexts: found.contexts.map((one) => toPbContext(one, true)), partial: found.partial };
     },
     listContexts: async (request, { tenant }) => {
       const statuses = atMost("statuses", request.statuses, 100).map((one) => contextStatus("statuses", one));
@@ -193,7 +193,7 @@ function contextOperations({ contexts }: GatewayApi): Operations["context"] {
       return {
         contexts: page.contexts.map((one) => toPbContext(one, false)),
         nextPageToken: page.nextPageToken,
-        partial: false,
+        partial: page.partial,
       };
     },
     deleteContexts: async (request, { tenant }) => {
