@@ -168,6 +168,7 @@ export class ControlConnection {
 
   private receive(text: string, socket: ProviderSocket, meter: RateMeter): void {
     if (this.state === "stopped") return;
+    this.settings.observer?.("control", text);
     const parsed = parseControlFrame(text);
     if (!parsed.ok) {
       if (parsed.problem === "unknownType") {

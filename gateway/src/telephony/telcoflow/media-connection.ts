@@ -187,6 +187,7 @@ export class MediaConnection {
   }
 
   private receiveText(text: string): void {
+    this.settings.observer?.("media", text);
     const parsed = parseMediaFrame(text);
     if (!parsed.ok) {
       if (parsed.problem === "unknownType") {

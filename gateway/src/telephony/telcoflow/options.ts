@@ -29,7 +29,15 @@ export interface TelcoflowOptions extends Partial<TelcoflowLimits> {
   readonly mediaHosts?: readonly string[];
   /** Version told to the provider, which may refuse an old one (HTTP 426). Default "1.0.0". */
   readonly sdkVersion?: string;
+  /**
+   * Told every text frame of the provider as it came, before it is read; for diagnosis. Frames hold numbers and tokens:
+   * never log them. Must not throw.
+   */
+  readonly observer?: FrameObserver;
 }
+
+/** See TelcoflowOptions.observer. */
+export type FrameObserver = (connection: "control" | "media", text: string) => void;
 
 /** All limits and waits. Times in milliseconds, sizes in bytes, unless the name says otherwise. */
 export interface TelcoflowLimits {
@@ -162,6 +170,7 @@ export interface TelcoflowSettings extends TelcoflowLimits {
   readonly callFlow: CallFlow | undefined;
   readonly mediaHosts: readonly string[];
   readonly sdkVersion: string;
+  readonly observer: FrameObserver | undefined;
   /** Headers of the control connection and of REST; secret. */
   readonly headers: Readonly<Record<string, string>>;
   /** Texts that must not appear anywhere. */
@@ -218,6 +227,7 @@ export function resolveOptions(options: TelcoflowOptions): TelcoflowSettings {
       options.mediaHosts ??
       (new URL(baseUrl).host === new URL(PRODUCTION_BASE_URL).host ? PRODUCTION_MEDIA_HOSTS : []),
     sdkVersion: headers["x-sdk-version"] as string,
+    observer: typeof options.observer === "function" ? options.observer : undefined,
     headers,
     secrets,
   };
