@@ -105,6 +105,36 @@ export const CONFIG_TEXTS: Readonly<Record<string, string>> = {
   "ops.max_connections": "Connections at a time; further ones are closed at once.",
   "ops.tenant_labels":
     "Label the figures of pools with their tenant; otherwise pools of the same name are added up.",
+  "nats.urls":
+    "`nats://host:port` or `tls://host:port`, one or a list of one cluster. None: no NATS at all, whatever else is set here.",
+  "nats.credentials_file":
+    "A `.creds` file (JWT and seed), read anew at each connection. At most one of this, `user` with `password`, `token`, `nkey_seed_file`.",
+  "nats.user": "Together with `password`.",
+  "nats.password": "Of `user`.",
+  "nats.password_file": "A file that holds the password.",
+  "nats.token": "The token of a server that asks for one.",
+  "nats.token_file": "A file that holds the token.",
+  "nats.nkey_seed_file": "A file that holds the seed of an nkey (`SU…`), read anew at each connection.",
+  "nats.tls.ca_file": "PEM: who signed the server's certificate. None: the authorities of the system.",
+  "nats.tls.cert_file": "Client certificate, PEM.",
+  "nats.tls.key_file": "Its key, PEM.",
+  "nats.ping_interval_ms":
+    "How often the server is asked for a sign of life; two missed: the connection is given up and made anew.",
+  "nats.replicas": "Copies of each stream and bucket: 1, 3 or 5, at most as many as the cluster has servers.",
+  "nats.event_encoding":
+    "How events and contexts are published: `json` (protobuf JSON, readable with `nats sub`) or `protobuf`.",
+  "nats.wire.enabled":
+    "`false`: no services, agents and audio on NATS ([nats-subjects.md](nats-subjects.md)); events and contexts are published all the same.",
+  "nats.wire.max_concurrent_requests":
+    "Service requests under way at this gateway; one more is refused at once with LIMIT_REACHED.",
+  "nats.wire.max_sessions":
+    "Streams of agents on NATS at this gateway; one more is refused with LIMIT_REACHED.",
+  "nats.wire.max_audio_publishers":
+    "Calls, sources and formats whose audio is published at a time; one more is refused with LIMIT_REACHED.",
+  "nats.wire.listen_lease_seconds":
+    "How long the audio of a call is published after the last `ListenCall` for it.",
+  "nats.wire.max_listen_ms":
+    "Audio that waits to be published when NATS is slow; beyond it the oldest is dropped and told.",
   "serve.log_level": "Lines below this level are not logged.",
   "serve.drain.max_wait_seconds":
     "How long calls may go on after SIGTERM or SIGINT; a second signal ends at once.",

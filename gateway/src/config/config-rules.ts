@@ -12,6 +12,7 @@ const LOOPBACK = /^(?:localhost|::1|127(?:\.[0-9]{1,3}){3})$/;
 /** What the schema cannot say: names that must exist or be unique, keys that go together, exposure without keys. */
 export function checkRules(config: ParsedConfig, fail: Fail): void {
   checkGrpc(config, fail);
+  checkNats(config.nats, fail);
   checkUnique(config.connectors, (c) => c.name, ["connectors"], "name", fail);
   checkUnique(config.pools, (p) => `${p.tenant}/${p.name}`, ["pools"], "name", fail);
   config.connectors.forEach((connector, i) => {
@@ -35,6 +36,23 @@ function checkGrpc(config: ParsedConfig, fail: Fail): void {
     if (given !== 1) fail([...path, "keys", i], "must have exactly one of key, key_file and key_sha256");
     else if (key !== undefined) checkKey(key, [...path, "keys", i, "key"], fail);
   });
+}
+
+function checkNats(nats: ParsedConfig["nats"], fail: Fail): void {
+  if (!nats) return;
+  for (const secret of ["password", "token"] as const) {
+    if (nats[secret] !== undefined && nats[`${secret}_file`] !== undefined)
+      fail(["nats"], `must not have both ${secret} and ${secret}_file`);
+  }
+  const password = nats.password ?? nats.password_file;
+  if ((nats.user === undefined) !== (password === undefined))
+    fail(["nats"], "must have user and password together");
+  const ways = [nats.credentials_file, nats.user, nats.token ?? nats.token_file, nats.nkey_seed_file];
+  if (ways.filter((way) => way !== undefined).length > 1)
+    fail(["nats"], "must have at most one of credentials_file, user with password, token, nkey_seed_file");
+  if ((nats.tls?.cert_file === undefined) !== (nats.tls?.key_file === undefined))
+    fail(["nats", "tls"], "must have cert_file and key_file together");
+  if (nats.replicas % 2 === 0) fail(["nats", "replicas"], "must be 1, 3 or 5");
 }
 
 function checkKey(key: string, path: ConfigPath, fail: Fail): void {
@@ -132,6 +150,7 @@ export function readFiles(config: ParsedConfig, folder: string, fail: Fail): voi
       .trim();
     delete auth.api_key_file;
   });
+  if (config.nats) readNatsFiles(config.nats, folder, fail);
   config.pools.forEach(({ hold }, i) => {
     if (hold.file !== undefined)
       hold.file = checkedWav(folder, hold.file, ["pools", i, "hold", "file"], fail);
@@ -140,6 +159,25 @@ export function readFiles(config: ParsedConfig, folder: string, fail: Fail): voi
     if (route.announcement !== undefined)
       route.announcement = checkedWav(folder, route.announcement, ["routes", i, "announcement"], fail);
   });
+}
+
+function readNatsFiles(nats: NonNullable<ParsedConfig["nats"]>, folder: string, fail: Fail): void {
+  for (const field of ["credentials_file", "nkey_seed_file"] as const) {
+    const name = nats[field];
+    if (name !== undefined) nats[field] = checkedFile(folder, name, ["nats", field], fail);
+  }
+  for (const field of ["ca_file", "cert_file", "key_file"] as const) {
+    const name = nats.tls?.[field];
+    if (nats.tls && name !== undefined)
+      nats.tls[field] = checkedFile(folder, name, ["nats", "tls", field], fail);
+  }
+  for (const secret of ["password", "token"] as const) {
+    const name = nats[`${secret}_file`];
+    if (name === undefined) continue;
+    const value = contents(resolve(folder, name), ["nats", `${secret}_file`], fail);
+    if (value) nats[secret] = value.toString("utf8").trim();
+    delete nats[`${secret}_file`];
+  }
 }
 
 function contents(file: string, path: ConfigPath, fail: Fail): Buffer | undefined {

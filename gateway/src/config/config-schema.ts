@@ -181,6 +181,36 @@ export const poolSchema = section({
   reoffer_pause_ms: whole(0, 60_000, 1000),
 });
 
+const natsUrlRule = 'must be "nats://host:port" or "tls://host:port", without user and password';
+const natsUrl = z.string(natsUrlRule).regex(/^(?:nats|tls):\/\/[^\s@/?#]+$/, natsUrlRule);
+
+const nats = section({
+  urls: z.preprocess((value) => (typeof value === "string" ? value.split(/[\s,]+/) : value), list(natsUrl)),
+  credentials_file: text().optional(),
+  user: text().optional(),
+  password: text().optional(),
+  password_file: text().optional(),
+  token: text().optional(),
+  token_file: text().optional(),
+  nkey_seed_file: text().optional(),
+  tls: section({
+    ca_file: text().optional(),
+    cert_file: text().optional(),
+    key_file: text().optional(),
+  }).optional(),
+  ping_interval_ms: whole(100, 600_000, 5_000),
+  replicas: whole(1, 5, 1),
+  event_encoding: choice(["json", "protobuf"]).default("json"),
+  wire: section({
+    enabled: yesNo(true),
+    max_concurrent_requests: whole(1, 100_000, 256),
+    max_sessions: whole(1, 1_000_000, 10_000),
+    max_audio_publishers: whole(0, 100_000, 1_000),
+    listen_lease_seconds: whole(1, 3_600, 30),
+    max_listen_ms: whole(100, 60_000, 2_000),
+  }).prefault({}),
+});
+
 /** The file, with all defaults. */
 export const configSchema = section({
   gateway: section({
@@ -221,6 +251,7 @@ export const configSchema = section({
     max_connections: whole(1, 10_000, 64),
     tenant_labels: yesNo(false),
   }).prefault({}),
+  nats: nats.optional(),
   serve: section({
     log_level: choice(["trace", "debug", "info", "warn", "error", "fatal"]).default("info"),
     drain: section({

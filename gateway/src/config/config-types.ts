@@ -10,6 +10,8 @@ export interface GatewayConfig {
   readonly events: EventsConfig;
   readonly contexts: ContextsConfig;
   readonly ops: OpsConfig;
+  /** Undefined without a URL: an in-process bus is used. */
+  readonly nats?: NatsConfig;
   readonly serve: ServeConfig;
 }
 
@@ -213,6 +215,46 @@ export interface OpsConfig {
   readonly maxConnections: number;
   /** Label the figures of pools with their tenant. Default false: pools of one name are added up. */
   readonly tenantLabels: boolean;
+}
+
+/** The message bus. At most one of `credentialsFile`, `user` with `password`, `token`, `nkeySeedFile`. */
+export interface NatsConfig {
+  /** Servers of one cluster; one at least. */
+  readonly urls: readonly string[];
+  /** A .creds file; read anew at each connection. */
+  readonly credentialsFile?: string;
+  readonly user?: string;
+  /** Secret. */
+  readonly password?: string;
+  /** Secret. */
+  readonly token?: string;
+  /** File of an nkey seed; read anew at each connection. */
+  readonly nkeySeedFile?: string;
+  /** PEM files. */
+  readonly tls?: { readonly caFile?: string; readonly certFile?: string; readonly keyFile?: string };
+  /** How often the server is asked for a sign of life. Default 5,000. */
+  readonly pingIntervalMs: number;
+  /** Copies of streams and buckets: 1, 3 or 5. Default 1. */
+  readonly replicas: number;
+  /** How events and contexts are published. Default "json". */
+  readonly eventEncoding: "json" | "protobuf";
+  readonly wire: NatsWireConfig;
+}
+
+/** The public services, agents and audio on NATS. */
+export interface NatsWireConfig {
+  /** False: only events and contexts are published. Default true. */
+  readonly enabled: boolean;
+  /** Service requests under way; one more is refused with LIMIT_REACHED. Default 256. */
+  readonly maxConcurrentRequests: number;
+  /** Agent sessions at this gateway that came by NATS. Default 10,000. */
+  readonly maxSessions: number;
+  /** Calls, sources and formats whose audio is published at a time. Default 1,000. */
+  readonly maxAudioPublishers: number;
+  /** How long audio is published after the last ListenCall. Default 30. */
+  readonly listenLeaseSeconds: number;
+  /** Audio that waits to be published. Default 2,000. */
+  readonly maxListenMs: number;
 }
 
 /** Running and ending. */

@@ -7,6 +7,8 @@ export type {
   GrpcConfig,
   HoursConfig,
   KeyConfig,
+  NatsConfig,
+  NatsWireConfig,
   PoolConfig,
   RouteConfig,
   UnservedChoice,

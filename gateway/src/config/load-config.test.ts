@@ -303,6 +303,46 @@ describe("loadConfig", () => {
   });
 });
 
+describe("loadConfig / nats", () => {
+  it("is there when it has a URL, from the file or the environment", () => {
+    expect(load("events: {}").nats).toBeUndefined();
+    expect(load("nats: { wire: { enabled: false } }").nats).toBeUndefined();
+    const config = load("nats: { urls: nats://a:4222, wire: { listen_lease_seconds: 5 } }");
+    expect(config.nats).toEqual({
+      urls: ["nats://a:4222"],
+      pingIntervalMs: 5000,
+      replicas: 1,
+      eventEncoding: "json",
+      wire: {
+        enabled: true,
+        maxConcurrentRequests: 256,
+        maxSessions: 10_000,
+        maxAudioPublishers: 1_000,
+        listenLeaseSeconds: 5,
+        maxListenMs: 2_000,
+      },
+    });
+    const env = { ...HOME, NATS_URL: "nats://a:4222, tls://b:4222", NATS_USER: "u", NATS_PASSWORD: "secret" };
+    expect(load("nats: { urls: [nats://c:1] }", env).nats).toMatchObject({
+      urls: ["nats://a:4222", "tls://b:4222"],
+      user: "u",
+      password: "secret",
+    });
+  });
+
+  it("refuses what cannot work", () => {
+    const problem = (yaml: string) => problemsOf(() => load(yaml)).join("\n");
+    expect(problem("nats: { urls: [nats://u:p@a:4222] }")).toMatch(/without user and password/);
+    expect(problem("nats: { urls: [http://a] }")).not.toBe("");
+    expect(problem("nats: { urls: [nats://a:1], user: u }")).toMatch(/user and password together/);
+    expect(problem("nats: { token: t, user: u, password: p }")).toMatch(/at most one of/);
+    expect(problem("nats: { token: t, token_file: f }")).toMatch(/both token and token_file/);
+    expect(problem("nats: { replicas: 2 }")).toMatch(/must be 1, 3 or 5/);
+    expect(problem("nats: { credentials_file: none.creds }")).toMatch(/can be read \(ENOENT\)/);
+    expect(problem("nats: { tls: { cert_file: a } }")).toMatch(/together/);
+  });
+});
+
 describe("loadConfig / environment", () => {
   it("goes over the file", () => {
     const config = load("gateway: { grpc: { port: 1 }, state_dir: x }\nserve:\n", {

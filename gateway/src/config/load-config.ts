@@ -186,13 +186,25 @@ export function defaultStateDir(
   return join(home, ".local", "state", "callweave");
 }
 
+/** The files of secrets were read and left out already. */
+function withoutFiles<T extends { passwordFile?: unknown; tokenFile?: unknown }>(nats: T) {
+  const { passwordFile: _password, tokenFile: _token, ...rest } = nats;
+  return rest;
+}
+
 function inShape(parsed: ParsedConfig, stateDir: string): GatewayConfig {
-  const config = camelCased(parsed);
+  const { nats: natsSection, ...config } = camelCased(parsed);
   const { gateway } = config;
+  const nats = natsSection && natsSection.urls.length > 0 ? withoutFiles(natsSection) : undefined;
   const keys = gateway.grpc.keys.map(({ keyFile: _file, ...key }) => key);
   const connectors = config.connectors.map(({ auth, options, ...rest }): ConnectorConfig => {
     const { apiKeyFile: _file, ...credentials } = auth;
     return { ...rest, auth: credentials, options: options as Record<string, unknown> };
   });
-  return { ...config, connectors, gateway: { ...gateway, stateDir, grpc: { ...gateway.grpc, keys } } };
+  return {
+    ...config,
+    ...(nats && { nats }),
+    connectors,
+    gateway: { ...gateway, stateDir, grpc: { ...gateway.grpc, keys } },
+  };
 }
