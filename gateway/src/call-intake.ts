@@ -29,6 +29,32 @@ export type Router = (call: {
   readonly at: Date;
 }) => RouteDecision;
 
+/** A call that could be claimed. */
+export interface ClaimQuestion {
+  readonly notice: CallNotice;
+  readonly tenant: string;
+  readonly pool: string;
+}
+
+/** A call of this gateway. */
+export interface OwnCall {
+  readonly tenant: string;
+  readonly callId: string;
+  readonly connector: string;
+  readonly sessionId: string;
+  readonly ownerEpoch: number;
+}
+
+/** The other gateways, where there are some. */
+export interface Neighbours {
+  /** Whether a call may be claimed here, and how much later than by the first in the order. */
+  claim(question: ClaimQuestion): { readonly claim: boolean; readonly delayMs: number };
+  /** This gateway has the call. */
+  taken(call: OwnCall): void;
+  /** The call is over. */
+  released(tenant: string, callId: string): void;
+}
+
 /** What the intake needs. */
 export interface IntakeDeps extends CallDeps {
   readonly gatewayId: string;
@@ -38,6 +64,8 @@ export interface IntakeDeps extends CallDeps {
   readonly dispatcher: Dispatcher;
   readonly unserved: Unserved;
   readonly log: EventLog;
+  /** Unset: this gateway is alone. */
+  readonly neighbours?: Neighbours | undefined;
   readonly logger: Logger;
   /** Largest claim delay by chance, so that gateways on one connector do not always race. Default 50. */
   readonly claimJitterMs: number;
@@ -91,6 +119,7 @@ export class CallIntake {
     const pool = deps.pools.find(route.tenant, route.pool);
     if (!pool) return no;
     if (!pool.hasFreePlace && route.unserved.action === "LEAVE") return no;
+    if (deps.neighbours) return deps.neighbours.claim({ notice, tenant: route.tenant, pool: route.pool });
     return { claim: true, delayMs: Math.random() * deps.claimJitterMs };
   }
 
@@ -141,6 +170,9 @@ export class CallIntake {
     const answerOnQueue = deps.pools.find(route.tenant, route.pool)?.options.answerOnQueue ?? false;
     this.policies.set(call, { ...route.unserved, answerOnQueue });
     deps.registry.add(call);
+    const { tenant, callId, connector, sessionId } = call.facts;
+    deps.neighbours?.taken({ tenant, callId, connector, sessionId, ownerEpoch: call.events.ownerEpoch });
+    void call.released.then(() => deps.neighbours?.released(tenant, callId));
     const fields = { call_id: incoming.callId, connector: incoming.connector, pool: route.pool };
     deps.logger.info(
       { ...fields, caller: maskNumber(incoming.from), callee: maskNumber(incoming.to) },

@@ -4,7 +4,7 @@ import { CallRegistry } from "./call/call-registry.js";
 import type { CallContexts } from "./call/context-port.js";
 import type { EventLog } from "./call/event-log.js";
 import { type HoldSource, PLAYBACK_DEFAULTS } from "./call/playback.js";
-import { CallIntake, type Router } from "./call-intake.js";
+import { CallIntake, type Neighbours, type Router } from "./call-intake.js";
 import { Calls } from "./calls.js";
 import type { ContextService } from "./context/context-types.js";
 import { Dispatcher } from "./dispatch/dispatcher.js";
@@ -31,6 +31,8 @@ export interface GatewayParts {
   readonly hold: (facts: CallFacts) => HoldSource;
   readonly logger: Logger;
   readonly clock?: Clock;
+  /** The other gateways. Default: none. */
+  readonly neighbours?: Neighbours;
   readonly call?: Partial<CallOptions>;
   readonly hub?: Partial<HubOptions>;
   /** Default 50. */
@@ -62,6 +64,7 @@ export class Gateway {
   /** What metrics and readiness look at. */
   readonly opsSource: GatewaySource;
   private readonly clock: Clock;
+  private readonly pools: Pools;
   private readonly registry: CallRegistry;
   private readonly intake: CallIntake;
   private readonly dispatcher: Dispatcher;
@@ -77,6 +80,7 @@ export class Gateway {
     this.events = parts.events;
     this.registry = new CallRegistry(clock);
     const pools = new Pools(parts.pools);
+    this.pools = pools;
     const options: CallOptions = {
       playback: PLAYBACK_DEFAULTS,
       after: AFTER_DEFAULTS,
@@ -125,6 +129,7 @@ export class Gateway {
       dispatcher: this.dispatcher,
       unserved,
       log: parts.events,
+      neighbours: parts.neighbours,
       logger,
       claimJitterMs: parts.claimJitterMs ?? 50,
       historyWaitMs: parts.historyWaitMs ?? 1_500,
@@ -157,6 +162,24 @@ export class Gateway {
   /** Live calls. */
   get callCount(): number {
     return this.registry.size;
+  }
+
+  /** Free places of the agents that are connected here, by pool. */
+  freePlaces(): { readonly tenant: string; readonly name: string; readonly freePlaces: number }[] {
+    return [...this.pools.all()].map(({ options, sessions }) => ({
+      tenant: options.tenant,
+      name: options.name,
+      freePlaces: [...sessions]
+        .filter((session) => session.takesOffers)
+        .reduce((sum, session) => sum + Math.max(0, session.freePlaces), 0),
+    }));
+  }
+
+  /** Another gateway has the call now: closes what is here without a command. */
+  fence(tenant: string, callId: string): void {
+    for (const call of this.registry.all()) {
+      if (call.facts.tenant === tenant && call.facts.callId === callId) call.fence();
+    }
   }
 
   /**

@@ -52,7 +52,13 @@ export class Call implements CallCore, CallLegHandler {
   private holding = false;
   private lastAudioMs: number | undefined;
   private modeBeforeLoss: AgentMode | undefined;
+  private fenced = false;
   private wrappedUp: Promise<void> | undefined;
+  private tellReleased: () => void = () => {};
+  /** Resolves when the call is over and everything of it was told; never for one that went to another gateway. */
+  readonly released = new Promise<void>((resolve) => {
+    this.tellReleased = resolve;
+  });
 
   constructor(
     readonly facts: CallFacts,
@@ -64,7 +70,10 @@ export class Call implements CallCore, CallLegHandler {
   ) {
     this.clock = deps.clock;
     this.options = deps.options;
-    this.contexts = deps.contexts;
+    this.contexts = {
+      merge: (call, patch) => this.whileOurs(() => deps.contexts.merge(call, patch)),
+      callEnded: (call) => this.whileOurs(() => deps.contexts.callEnded(call)),
+    };
     this.seating = deps.seating;
     this.createTime = restored?.live?.createTime ?? deps.clock.wallNow();
     this.seat = new Seat(deps.clock);
@@ -335,12 +344,34 @@ export class Call implements CallCore, CallLegHandler {
     this.audio.close();
     this.leg.abandon();
     this.seating.callEnded(this);
-    this.wrappedUp = this.wrapUp(reason);
+    this.wrappedUp = this.wrapUp(reason).finally(() => this.tellReleased());
+  }
+
+  /** Another gateway has the call now: closes what is here without a command, an event or a word into the context. */
+  fence(): void {
+    if (!this.lifecycle.end("MEDIA_LOST", this.clock.wallNow())) return;
+    this.fenced = true;
+    this.mediaWatch.stop();
+    this.updateOutlet();
+    this.overController.abort("FENCED");
+    this.runner.callEnded();
+    this.playback.close();
+    this.marks.close();
+    this.audio.close();
+    this.leg.abandon();
+    this.seating.callEnded(this);
+    this.seat.vacate()?.unassigned("TAKEN_OVER");
   }
 
   /** Resolves when everything of an ended call was told and written. */
   async finished(): Promise<void> {
     await this.wrappedUp;
+  }
+
+  /** What a gateway believes of a call that another one has is not written anywhere. */
+  private async whileOurs<T>(write: () => Promise<T>): Promise<T> {
+    if (this.fenced) throw new CallError("CONTEXT_NOT_SAVED", "another gateway has the call", {});
+    return write();
   }
 
   private async wrapUp(reason: EndReason): Promise<void> {

@@ -59,13 +59,14 @@ export function decodeEvent(text: string): CallEvent {
   };
 }
 
-function packError(value: object): Record<string, unknown> | undefined {
+/** A CallError as plain JSON; for parseTagged and stringifyTagged. */
+export function packError(value: object): Record<string, unknown> | undefined {
   if (!(value instanceof CallError)) return undefined;
   return { $error: { reason: value.reason, message: value.message, metadata: value.metadata } };
 }
 
 /** A reason that this version does not know becomes INTERNAL, with its name in `reason`. */
-function unpackError(value: Record<string, unknown>): CallError | undefined {
+export function unpackError(value: Record<string, unknown>): CallError | undefined {
   const raw = value.$error;
   if (!isObject(raw)) return undefined;
   const reason = String(raw.reason);
