@@ -130,6 +130,11 @@ export class CommandRunner {
     };
     this.ledger.add({ verb, requestId, bodyHash, finished: Promise.resolve(outcome), outcome });
     core.events.record({ type: "commandDone", ...outcome });
+    if (outcome.escalation) {
+      core.contexts.merge(core.snapshot(), { escalationOutcome: "UNKNOWN" }).catch(() => {
+        // The event says the same.
+      });
+    }
   }
 
   /** The holder's stream is lost: what still waits is cancelled, except an escalation whose context is safe. */

@@ -11,6 +11,7 @@ import type { EndReason, SeatCause } from "./call-state.js";
 import type { CallContexts, ContextPatch } from "./context-port.js";
 import type { EventLog } from "./event-log.js";
 import { PLAYBACK_DEFAULTS, type WaitEnd } from "./playback.js";
+import { restoreCall } from "./restore.js";
 import type { SeatHolder } from "./seat.js";
 
 /** Remembers everything, stores at once. */
@@ -121,12 +122,14 @@ export interface RigOptions extends MemoryLegOptions {
   /** Seat an agent at once. Default true. */
   readonly seated?: boolean;
   readonly maxQueuedMs?: number;
+  /** The log of an earlier owner of the call: this one takes it over. */
+  readonly takeOver?: RigLog;
 }
 
 /** A call at 8 kHz (16 bytes are a millisecond). */
 export function rig(options: RigOptions = {}) {
   const clock = new ManualClock();
-  const log = new RigLog();
+  const log = options.takeOver ?? new RigLog();
   const contexts = new RigContexts();
   const seating = new RigSeating();
   const incoming = {
@@ -180,9 +183,10 @@ export function rig(options: RigOptions = {}) {
       },
     },
     log,
+    options.takeOver && restoreCall(log.events),
   );
   const holder = new RigHolder();
-  if (options.seated !== false) call.takeSeat(0, holder, "ACCEPTED");
+  if (options.seated !== false && !options.takeOver) call.takeSeat(0, holder, "ACCEPTED");
   const actor = { tenant: "default", name: "client:test" };
   let ids = 0;
   const give = (command: CallCommand, waitMs = 0, requestId = `r-${++ids}`): Promise<CommandReply> =>

@@ -48,7 +48,7 @@ export class Assignment implements SeatHolder {
     this.handle = this.session.nextHandle();
     this.encoder.reset();
     const call = this.call.snapshot();
-    if (resume === "NEW" || resume === "TAKEN_OVER") this.lastEvent = call.lastEventSequence;
+    if (resume === "NEW") this.lastEvent = call.lastEventSequence;
     stream.send({
       type: "assigned",
       call,

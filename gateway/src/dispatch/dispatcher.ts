@@ -296,7 +296,15 @@ export class Dispatcher implements SeatingPort, SessionEvents {
     const { epoch } = call.seat;
     assignment.epoch = epoch + 1;
     if (!stream || !call.takeSeat(epoch, assignment, "TAKEN_OVER")) return;
+    const { tenant, callId } = call.facts;
+    // What the agent saw of the call under its former owner is not known here: the newest are told again.
+    const afterSequence = Math.max(0, call.events.last - MOVED_REPLAY_EVENTS);
+    assignment.holdBack(afterSequence);
     session.bind(assignment, stream, "TAKEN_OVER");
+    this.deps.eventsOf(tenant, callId, afterSequence).then(
+      (events) => assignment.replay(events),
+      () => assignment.replay([]),
+    );
     this.lastPool.set(call, session.pool);
     this.finish(search, true);
   }
