@@ -105,6 +105,25 @@ export const CONFIG_TEXTS: Readonly<Record<string, string>> = {
   "ops.max_connections": "Connections at a time; further ones are closed at once.",
   "ops.tenant_labels":
     "Label the figures of pools with their tenant; otherwise pools of the same name are added up.",
+  "cluster.beat_interval_ms": "How often a gateway shows the others that it lives.",
+  "cluster.lease_ms":
+    "A gateway that was silent for this long counts as dead, and its calls are taken over. At least twice `beat_interval_ms`. Nobody is declared dead while NATS is away.",
+  "cluster.claim_rank_delay_ms":
+    "A gateway claims a call this much later for each gateway before it in the order of free places.",
+  "cluster.call_timeout_ms":
+    "How long a question to the gateway of a call waits (a command: plus its `wait`); then `CALL_OWNER_AWAY`.",
+  "cluster.list_timeout_ms":
+    "How long a list waits for each gateway; then that one is named in `unreachable_gateways`.",
+  "cluster.max_link_requests":
+    "Questions of other gateways under way at a time; one more is refused with `LIMIT_REACHED`.",
+  "cluster.takeover_first_pause_ms":
+    "First pause between two looks for the calls of a dead gateway; doubled each time, with jitter.",
+  "cluster.takeover_max_pause_ms": "The longest such pause.",
+  "cluster.takeover_give_up_ms":
+    "A call of a dead gateway that nobody could take over after this long, the provider being reachable, is recorded as ended (`MEDIA_LOST`).",
+  "cluster.takeover_grace_ms":
+    "How long an agent connected here keeps its place in a call of a dead gateway, until another gateway has taken the call over.",
+  "cluster.listen_lease_ms": "A listener at another gateway that does not show up for this long is dropped.",
   "nats.urls":
     "`nats://host:port` or `tls://host:port`, one or a list of one cluster. None: no NATS at all, whatever else is set here.",
   "nats.credentials_file":

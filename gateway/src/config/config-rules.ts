@@ -13,6 +13,8 @@ const LOOPBACK = /^(?:localhost|::1|127(?:\.[0-9]{1,3}){3})$/;
 export function checkRules(config: ParsedConfig, fail: Fail): void {
   checkGrpc(config, fail);
   checkNats(config.nats, fail);
+  if (config.cluster.lease_ms < 2 * config.cluster.beat_interval_ms)
+    fail(["cluster", "lease_ms"], "must be at least twice beat_interval_ms");
   checkUnique(config.connectors, (c) => c.name, ["connectors"], "name", fail);
   checkUnique(config.pools, (p) => `${p.tenant}/${p.name}`, ["pools"], "name", fail);
   config.connectors.forEach((connector, i) => {

@@ -211,6 +211,20 @@ const nats = section({
   }).prefault({}),
 });
 
+const cluster = section({
+  beat_interval_ms: whole(50, 60_000, 500),
+  lease_ms: whole(200, 600_000, 2_000),
+  claim_rank_delay_ms: whole(0, 10_000, 100),
+  call_timeout_ms: whole(100, 60_000, 2_000),
+  list_timeout_ms: whole(100, 60_000, 1_000),
+  max_link_requests: whole(1, 100_000, 2_000),
+  takeover_first_pause_ms: whole(10, 60_000, 250),
+  takeover_max_pause_ms: whole(10, 600_000, 3_000),
+  takeover_give_up_ms: whole(1_000, 3_600_000, 30_000),
+  takeover_grace_ms: whole(0, 600_000, 15_000),
+  listen_lease_ms: whole(1_000, 600_000, 10_000),
+});
+
 /** The file, with all defaults. */
 export const configSchema = section({
   gateway: section({
@@ -252,6 +266,7 @@ export const configSchema = section({
     tenant_labels: yesNo(false),
   }).prefault({}),
   nats: nats.optional(),
+  cluster: cluster.prefault({}),
   serve: section({
     log_level: choice(["trace", "debug", "info", "warn", "error", "fatal"]).default("info"),
     drain: section({

@@ -12,6 +12,7 @@ export interface GatewayConfig {
   readonly ops: OpsConfig;
   /** Undefined without a URL: an in-process bus is used. */
   readonly nats?: NatsConfig;
+  readonly cluster: ClusterConfig;
   readonly serve: ServeConfig;
 }
 
@@ -265,4 +266,30 @@ export interface ServeConfig {
     /** How long calls may go on after the signal to end. Default 3,600. */
     readonly maxWaitSeconds: number;
   };
+}
+
+/** Several gateways on one NATS. Without NATS nothing of it is used. */
+export interface ClusterConfig {
+  /** How often a gateway shows that it lives. Default 500. */
+  readonly beatIntervalMs: number;
+  /** Silent for this long it counts as dead and its calls are taken over. Default 2,000. */
+  readonly leaseMs: number;
+  /** Later claim per place in the order of claims. Default 100. */
+  readonly claimRankDelayMs: number;
+  /** How long a question to the gateway of a call waits. Default 2,000. */
+  readonly callTimeoutMs: number;
+  /** How long a list waits for each gateway. Default 1,000. */
+  readonly listTimeoutMs: number;
+  /** Questions of other gateways under way at a time. Default 2,000. */
+  readonly maxLinkRequests: number;
+  /** First pause between two looks for calls of a dead gateway; doubled each time. Default 250. */
+  readonly takeoverFirstPauseMs: number;
+  /** Longest pause. Default 3,000. */
+  readonly takeoverMaxPauseMs: number;
+  /** A call that nobody could take over is written off after this long. Default 30,000. */
+  readonly takeoverGiveUpMs: number;
+  /** How long an agent's seat at a dead gateway is kept for the one that takes the call over. Default 15,000. */
+  readonly takeoverGraceMs: number;
+  /** A listener at another gateway that does not show up for this long is dropped. Default 10,000. */
+  readonly listenLeaseMs: number;
 }
