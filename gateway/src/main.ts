@@ -8,6 +8,7 @@ import {
   loadConfig,
   printConfig,
 } from "./config/index.js";
+import { addDoctor } from "./doctor/doctor-command.js";
 import { startGateway, VERSION } from "./serve.js";
 import type { Logger } from "./util/logger.js";
 
@@ -54,6 +55,8 @@ config
   .action((options: { config?: string }) => {
     console.log(printConfig(load(options.config)));
   });
+
+addDoctor(program, load);
 
 program.parseAsync().catch((error: unknown) => {
   console.error(error instanceof Error ? error.message : String(error));
