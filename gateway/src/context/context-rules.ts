@@ -229,7 +229,7 @@ export function addTurns(context: CallContext, turns: readonly Turn[], limits: C
 }
 
 /** After a refusal nothing of what was said stays: no turns and no summary of them. */
-function withConsent(context: CallContext): CallContext {
+export function withConsent(context: CallContext): CallContext {
   if (context.consent?.transcript !== false) return context;
   const { summarySource: _source, ...rest } = context;
   return { ...rest, summary: "", turns: [], turnCount: 0 };

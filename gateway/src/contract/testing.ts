@@ -225,8 +225,9 @@ export class FakeApi implements GatewayApi {
       this.note("appendTurns", args, { turnCount: 2, durability: "STORE" as const }),
     get: async (...args) => this.note("get", args, context()),
     head: async () => undefined,
-    find: async (...args) => this.note("find", args, [context()]),
-    list: async (...args) => this.note("list", args, { contexts: [context()], nextPageToken: "next" }),
+    find: async (...args) => this.note("find", args, { contexts: [context()], partial: false }),
+    list: async (...args) =>
+      this.note("list", args, { contexts: [context()], nextPageToken: "next", partial: false }),
     watch: (_tenant, _callId, signal) => this.watchContexts(signal),
     delete: async (...args) => this.note("delete", args, 3),
   };
