@@ -5,6 +5,7 @@ import type { EventFilter, EventLog, WatchItem } from "../call/event-log.js";
 import { type Clock, systemClock, type Timer } from "../util/clock.js";
 import { decodeCursor, encodeCursor } from "./cursor.js";
 import { decodeEvent, encodeEvent } from "./event-codec.js";
+import { type Matchers, matchers } from "./event-filter.js";
 import type { EventRecord, EventStorage } from "./event-storage.js";
 
 /** Options of an event log on this machine. */
@@ -38,10 +39,7 @@ interface Pending {
   readonly surplus: boolean;
 }
 
-interface Watcher {
-  readonly matches: (event: CallEvent) => boolean;
-  /** False for records that need not be decoded. */
-  readonly mayMatch: (record: EventRecord) => boolean;
+interface Watcher extends Matchers {
   /** Everything up to here was given to the reader or does not concern it. */
   position: number;
   /** The same as a position that a cursor may name: of an event that is in the store. */
@@ -341,12 +339,4 @@ function record(event: CallEvent, sequence: number): EventRecord {
     timeMs: event.time.getTime(),
     text: encodeEvent(event),
   };
-}
-
-function matchers(tenant: string, filter: EventFilter): Pick<Watcher, "matches" | "mayMatch"> {
-  const callIds = new Set(filter.callIds);
-  const pools = new Set(filter.pools);
-  const mayMatch = (of: { readonly tenant: string; readonly callId: string }) =>
-    of.tenant === tenant && (callIds.size === 0 || callIds.has(of.callId));
-  return { mayMatch, matches: (event) => mayMatch(event) && (pools.size === 0 || pools.has(event.pool)) };
 }
