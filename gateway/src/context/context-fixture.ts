@@ -5,12 +5,28 @@ import { afterEach, beforeEach } from "vitest";
 import type { CallSnapshot } from "../call/call-state.js";
 import { ManualClock } from "../util/clock.js";
 import { type ContextServiceOptions, StoredContextService } from "./context-service.js";
+import type { ContextStore } from "./context-store.js";
 import type { CallContext, ContextInput, Turn, WrittenContext } from "./context-types.js";
 import { openEmbeddedContextStore } from "./embedded-context-store.js";
+import { FailoverContextStore } from "./failover-context-store.js";
+import { openLocalContextSpool } from "./local-context-spool.js";
 import { MemoryContextStore } from "./memory-context-store.js";
 
-/** For tests: the stores that every test of the rules runs on. */
-export const STORES = ["memory", "embedded"] as const;
+/** For tests: opens a store, in a folder that is removed after the test. */
+export type OpenStore = (folder: string, clock: ManualClock) => Promise<ContextStore>;
+
+/** For tests: the stores without a server that every test of the rules runs on. */
+export const openers: readonly (readonly [name: string, open: OpenStore])[] = [
+  ["memory", async () => new MemoryContextStore()],
+  ["embedded", (folder) => openEmbeddedContextStore(folder)],
+  [
+    "memory with spools",
+    async (folder, clock) => {
+      const local = await openLocalContextSpool(folder, 2 ** 20, () => {});
+      return new FailoverContextStore(new MemoryContextStore(), [local], { clock });
+    },
+  ],
+];
 
 /** For tests: a call. */
 export function call(over: Partial<CallSnapshot> = {}): CallSnapshot {
@@ -59,10 +75,14 @@ export class ContextFixture {
   live: CallSnapshot[] = [];
   private folder = "";
 
-  constructor(private readonly kind: (typeof STORES)[number]) {
+  /** `epoch`: where the clock begins; default 2026. */
+  constructor(
+    private readonly openStore: OpenStore,
+    epoch?: Date,
+  ) {
     beforeEach(async () => {
       this.folder = await mkdtemp(join(tmpdir(), "contexts-"));
-      this.clock = new ManualClock();
+      this.clock = new ManualClock(epoch);
       this.live = [];
       this.contexts = await this.open({});
     });
@@ -86,8 +106,7 @@ export class ContextFixture {
   }
 
   private async open(options: ContextServiceOptions): Promise<StoredContextService> {
-    const store =
-      this.kind === "memory" ? new MemoryContextStore() : await openEmbeddedContextStore(this.folder);
+    const store = await this.openStore(this.folder, this.clock);
     return new StoredContextService(store, {
       clock: this.clock,
       callOf: (tenant, id) => this.live.find((c) => c.tenant === tenant && c.callId === id),
