@@ -145,6 +145,12 @@ export class EventOutbox {
     if (writer.queue.length === 0) writer.last ??= lastSequence;
   }
 
+  /** Events that were passed on and wait to be stored; those of one call in order. */
+  *waiting(): Generator<StoredEvent, void, undefined> {
+    for (const { queue } of this.writers.values())
+      for (const { event, resolve } of queue) if (!resolve) yield { ...event, cursor: "", durable: false };
+  }
+
   /** Waits until nothing is on its way, at most so long; then gives up what is left. */
   async close(timeoutMs: number): Promise<void> {
     if (this.closed) return;

@@ -19,6 +19,8 @@ export interface TailOptions {
   readonly storeId: () => string;
   /** Whether the stream can be read now. */
   readonly reachable: () => boolean;
+  /** Own events that were told and that the stream does not have yet; those of one call in order. */
+  readonly waiting: () => Iterable<StoredEvent>;
 }
 
 interface Item {
@@ -91,10 +93,13 @@ export class EventTail {
   /** An event is told before the stream has it. Whoever is not up to date gets it from the stream, later. */
   passedOn(event: StoredEvent): void {
     // The events before it may be on their way through the tail: nobody sees them after it.
-    for (const [, before] of this.ahead)
-      if (before.tenant === event.tenant && before.callId === event.callId)
-        this.tellEarly({ ...before, cursor: "", durable: false });
-    this.tellEarly(event);
+    for (const [sequence, before] of this.ahead) {
+      if (before.tenant !== event.tenant || before.callId !== event.callId) continue;
+      const early = { ...before, cursor: "", durable: false };
+      for (const watcher of this.watchers)
+        if ((watcher.position ?? 0) < sequence) this.tellEarly(watcher, early);
+    }
+    for (const watcher of this.watchers) this.tellEarly(watcher, event);
   }
 
   /** Every watcher ends with GOING_AWAY. */
@@ -112,14 +117,15 @@ export class EventTail {
     from: number | undefined,
   ): AsyncGenerator<WatchItem, void, undefined> {
     const [callId] = filter.callIds;
-    const atHead = from === undefined && cursor === "" ? true : this.isHead(cursor, from);
+    const head = this.headOf(cursor, from);
+    const atHead = head !== undefined || (from === undefined && cursor === "");
     const watcher: Watcher = {
       ...matchers(tenant, filter),
       filter:
         callId !== undefined && filter.callIds.length === 1
           ? eventSubject(tenant, callId)
           : tenantEventsSubject(tenant),
-      position: cursor !== "" && atHead ? this.seen : from,
+      position: head ?? from,
       mode: atHead ? "queue" : "store",
       listening: atHead,
       queue: [],
@@ -130,6 +136,12 @@ export class EventTail {
     const onAbort = () => watcher.wake();
     signal.addEventListener("abort", onAbort);
     this.watchers.add(watcher);
+    if (atHead)
+      for (const event of this.options.waiting()) {
+        // To one who begins now they are past; to one who begins where the stream ends they are next.
+        if (cursor === "") this.remember(watcher, event);
+        else this.tellEarly(watcher, event);
+      }
     let live = false;
     try {
       if (cursor !== "" && !atHead) watcher.position = await this.positionOf(cursor, watcher, signal);
@@ -249,15 +261,17 @@ export class EventTail {
     }
   }
 
-  private tellEarly(event: StoredEvent): void {
+  private tellEarly(watcher: Watcher, event: StoredEvent): void {
     const name = nameOf(event);
-    for (const watcher of this.watchers) {
-      if (watcher.mode !== "queue" || !watcher.matches(event) || watcher.told.has(name)) continue;
-      if (watcher.queue.some((item) => item.sequence > 0 && nameOf(item.event) === name)) continue;
-      watcher.told.add(name);
-      if (watcher.told.size > this.options.maxRemembered) dropFirst(watcher.told);
-      this.queue(watcher, { sequence: 0, event });
-    }
+    if (watcher.mode !== "queue" || !watcher.matches(event) || watcher.told.has(name)) return;
+    if (watcher.queue.some((item) => item.sequence > 0 && nameOf(item.event) === name)) return;
+    this.remember(watcher, event);
+    this.queue(watcher, { sequence: 0, event });
+  }
+
+  private remember(watcher: Watcher, event: StoredEvent): void {
+    watcher.told.add(nameOf(event));
+    if (watcher.told.size > this.options.maxRemembered) dropFirst(watcher.told);
   }
 
   private queue(watcher: Watcher, item: Item): void {
@@ -273,12 +287,12 @@ export class EventTail {
     watcher.wake();
   }
 
-  /** While the stream cannot be read: whether there is nothing between a start and the tail. */
-  private isHead(cursor: string, from: number | undefined): boolean {
-    if (this.seen === undefined || this.options.reachable()) return false;
-    if (cursor === "") return from !== undefined && this.seen <= from;
-    const { storeId, sequence } = decodeCursor(cursor);
-    return storeId === this.options.storeId() && sequence === this.seen;
+  /** While the stream cannot be read: where to begin, if the tail brings all that comes after it. */
+  private headOf(cursor: string, from: number | undefined): number | undefined {
+    if (this.seen === undefined || this.options.reachable()) return undefined;
+    const start = cursor === "" ? { storeId: this.options.storeId(), sequence: from } : decodeCursor(cursor);
+    if (start.sequence === undefined || start.storeId !== this.options.storeId()) return undefined;
+    return start.sequence >= this.seen && start.sequence <= (this.known ?? 0) ? start.sequence : undefined;
   }
 
   private async positionOf(cursor: string, watcher: Watcher, signal: AbortSignal): Promise<number> {
