@@ -137,7 +137,7 @@ describe("doctor", () => {
     const at = await simulator();
     const calling = callWhenSignedIn(at).then(async (phone) => {
       await phone.waitUntil(() => phone.state === "ANSWERED");
-      await new Promise((resolve) => setTimeout(resolve, 700));
+      await phone.waitUntil(() => msHeard(phone, "caller", 440) > 200);
       phone.hangUp();
     });
     const [, { report, text }] = await Promise.all([calling, diagnose(at, {}, { listenMs: 30_000 })]);
