@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { type Bus, BusError, type BusStream, encodeToken } from "../bus/bus.js";
+import { type Bus, BusError, type BusStream, encodeToken, type StreamMessage } from "../bus/bus.js";
 import { eventSubject } from "../bus/subjects.js";
 import type { CallEvent, StoredEvent } from "../call/call-events.js";
 import type { Clock, Timer } from "../util/clock.js";
@@ -145,6 +145,17 @@ export class EventOutbox {
     if (writer.queue.length === 0) writer.last ??= lastSequence;
   }
 
+  /** A message was seen in the stream. When it is one that waits for its acknowledgement, it has it now. */
+  sighted(message: StreamMessage): void {
+    if (message.headers[WRITER_HEADER] !== this.writerId || this.closed) return;
+    // callweave.<tenant>.calls.<id>.events: the two tokens are the key.
+    const [, tenant, , callId] = message.subject.split(".");
+    const writer = this.writers.get(`${tenant}.${callId}`);
+    const [entry] = writer?.queue ?? [];
+    if (writer && entry && message.headers["Nats-Msg-Id"] === this.messageId(entry.event))
+      this.acknowledged(writer, entry, message.sequence);
+  }
+
   /** Events that were passed on and wait to be stored; those of one call in order. */
   *waiting(): Generator<StoredEvent, void, undefined> {
     for (const { queue } of this.writers.values())
@@ -252,9 +263,7 @@ export class EventOutbox {
         expectedLast: writer.last ?? 0,
         headers: { ...headers, [WRITER_HEADER]: this.writerId, [EPOCH_HEADER]: String(event.ownerEpoch) },
       });
-      if (this.closed) return;
-      writer.last = sequence;
-      this.acknowledged(writer, entry, sequence);
+      if (!this.closed) this.acknowledged(writer, entry, sequence);
     } catch (error) {
       if (this.closed) return;
       if (error instanceof BusError && error.kind === "conflict") {
@@ -282,6 +291,9 @@ export class EventOutbox {
   }
 
   private acknowledged(writer: Writer, entry: Entry, sequence: number): void {
+    // By its acknowledgement and by the sight of it in the stream; whichever comes first.
+    if (writer.queue[0] !== entry) return;
+    writer.last = sequence;
     this.stuck = false;
     this.retryMs = FIRST_RETRY_MS;
     this.published++;

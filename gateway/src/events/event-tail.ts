@@ -19,6 +19,8 @@ export interface TailOptions {
   readonly storeId: () => string;
   /** Whether the stream can be read now. */
   readonly reachable: () => boolean;
+  /** A message was found in the stream: it may be an own one whose acknowledgement was lost. */
+  readonly sighted: (message: StreamMessage) => void;
   /** Own events that were told and that the stream does not have yet; those of one call in order. */
   readonly waiting: () => Iterable<StoredEvent>;
 }
@@ -183,6 +185,7 @@ export class EventTail {
         continue;
       }
       for (const message of messages) {
+        this.options.sighted(message);
         watcher.position = message.sequence;
         const event = watcher.mayMatch(ownerOf(message)) ? this.options.decode(message) : undefined;
         if (!event || !watcher.matches(event) || watcher.told.delete(nameOf(event))) continue;
@@ -197,6 +200,7 @@ export class EventTail {
       } else {
         watcher.position = Math.max(watcher.position ?? 0, mark);
         watcher.mode = "queue";
+        for (const event of this.options.waiting()) this.tellEarly(watcher, event);
         return;
       }
     }
@@ -229,6 +233,7 @@ export class EventTail {
     if (!stream) return;
     if (stream.createdMs !== this.createdMs) this.begin(stream.createdMs);
     this.seen = message.sequence;
+    this.options.sighted(message);
     this.ahead.delete(message.sequence);
     if (this.ahead.size > 0)
       for (const at of this.ahead.keys()) if (at < message.sequence) this.ahead.delete(at);

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { BusStream } from "../bus/bus.js";
 import { type MemoryBus, MemoryBusServer } from "../bus/memory-bus.js";
 import type { CallEvent, StoredEvent } from "../call/call-events.js";
 import type { WatchItem } from "../call/event-log.js";
@@ -201,6 +202,26 @@ describe("event log in JetStream", () => {
     await expect.poll(() => stuck.pending).toBe(0);
     expect((await stuck.append(event(4))).durable).toBe(true);
     expect(await sequences()).toEqual(["1.1", "1.2", "1.3", "1.4"]);
+  });
+
+  it("takes the sight of an event in the stream for its acknowledgement", async () => {
+    const near = watch(log);
+    await expect.poll(() => near.seen).toEqual(["live"]);
+    const { outbox } = log as unknown as { outbox: { stream: BusStream } };
+    const { stream } = outbox;
+    outbox.stream = {
+      ...stream,
+      createdMs: stream.createdMs,
+      publish: async (...args: Parameters<BusStream["publish"]>) => {
+        await stream.publish(...args);
+        return new Promise(() => {});
+      },
+    };
+    expect(await log.append(event(1))).toMatchObject({ durable: true, cursor: await log.head("t") });
+    bus.setConnected(false);
+    await log.append(event(2));
+    await expect.poll(() => near.seen).toEqual(["live", "c/1.1", "c/1.2!"]);
+    expect(log.pending).toBe(1);
   });
 
   it("stops when a later owner wrote, and when one as late as itself did", async () => {

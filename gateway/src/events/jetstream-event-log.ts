@@ -100,6 +100,7 @@ export class JetStreamEventLog implements EventLog {
       cursorAt: (sequence) => this.cursorAt(sequence),
       storeId: () => this.storeId,
       reachable: () => bus.connected,
+      sighted: (message) => this.outbox.sighted(message),
       waiting: () => this.outbox.waiting(),
     });
     this.outbox = new EventOutbox({
