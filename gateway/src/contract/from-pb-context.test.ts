@@ -1,3 +1,4 @@
+import type { ContextStatus } from "@callweave/proto";
 import { describe, expect, it } from "vitest";
 import { toPbContext } from "./convert-context.js";
 import { contextHeaderFromPb } from "./from-pb-context.js";
@@ -26,6 +27,6 @@ describe("contextHeaderFromPb()", () => {
   it("refuses what is no context", () => {
     const pb = toPbContext(context(), false);
     expect(() => contextHeaderFromPb({ ...pb, callId: "" }, "default")).toThrow(/call_id/);
-    expect(() => contextHeaderFromPb({ ...pb, status: 99 }, "default")).toThrow(/status/);
+    expect(() => contextHeaderFromPb({ ...pb, status: 99 as ContextStatus }, "default")).toThrow(/status/);
   });
 });

@@ -114,7 +114,7 @@ function load(): FileRegistry {
   const files = new Map<string, FileDescriptorProto>();
   for (const entry of Object.values(definition)) {
     if (!("fileDescriptorProtos" in entry)) continue;
-    for (const bytes of entry.fileDescriptorProtos) {
+    for (const bytes of entry.fileDescriptorProtos as Buffer[]) {
       const file = fromBinary(FileDescriptorProtoSchema, bytes);
       if (file.package === PACKAGE) files.set(file.name, repaired(file));
     }
