@@ -49,6 +49,8 @@ export interface OwnCall {
 export interface Neighbours {
   /** Whether a call may be claimed here, and how much later than by the first in the order. */
   claim(question: ClaimQuestion): { readonly claim: boolean; readonly delayMs: number };
+  /** Whether another gateway may have had the call, or this one before a restart. */
+  mayKnow(tenant: string, callId: string): boolean;
   /** This gateway has the call. */
   taken(call: OwnCall): void;
   /** The call is over. */
@@ -126,7 +128,8 @@ export class CallIntake {
   private arrived(incoming: IncomingCall, leg: CallLeg): void {
     const { deps } = this;
     const { tenant } = deps.router({ ...incoming, at: deps.clock.wallNow() });
-    if (!deps.log.knows(tenant, incoming.callId)) {
+    const mayKnow = deps.neighbours?.mayKnow(tenant, incoming.callId) ?? true;
+    if (!mayKnow || !deps.log.knows(tenant, incoming.callId)) {
       this.begin(incoming, leg);
       return;
     }

@@ -175,11 +175,22 @@ export class Gateway {
     }));
   }
 
-  /** Another gateway has the call now: closes what is here without a command. */
-  fence(tenant: string, callId: string): void {
+  /** Events of a call that were told will never be in the store: whoever reads the history later is told so. */
+  eventsLost(tenant: string, callId: string, ownerEpoch: number): void {
     for (const call of this.registry.all()) {
-      if (call.facts.tenant === tenant && call.facts.callId === callId) call.fence();
+      if (call.facts.tenant === tenant && call.facts.callId === callId)
+        call.record({ type: "eventsLost", fromEpoch: ownerEpoch });
     }
+  }
+
+  /** Another gateway has the call now: closes what is here without a command. Answers whether there was any. */
+  fence(tenant: string, callId: string): boolean {
+    for (const call of this.registry.all()) {
+      if (call.facts.tenant !== tenant || call.facts.callId !== callId) continue;
+      call.fence();
+      return true;
+    }
+    return false;
   }
 
   /**

@@ -4,17 +4,18 @@ import { hostname } from "node:os";
 import { HoldSound, loadAnnouncement, loadHoldSound } from "./audio/hold-audio.js";
 import { PLAYBACK_DEFAULTS } from "./call/playback.js";
 import type { RouteDecision, Router } from "./call-intake.js";
+import { Cluster } from "./cluster/cluster.js";
 import type { GatewayConfig, PoolConfig } from "./config/config-types.js";
 import { routeCall } from "./config/routes.js";
 import { makeConnector } from "./connectors.js";
 import { StoredContextService } from "./context/context-service.js";
 import { openEmbeddedContextStore } from "./context/embedded-context-store.js";
 import type { PoolOptions } from "./dispatch/pool.js";
-import { openEmbeddedEventLog } from "./events/embedded-event-log.js";
 import { Gateway } from "./gateway.js";
 import type { GrpcEdgeOptions } from "./grpc/options.js";
 import { createGrpcServer, type GrpcEdge } from "./grpc/server.js";
 import { localApi } from "./local-api.js";
+import { openBus, openEventLog } from "./open-stores.js";
 import { Ops } from "./ops/ops.js";
 import type { Connector } from "./telephony/telephony.js";
 import type { Logger } from "./util/logger.js";
@@ -39,6 +40,9 @@ export interface RunningGateway {
 
 /** How long clients have to go once the last call is over. */
 const DRAIN_CONNECTIONS_MS = 2_000;
+
+/** How long the start waits for the registry of calls; then it is read later. */
+const CLUSTER_WAIT_MS = 3_000;
 
 /** What may be put in the place of what the configuration says; for tests. */
 export interface ServeOverrides {
@@ -76,11 +80,19 @@ async function startBehind(
 ): Promise<RunningGateway> {
   const onError = (error: unknown) => logger.error({ err: String(error) }, "store failed");
   const holds = await loadHolds(config.pools);
-  const events = ops.counting(
-    await openEmbeddedEventLog(config.gateway.stateDir, { ...config.events, onError }),
-  );
+  const bus = await openBus(config, gatewayId, logger);
+  const opened = await openEventLog(config, bus, {
+    onError,
+    onFenced: (tenant, callId) => cluster?.fenced(tenant, callId),
+    onLost: (tenant, callId, ownerEpoch) => {
+      logger.error({ call_id: callId }, "events of a call were lost: NATS was away for too long");
+      gateway.eventsLost(tenant, callId, ownerEpoch);
+    },
+  });
+  const events = ops.counting(opened.log);
   const store = await openEmbeddedContextStore(config.gateway.stateDir).catch(async (error: unknown) => {
     await events.close();
+    await bus?.close();
     throw error;
   });
   const contexts: StoredContextService = new StoredContextService(store, {
@@ -89,10 +101,27 @@ async function startBehind(
     callOf: (tenant, callId) => findCall(gateway, tenant, callId),
     onError,
   });
+  const connectors = overrides.connectors ?? config.connectors.map((c) => makeConnector(c, logger));
+  const { maxCalls } = config.gateway.limits;
+  const replicas = config.nats?.replicas ?? 1;
+  const cluster: Cluster | undefined =
+    bus &&
+    new Cluster({
+      bus,
+      gatewayId,
+      version: VERSION,
+      logger,
+      maxCalls,
+      connectors,
+      events,
+      contexts,
+      options: { ...config.cluster, replicas },
+    });
   const gateway: Gateway = new Gateway({
     gatewayId,
     version: VERSION,
-    connectors: overrides.connectors ?? config.connectors.map((c) => makeConnector(c, logger)),
+    connectors,
+    ...(cluster ? { neighbours: cluster } : {}),
     router: routerOf(config),
     pools: config.pools.map(poolOptions),
     events,
@@ -112,24 +141,31 @@ async function startBehind(
       maxListeners: config.gateway.limits.maxListenersPerCall,
     },
     hub: { maxSessions: config.gateway.limits.maxSessions, maxPlaybackMs: config.playback.maxSeconds * 1000 },
-    maxCalls: config.gateway.limits.maxCalls,
+    maxCalls,
     ...(overrides.claimJitterMs === undefined ? {} : { claimJitterMs: overrides.claimJitterMs }),
   });
   ops.sources.gateway = gateway.opsSource;
+  if (bus) ops.sources.bus = bus;
+  if (opened.source) ops.sources.eventStore = opened.source;
+  if (cluster) ops.sources.cluster = cluster.opsSource;
+  const api = cluster ? cluster.bind(gateway) : localApi(gateway);
   let grpc: GrpcEdge | undefined;
   const stop = async () => {
     grpc?.setServing(false);
     await gateway.stop();
+    await cluster?.stop();
     await grpc?.stop();
     await contexts.close();
     await events.close();
+    await bus?.close();
     await ops.stop();
   };
   try {
-    grpc = createGrpcServer(localApi(gateway), grpcOptions(config), logger);
+    grpc = createGrpcServer(api, grpcOptions(config), logger);
     const port = await grpc.listen();
     const edge = grpc;
     ops.sources.grpc = edge;
+    await cluster?.start(CLUSTER_WAIT_MS);
     await gateway.start();
     edge.setServing(true);
     ops.serving();
@@ -143,6 +179,7 @@ async function startBehind(
       stop,
       async drain(graceMs) {
         edge.setServing(false);
+        cluster?.drain();
         await gateway.drain(graceMs);
         // The calls are over: watchers and listeners are told, connections are closed.
         await edge.drain(DRAIN_CONNECTIONS_MS);

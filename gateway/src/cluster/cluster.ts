@@ -5,6 +5,7 @@ import type { EventLog } from "../call/event-log.js";
 import type { ClaimQuestion, Neighbours, OwnCall } from "../call-intake.js";
 import type { Gateway } from "../gateway.js";
 import type { GatewayApi } from "../gateway-api.js";
+import type { ClusterSource } from "../ops/ops-sources.js";
 import type { Connector } from "../telephony/telephony.js";
 import { type Clock, systemClock } from "../util/clock.js";
 import type { Logger } from "../util/logger.js";
@@ -86,6 +87,7 @@ export class Cluster implements Neighbours {
   private gateway: Gateway | undefined;
   private listenHost: ListenHost | undefined;
   private draining = false;
+  private readonly counts = { takeovers: 0, fenced: 0 };
   private readonly incarnation = randomUUID();
   private readonly startTime: Date;
 
@@ -181,14 +183,30 @@ export class Cluster implements Neighbours {
     await this.busRoster.stop();
   }
 
-  /** Calls of dead gateways that are waited for, for metrics. */
-  get orphans(): number {
-    return this.takeover.waiting;
+  /** What metrics and readiness see. */
+  get opsSource(): ClusterSource {
+    const { busRoster, counts } = this;
+    return {
+      get gateways() {
+        return busRoster.peers().length + 1;
+      },
+      get takeovers() {
+        return counts.takeovers;
+      },
+      get fenced() {
+        return counts.fenced;
+      },
+    };
+  }
+
+  /** Whether another gateway may have had the call, or this one before a restart. */
+  mayKnow(tenant: string, callId: string): boolean {
+    return !this.ownership.isReady || this.ownership.ownerOf(tenant, callId) !== undefined;
   }
 
   /** A second owner wrote into the events of a call: the same as a newer record. */
   fenced(tenant: string, callId: string): void {
-    this.gateway?.fence(tenant, callId);
+    if (this.gateway?.fence(tenant, callId)) this.counts.fenced++;
   }
 
   // ---- Neighbours -----------------------------------------------------------------------------------------------
@@ -207,6 +225,7 @@ export class Cluster implements Neighbours {
   }
 
   taken(call: OwnCall): void {
+    if (call.ownerEpoch > 1) this.counts.takeovers++;
     this.ownership.taken(call);
   }
 

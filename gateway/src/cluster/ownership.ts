@@ -47,7 +47,7 @@ export class Ownership {
   private bucket: BusBucket | undefined;
   private watching: BusSubscription | undefined;
   private readyListeners: (() => void)[] = [];
-  private isReady = false;
+  private allRead = false;
   private stopped = false;
 
   constructor(private readonly deps: OwnershipDeps) {}
@@ -59,6 +59,11 @@ export class Ownership {
   stop(): void {
     this.stopped = true;
     this.watching?.stop();
+  }
+
+  /** True once all records were read. */
+  get isReady(): boolean {
+    return this.allRead;
   }
 
   /** Resolves when all records were read for the first time, at most after `ms`. */
@@ -141,7 +146,7 @@ export class Ownership {
       this.watching = bucket.watch(
         (entry) => this.heard(entry.key, entry.value, entry.revision),
         () => {
-          this.isReady = true;
+          this.allRead = true;
           for (const listener of this.readyListeners.splice(0)) listener();
           for (const key of this.own.keys()) void this.write(key);
         },
