@@ -96,6 +96,24 @@ export const CONFIG_TEXTS: Readonly<Record<string, string>> = {
   "contexts.retention_days": "How long a context is kept after its last write.",
   "contexts.default_country_code":
     '`"49"`: numbers in contexts that are written without a country are German. None: they stay as they are.',
+  "contexts.mongodb.url":
+    "Secret: `mongodb://…` or `mongodb+srv://…`. With it contexts are in MongoDB, without in `state_dir`; see [contexts.md](contexts.md).",
+  "contexts.mongodb.database": "None: the one of the address, else `callweave`.",
+  "contexts.mongodb.collection": "Made with its indexes when it is not there.",
+  "contexts.mongodb.timeout_ms":
+    "One step at the database; then it counts as away and what is written is spooled.",
+  "contexts.mongodb.max_pool_size": "Connections to it at most.",
+  "contexts.spool.max_local_bytes":
+    "Contexts that wait for MongoDB in `state_dir`; beyond it saving is refused with CONTEXT_NOT_SAVED.",
+  "contexts.spool.max_replicated_bytes":
+    "Contexts that wait on NATS, readable at every gateway and kept in the memory of each; beyond it they wait in `state_dir`.",
+  "contexts.spool.replicas": "Copies on NATS: 1, 3 or 5.",
+  "contexts.spool.bus_timeout_ms": "A write to NATS; one that takes longer goes to `state_dir`.",
+  "contexts.spool.retry_interval_ms":
+    "How often MongoDB is asked whether it is back; calls do not wait for it meanwhile.",
+  "contexts.spool.recent_count": "Contexts in memory that stay readable while MongoDB is away.",
+  "contexts.spool.recent_bytes": "Bytes of them, estimated.",
+  "contexts.spool.recent_ms": "How long after they were read or written.",
   "ops.enabled":
     "`false`: no port for `/healthz`, `/readyz` and `/metrics` ([operations.md](operations.md)).",
   "ops.host":

@@ -20,6 +20,7 @@ const OVERRIDES: Readonly<Record<string, ConfigPath>> = {
   CALLWEAVE_LOG_LEVEL: ["serve", "log_level"],
   CALLWEAVE_EVENTS_RETENTION_DAYS: ["events", "retention_days"],
   CALLWEAVE_CONTEXTS_RETENTION_DAYS: ["contexts", "retention_days"],
+  MONGODB_URL: ["contexts", "mongodb", "url"],
   CALLWEAVE_DEFAULT_COUNTRY_CODE: ["contexts", "default_country_code"],
 };
 

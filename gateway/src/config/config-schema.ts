@@ -225,6 +225,16 @@ const cluster = section({
   listen_lease_ms: whole(1_000, 600_000, 10_000),
 });
 
+const mongodb = section({
+  url: z
+    .string("must be a text")
+    .regex(/^mongodb(?:\+srv)?:\/\/[^\s]+$/, "must be a mongodb:// or mongodb+srv:// address"),
+  database: text().optional(),
+  collection: text().default("call_contexts"),
+  timeout_ms: whole(50, 60_000, 1_000),
+  max_pool_size: whole(1, 10_000, 20),
+});
+
 /** The file, with all defaults. */
 export const configSchema = section({
   gateway: section({
@@ -257,6 +267,17 @@ export const configSchema = section({
         z.string().regex(/^(?:[1-9][0-9]{0,2})?$/, 'must be a country code without + ("49")'),
       )
       .default(""),
+    mongodb: mongodb.optional(),
+    spool: section({
+      max_local_bytes: whole(65_536, 2 ** 50, 256 * 2 ** 20),
+      max_replicated_bytes: whole(65_536, 2 ** 50, 64 * 2 ** 20),
+      replicas: whole(1, 5, 1),
+      bus_timeout_ms: whole(50, 60_000, 400),
+      retry_interval_ms: whole(50, 600_000, 1_000),
+      recent_count: whole(0, 10_000_000, 2_000),
+      recent_bytes: whole(0, 2 ** 40, 64 * 2 ** 20),
+      recent_ms: whole(0, 86_400_000, 900_000),
+    }).prefault({}),
   }).prefault({}),
   ops: section({
     enabled: yesNo(true),

@@ -202,6 +202,43 @@ export interface ContextsConfig {
   readonly retentionDays: number;
   /** Country of numbers written without one ("1", "49"). Default empty: none. */
   readonly defaultCountryCode: string;
+  /** Without: contexts are kept in the state folder. */
+  readonly mongodb?: MongoConfig;
+  readonly spool: ContextSpoolConfig;
+}
+
+/** The database of the contexts. */
+export interface MongoConfig {
+  /** Secret. "mongodb://…" or "mongodb+srv://…". */
+  readonly url: string;
+  /** Default: the one of the URL, else "callweave". */
+  readonly database?: string;
+  /** Default "call_contexts". */
+  readonly collection: string;
+  /** One step at the database; then it counts as away. Default 1,000. */
+  readonly timeoutMs: number;
+  /** Connections at most. Default 20. */
+  readonly maxPoolSize: number;
+}
+
+/** Contexts that wait while MongoDB is away, and those that stay readable. */
+export interface ContextSpoolConfig {
+  /** In the state folder; beyond it writes are refused. Default 256 MiB. */
+  readonly maxLocalBytes: number;
+  /** On NATS; beyond it they go to the state folder. Default 64 MiB. */
+  readonly maxReplicatedBytes: number;
+  /** Copies on NATS. Default 1. */
+  readonly replicas: number;
+  /** A write to NATS. Default 400. */
+  readonly busTimeoutMs: number;
+  /** How often MongoDB is asked whether it is back. Default 1,000. */
+  readonly retryIntervalMs: number;
+  /** Contexts kept in memory for reading without MongoDB. Default 2,000. */
+  readonly recentCount: number;
+  /** Bytes of them, estimated. Default 64 MiB. */
+  readonly recentBytes: number;
+  /** How long they are kept after they were read or written. Default 900,000. */
+  readonly recentMs: number;
 }
 
 /** The port of operations: health, readiness, metrics. */

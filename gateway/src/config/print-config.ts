@@ -2,7 +2,8 @@ import { stringify } from "yaml";
 import { snakeCased } from "./camel-case.js";
 import type { GatewayConfig } from "./config-types.js";
 
-const SECRET = /^(?:key|key_sha256|api_key|.*(?:secret|token|password|passphrase).*)$/;
+// An address of a database holds its password.
+const SECRET = /^(?:key|key_sha256|api_key|url|.*(?:secret|token|password|passphrase).*)$/;
 const MASK = "***";
 
 /** The configuration in effect as YAML, defaults included, secrets as ***. */

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { turn } from "./context-fixture.js";
 import { contextHash } from "./context-hash.js";
 import {
+  commonBase,
   descended,
   knownBase,
   type MergeBase,
@@ -104,6 +105,13 @@ describe("merging two writes", () => {
     expect(merged.conflicts).toMatchObject([{ field: "status", value: "ACTIVE" }]);
     const bare = mergeContexts(mine, unknownBase(guess), context({ caller: "", locale: "" }), at(500));
     expect(bare).toMatchObject({ caller: "+15550100", locale: "en-US" });
+  });
+
+  it("takes nothing for deleted of which the other never knew", () => {
+    const base = commonBase(knownBase(BASE), { kind: "none" });
+    const merged = mergeContexts({ ...BASE, outcome: "o" }, base, context({ data: { b: 1 } }), at(500));
+    expect(merged).toMatchObject({ data: { a: 1, gone: true, b: 1 }, summary: "base", outcome: "o" });
+    expect(commonBase(knownBase(BASE), knownBase(BASE))).toEqual(knownBase(BASE));
   });
 
   it("lets a refused transcript stay refused, also in the conflicts", () => {

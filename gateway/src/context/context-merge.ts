@@ -41,6 +41,16 @@ export function unknownBase(context: CallContext): MergeBase {
   return { kind: "unknown", header: baseHeader(context) };
 }
 
+/**
+ * From what two waiting states may be merged: what both were made from. When that differs, what one of them does not have
+ * may be what it never knew, and is no deletion.
+ */
+export function commonBase(mine: MergeBase, theirs: MergeBase): MergeBase {
+  if (mine.kind !== "known") return mine;
+  const same = theirs.kind === "known" && theirs.hash === mine.hash;
+  return same ? mine : { kind: "unknown", header: mine.header };
+}
+
 function baseHeader(context: CallContext): CallContext {
   const { lineage: _lineage, conflicts: _conflicts, ...rest } = context;
   return { ...rest, turns: [], notes: [] };

@@ -1,6 +1,13 @@
 import type { ContextDurability } from "../call/call-commands.js";
 import type { Timer } from "../util/clock.js";
-import { descended, knownBase, type MergeBase, replayStep, unknownBase } from "./context-merge.js";
+import {
+  commonBase,
+  descended,
+  knownBase,
+  type MergeBase,
+  replayStep,
+  unknownBase,
+} from "./context-merge.js";
 import { matches, newerFirst, overlay } from "./context-query.js";
 import { replayEntry } from "./context-replay.js";
 import {
@@ -463,12 +470,9 @@ export class FailoverContextStore implements ContextStore {
       const { record } = entry;
       try {
         const other = await to.fetch(tenant, callId);
-        const step = replayStep(
-          record.context,
-          record.base,
-          other?.record.context,
-          this.options.clock.wallNow(),
-        );
+        const base = other ? commonBase(record.base, other.record.base) : record.base;
+        const now = this.options.clock.wallNow();
+        const step = replayStep(record.context, base, other?.record.context, now);
         if (step.do !== "nothing") {
           const context = step.do === "merge" ? step.context : record.context;
           const next = other
