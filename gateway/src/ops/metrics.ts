@@ -220,14 +220,17 @@ export class Metrics implements CountSink {
     this.total("callweave_events_lost_total", this.eventsLost + (eventStore?.lost ?? 0));
     if (!contextStore) return;
     this.gauge("callweave_context_store_up", contextStore.connected ? 1 : 0);
-    const spool = contextStore.spool?.();
-    if (!spool) return;
-    this.gauge("callweave_spool_entries", spool.entries);
-    this.gauge("callweave_spool_bytes", spool.bytes);
-    this.gauge("callweave_spool_max_bytes", spool.maxBytes);
-    this.gauge("callweave_spool_full", spool.full ? 1 : 0);
-    this.gauge("callweave_spool_oldest_seconds", (spool.oldestMs ?? 0) / 1000);
-    this.total("callweave_spool_replayed_total", spool.replayed ?? 0);
+    this.total("callweave_spool_replayed_total", contextStore.replayed ?? 0);
+    this.total("callweave_context_conflicts_total", contextStore.conflicts ?? 0);
+    this.gauge("callweave_spool_refused", contextStore.refused ?? 0);
+    for (const spool of contextStore.spools?.() ?? []) {
+      const labels = { spool: spool.name };
+      this.gauge("callweave_spool_entries", spool.entries, labels);
+      this.gauge("callweave_spool_bytes", spool.bytes, labels);
+      this.gauge("callweave_spool_max_bytes", spool.maxBytes, labels);
+      this.gauge("callweave_spool_full", spool.full ? 1 : 0, labels);
+      this.gauge("callweave_spool_oldest_seconds", spool.oldestMs / 1000, labels);
+    }
   }
 
   private collectBus(): void {

@@ -62,23 +62,29 @@ export interface BusSource {
 
 /** The store of contexts and what waits for it. */
 export interface ContextStoreSource {
-  /** False: the store is away, writes go to the replicated log or the spool. */
+  /** False: the store is away, writes go to a spool. */
   readonly connected: boolean;
-  /** Writes that are safe elsewhere and wait for the store. */
-  spool?(): SpoolView;
+  /** What waits for the store, and where. */
+  spools?(): readonly SpoolView[];
+  /** Writes that came to the store from a spool, since the start. */
+  readonly replayed?: number;
+  /** Fields that lost against another write when they were replayed; kept in `conflicts` of their context. */
+  readonly conflicts?: number;
+  /** Contexts that the store does not take and that stay in a spool, now. */
+  readonly refused?: number;
 }
 
-/** The spool of context writes. */
+/** A spool of context writes. */
 export interface SpoolView {
+  /** A place: "local", "replicated". */
+  readonly name: string;
   readonly entries: number;
   readonly bytes: number;
   readonly maxBytes: number;
   /** True while writes are refused for want of room. */
   readonly full: boolean;
   /** Age of the oldest entry, ms; 0 when empty. */
-  readonly oldestMs?: number;
-  /** Writes that came to the store from it, since the start. */
-  readonly replayed?: number;
+  readonly oldestMs: number;
 }
 
 /** The store of events. */

@@ -2,6 +2,7 @@ import { createServer } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import type { OpsConfig } from "../config/config-types.js";
 import { silentLogger } from "../util/logger.js";
+import { contextStoreSource } from "./context-store-source.js";
 import { LoopWatch } from "./event-loop.js";
 import { METRICS } from "./metric-catalogue.js";
 import { Ops } from "./ops.js";
@@ -96,7 +97,10 @@ describe("readiness", () => {
         gateway,
         contextStore: {
           connected: false,
-          spool: () => ({ entries: 3, bytes: 10, maxBytes: 10, full: true }),
+          spools: () => [
+            { name: "replicated", entries: 0, bytes: 0, maxBytes: 10, full: false, oldestMs: 0 },
+            { name: "local", entries: 3, bytes: 10, maxBytes: 10, full: true, oldestMs: 1 },
+          ],
         },
       },
       "degraded",
@@ -186,10 +190,27 @@ describe("metrics", () => {
         },
       },
       bus: { connected: true, reconnects: 2, dropped: 1 },
-      contextStore: {
-        connected: false,
-        spool: () => ({ entries: 4, bytes: 100, maxBytes: 1_000, full: false, oldestMs: 2_000, replayed: 9 }),
-      },
+      contextStore: contextStoreSource(() => ({
+        away: true,
+        spools: [
+          {
+            store: "local",
+            depth: 4,
+            bytes: 100,
+            maxBytes: 1_000,
+            full: false,
+            oldestMs: 2_000,
+            away: true,
+            available: true,
+          },
+        ],
+        spooled: 10,
+        replayed: 9,
+        merged: 2,
+        conflicts: 1,
+        refused: 0,
+        recent: 3,
+      })),
       eventStore: { connected: true, pending: 5, lost: 2 },
       cluster: { gateways: 2, takeovers: 1, fenced: 1 },
     } satisfies OpsSources);
@@ -209,8 +230,11 @@ describe("metrics", () => {
       ['callweave_items_refused_total{reason="PLAYBACK_FULL"}', 3],
       ["callweave_audio_dropped_seconds_total", 1.5],
       ["callweave_grpc_connections", 3],
-      ["callweave_spool_entries", 4],
-      ["callweave_spool_oldest_seconds", 2],
+      ['callweave_spool_entries{spool="local"}', 4],
+      ['callweave_spool_oldest_seconds{spool="local"}', 2],
+      ["callweave_spool_replayed_total", 9],
+      ["callweave_context_conflicts_total", 1],
+      ["callweave_context_store_up", 0],
       ["callweave_events_lost_total", 2],
       ["callweave_bus_connected", 1],
       ["callweave_gateways", 2],
@@ -225,7 +249,7 @@ describe("metrics", () => {
     const made = await ops();
     made.sources.gateway = gatewayOf();
     const text = await made.metricsText();
-    for (const name of ["callweave_bus_connected", "callweave_spool_entries", "callweave_context_store_up"]) {
+    for (const name of ["callweave_bus_connected", "callweave_context_store_up", "callweave_spool_refused"]) {
       expect(figureOf(text, name), name).toBeUndefined();
     }
   });

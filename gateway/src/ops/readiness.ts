@@ -76,9 +76,11 @@ function connectorChecks({ gateway }: OpsSources): ReadinessCheck[] {
 
 function contextStoreCheck({ contextStore }: OpsSources): ReadinessCheck[] {
   if (!contextStore) return [];
-  const spool = contextStore.spool?.();
-  const waiting = spool && spool.entries > 0 ? `; ${spool.entries} writes wait` : "";
-  if (spool?.full) {
+  const spools = contextStore.spools?.() ?? [];
+  const entries = spools.reduce((sum, spool) => sum + spool.entries, 0);
+  const waiting = entries > 0 ? `; ${entries} writes wait` : "";
+  // The last of them has nowhere to pass its writes on to.
+  if (spools.at(-1)?.full) {
     return [
       { name: "context_store", status: "degraded", detail: `spool full: writes are refused${waiting}` },
     ];
