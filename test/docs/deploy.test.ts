@@ -185,7 +185,7 @@ describe("deploy/compose.yaml", () => {
 
   it("says what MongoDB's licence is and names the alternative", () => {
     expect(text).toMatch(/SSPL[\s\S]*FerretDB/);
-    expect(textOf("docs/operations.md")).toMatch(/SSPL[\s\S]*FerretDB[\s\S]*transactions and change streams/);
+    expect(textOf("docs/operations.md")).toMatch(/SSPL[\s\S]*FerretDB[\s\S]*transactions, change streams/);
   });
 
   it("mounts files that there are, into volumes that there are", () => {
