@@ -3,8 +3,8 @@ import * as grpc from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 import { describe, expect, it } from "vitest";
 import { CallError } from "../../gateway/src/call/call-error.js";
-import { createGrpcServer } from "../../gateway/src/grpc/server.js";
 import { FakeApi, FakeLogger, snapshot } from "../../gateway/src/contract/testing.js";
+import { createGrpcServer } from "../../gateway/src/grpc/server.js";
 import { loaded, refusal, register, serve, start, unary } from "./grpc-harness.js";
 
 describe("gRPC edge / unary", () => {

@@ -2,8 +2,8 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
-import { createGrpcServer } from "../../gateway/src/grpc/server.js";
 import { FakeApi, FakeLogger, snapshot } from "../../gateway/src/contract/testing.js";
+import { createGrpcServer } from "../../gateway/src/grpc/server.js";
 import { until } from "./grpc-until.js";
 
 // The examples as they are, against the gRPC edge alone: what they say on the wire, without a phone call behind it.

@@ -4,9 +4,9 @@ import * as grpc from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 import { protoPath as healthProto } from "grpc-health-check";
 import { afterEach, expect } from "vitest";
+import { FakeApi, FakeLogger } from "../../gateway/src/contract/testing.js";
 import type { GrpcEdgeOptions } from "../../gateway/src/grpc/options.js";
 import { createGrpcServer, type GrpcEdge } from "../../gateway/src/grpc/server.js";
-import { FakeApi, FakeLogger } from "../../gateway/src/contract/testing.js";
 
 // The client here is an outsider: it reads the .proto text with proto-loader and shares no code with the gateway.
 const root = fileURLToPath(new URL("../../proto/", import.meta.url));

@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { AgentServiceClient, FleetServiceClient, ServeRequest } from "@callweave/proto";
 import * as grpc from "@grpc/grpc-js";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { createGrpcServer } from "../../gateway/src/grpc/server.js";
 import { FakeApi, FakeLogger } from "../../gateway/src/contract/testing.js";
+import { createGrpcServer } from "../../gateway/src/grpc/server.js";
 import { until } from "./grpc-until.js";
 
 let directory: string;
