@@ -269,6 +269,7 @@ describe.skipIf(!available)("bus on a real server", () => {
       const opening = bus.stream(STREAM);
       opening.catch(() => {});
       await until(() => errors.length > 0, "the error");
+      expect(errors[0]).toMatch(/JetStream does not answer|not enabled/);
       await bus.close();
       await expect(opening).rejects.toMatchObject({ name: "BusError" });
     } finally {

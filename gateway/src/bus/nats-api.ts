@@ -65,9 +65,15 @@ export function parseAnswer<T>(data: Uint8Array): T {
 
 /** A request to the API of JetStream. Rejects with BusError. */
 export async function askApi<T>(core: BusCore, verb: string, body: object): Promise<T> {
-  const answer = await core.request(`$JS.API.${verb}`, Buffer.from(JSON.stringify(body)), {
-    timeoutMs: core.requestTimeoutMs,
-  });
+  const answer = await core
+    .request(`$JS.API.${verb}`, Buffer.from(JSON.stringify(body)), { timeoutMs: core.requestTimeoutMs })
+    .catch((error: unknown) => {
+      if (!(error instanceof BusError) || error.kind !== "no_responders") throw error;
+      throw new BusError(
+        "no_responders",
+        "JetStream does not answer: it is not enabled for this account, or not ready",
+      );
+    });
   return parseAnswer<T>(answer.data);
 }
 
