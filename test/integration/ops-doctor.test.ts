@@ -11,6 +11,7 @@ import { msHeard } from "../harness/audio.js";
 import { configOf, until, writeConfig } from "../harness/gateway.js";
 import { type Child, startProgram } from "../harness/process.js";
 import { useRig } from "../harness/rig.js";
+import { makeCertificates } from "../sdk-proof/certificates.js";
 
 const rig = useRig();
 const CALLER = "+15550101";
@@ -120,6 +121,21 @@ describe("doctor", () => {
     const unknown = await diagnose(at, { base_url: "ws://provider.invalid" });
     expect(unknown.report).toMatchObject({ end: "unreachable", exitCode: 3 });
     expect(unknown.steps.at(-1)?.step).toBe("resolve");
+  });
+
+  it("says which authority is not trusted, and trusts it when it is named", async () => {
+    const certificates = await makeCertificates("doctor");
+    rig.defer(() => certificates.remove());
+    const { serverCert: cert, serverKey: key } = certificates;
+    const at = await simulator({ tls: { cert, key } });
+    const auth = { api_key: CONNECTOR.apiKey, connector_uuid: CONNECTOR.uuid };
+    const stranger = await diagnose(at, { auth });
+    expect(stranger.report, stranger.text).toMatchObject({ end: "unreachable", exitCode: 3 });
+    expect(stranger.steps.at(-1)).toMatchObject({ step: "tls", result: "failed" });
+    expect(stranger.text).toContain("auth.ca_file");
+    const known = await diagnose(at, { auth: { ...auth, ca_file: certificates.ca } }, { waitMs: 300 });
+    expect(known.report, known.text).toMatchObject({ end: "noCall" });
+    expect(known.text).toMatch(/TLSv1\.3, certificate valid for \d+ more days/);
   });
 
   it("names frames and fields that it does not know", async () => {

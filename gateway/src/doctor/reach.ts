@@ -1,5 +1,5 @@
 import { lookup } from "node:dns/promises";
-import { connect as connectTcp, type Socket } from "node:net";
+import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 
 /** PEM texts of a TLS connection. */
@@ -66,7 +66,7 @@ export async function reach(
       told("tls", "none: the address is ws://, so the credential goes in plain text");
       return;
     }
-    const secured = connectTls({ socket, servername: host, ...tls });
+    const secured = connectTls({ socket, host, ...(isIP(host) ? {} : { servername: host }), ...tls });
     await within(opened(secured, "secureConnect"), "tls", timeoutMs);
     told("tls", describe(secured));
     secured.destroy();
