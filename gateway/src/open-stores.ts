@@ -3,10 +3,12 @@ import type { Bus } from "./bus/bus.js";
 import { type BusCredentials, connectBus } from "./bus/nats-bus.js";
 import type { EventLog } from "./call/event-log.js";
 import type { GatewayConfig, NatsConfig } from "./config/config-types.js";
+import type { ContextStore } from "./context/context-store.js";
+import { openContextStore } from "./context/open-context-store.js";
 import { eventWire } from "./contract/event-wire.js";
 import { openEmbeddedEventLog } from "./events/embedded-event-log.js";
 import { JetStreamEventLog } from "./events/jetstream-event-log.js";
-import type { EventStoreSource } from "./ops/ops-sources.js";
+import type { ContextStoreSource, EventStoreSource } from "./ops/ops-sources.js";
 import type { Logger } from "./util/logger.js";
 
 /** The bus of the configuration; undefined without NATS. Comes back at once: NATS may be away. */
@@ -76,4 +78,40 @@ export async function openEventLog(
     onEventsLost: news.onLost,
   });
   return { log, source: log };
+}
+
+/** The contexts of the configuration: in MongoDB with its address, else in the state folder. */
+export async function openContexts(
+  config: GatewayConfig,
+  bus: Bus | undefined,
+  logger: Logger,
+  onError: (error: unknown) => void,
+): Promise<{ readonly store: ContextStore; readonly source: ContextStoreSource | undefined }> {
+  const { mongodb, spool } = config.contexts;
+  const { store, stats } = await openContextStore({
+    stateDir: config.gateway.stateDir,
+    ...(mongodb && { mongodb }),
+    ...(bus && { bus }),
+    spool: { ...spool, replicas: spool.replicas || (config.nats?.replicas ?? 1) },
+    logger,
+    onError,
+  });
+  if (!stats) return { store, source: undefined };
+  const source: ContextStoreSource = {
+    get connected() {
+      return !stats().away;
+    },
+    spools: () =>
+      stats().spools.map(({ store: name, depth, ...rest }) => ({ name, entries: depth, ...rest })),
+    get replayed() {
+      return stats().replayed;
+    },
+    get conflicts() {
+      return stats().conflicts;
+    },
+    get refused() {
+      return stats().refused;
+    },
+  };
+  return { store, source };
 }

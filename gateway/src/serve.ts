@@ -9,13 +9,13 @@ import type { GatewayConfig, PoolConfig } from "./config/config-types.js";
 import { routeCall } from "./config/routes.js";
 import { makeConnector } from "./connectors.js";
 import { StoredContextService } from "./context/context-service.js";
-import { openEmbeddedContextStore } from "./context/embedded-context-store.js";
 import type { PoolOptions } from "./dispatch/pool.js";
 import { Gateway } from "./gateway.js";
 import type { GrpcEdgeOptions } from "./grpc/options.js";
 import { createGrpcServer, type GrpcEdge } from "./grpc/server.js";
 import { localApi } from "./local-api.js";
-import { openBus, openEventLog } from "./open-stores.js";
+import { ContextFeed, createNatsWire, natsWireOptions } from "./nats/index.js";
+import { openBus, openContexts, openEventLog } from "./open-stores.js";
 import { Ops } from "./ops/ops.js";
 import type { Connector } from "./telephony/telephony.js";
 import type { Logger } from "./util/logger.js";
@@ -90,15 +90,19 @@ async function startBehind(
     },
   });
   const events = ops.counting(opened.log);
-  const store = await openEmbeddedContextStore(config.gateway.stateDir).catch(async (error: unknown) => {
+  const stored = await openContexts(config, bus, logger, onError).catch(async (error: unknown) => {
     await events.close();
     await bus?.close();
     throw error;
   });
-  const contexts: StoredContextService = new StoredContextService(store, {
+  const contextFeed =
+    bus &&
+    new ContextFeed(bus, { gatewayId, ...(config.nats && { encoding: config.nats.eventEncoding }) }, logger);
+  const contexts: StoredContextService = new StoredContextService(stored.store, {
     retentionDays: config.contexts.retentionDays,
     defaultCountryCode: config.contexts.defaultCountryCode,
     callOf: (tenant, callId) => findCall(gateway, tenant, callId),
+    ...(contextFeed ? { onWritten: contextFeed.publish } : {}),
     onError,
   });
   const connectors = overrides.connectors ?? config.connectors.map((c) => makeConnector(c, logger));
@@ -147,14 +151,21 @@ async function startBehind(
   ops.sources.gateway = gateway.opsSource;
   if (bus) ops.sources.bus = bus;
   if (opened.source) ops.sources.eventStore = opened.source;
+  if (stored.source) ops.sources.contextStore = stored.source;
   if (cluster) ops.sources.cluster = cluster.opsSource;
   const api = cluster ? cluster.bind(gateway) : localApi(gateway);
+  const natsWire =
+    bus && config.nats?.wire.enabled
+      ? createNatsWire(api, bus, natsWireOptions(config, config.nats, gatewayId, VERSION), logger)
+      : undefined;
   let grpc: GrpcEdge | undefined;
   const stop = async () => {
     grpc?.setServing(false);
     await gateway.stop();
     await cluster?.stop();
+    natsWire?.stop();
     await grpc?.stop();
+    contextFeed?.stop();
     await contexts.close();
     await events.close();
     await bus?.close();
@@ -166,6 +177,8 @@ async function startBehind(
     const edge = grpc;
     ops.sources.grpc = edge;
     await cluster?.start(CLUSTER_WAIT_MS);
+    contextFeed?.start((context) => contexts.writtenElsewhere(context));
+    await natsWire?.start();
     await gateway.start();
     edge.setServing(true);
     ops.serving();
@@ -180,9 +193,10 @@ async function startBehind(
       async drain(graceMs) {
         edge.setServing(false);
         cluster?.drain();
+        natsWire?.leave();
         await gateway.drain(graceMs);
         // The calls are over: watchers and listeners are told, connections are closed.
-        await edge.drain(DRAIN_CONNECTIONS_MS);
+        await Promise.all([edge.drain(DRAIN_CONNECTIONS_MS), natsWire?.drain(DRAIN_CONNECTIONS_MS)]);
         await stop();
       },
     };

@@ -107,7 +107,7 @@ export const CONFIG_TEXTS: Readonly<Record<string, string>> = {
     "Contexts that wait for MongoDB in `state_dir`; beyond it saving is refused with CONTEXT_NOT_SAVED.",
   "contexts.spool.max_replicated_bytes":
     "Contexts that wait on NATS, readable at every gateway and kept in the memory of each; beyond it they wait in `state_dir`.",
-  "contexts.spool.replicas": "Copies on NATS: 1, 3 or 5.",
+  "contexts.spool.replicas": "Copies on NATS: 1, 3 or 5; 0: as `nats.replicas`.",
   "contexts.spool.bus_timeout_ms": "A write to NATS; one that takes longer goes to `state_dir`.",
   "contexts.spool.retry_interval_ms":
     "How often MongoDB is asked whether it is back; calls do not wait for it meanwhile.",

@@ -271,7 +271,7 @@ export const configSchema = section({
     spool: section({
       max_local_bytes: whole(65_536, 2 ** 50, 256 * 2 ** 20),
       max_replicated_bytes: whole(65_536, 2 ** 50, 64 * 2 ** 20),
-      replicas: whole(1, 5, 1),
+      replicas: whole(0, 5, 0),
       bus_timeout_ms: whole(50, 60_000, 400),
       retry_interval_ms: whole(50, 600_000, 1_000),
       recent_count: whole(0, 10_000_000, 2_000),

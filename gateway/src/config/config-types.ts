@@ -227,7 +227,7 @@ export interface ContextSpoolConfig {
   readonly maxLocalBytes: number;
   /** On NATS; beyond it they go to the state folder. Default 64 MiB. */
   readonly maxReplicatedBytes: number;
-  /** Copies on NATS. Default 1. */
+  /** Copies on NATS. Default 0: as `nats.replicas`. */
   readonly replicas: number;
   /** A write to NATS. Default 400. */
   readonly busTimeoutMs: number;
