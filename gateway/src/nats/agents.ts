@@ -9,7 +9,7 @@ import { AgentLink } from "./agent-link.js";
 import { contentHeaders, encodingOf, errorBody, HEADERS, header, Message } from "./messages.js";
 import { authenticated, limitReached, type Method } from "./requests.js";
 import type { WireContext } from "./wire-context.js";
-import { ANY_TENANT_REGISTER, FORWARDED_REGISTER } from "./wire-subjects.js";
+import { ANY_TENANT_REGISTER, FORWARDED_REGISTER, REGISTER_ANEW } from "./wire-subjects.js";
 
 const REQUEST = new Message("ServeRequest", ServeRequest);
 const REPLY = new Message("RegisterReply", RegisterReply);
@@ -19,6 +19,7 @@ const SILENCE_CHECK_MS = 200;
 export class NatsAgents {
   private readonly links = new Set<AgentLink>();
   private forwarded: BusSubscription | undefined;
+  private anew: BusSubscription | undefined;
   private offStatus: (() => void) | undefined;
   private silence: NodeJS.Timeout | undefined;
   private stopped = false;
@@ -45,7 +46,10 @@ export class NatsAgents {
   start(): void {
     const { bus } = this.context;
     this.forwarded = bus.subscribe(FORWARDED_REGISTER, (message) => {
-      void this.serveForwarded(message);
+      void this.serveForwarded(message, true);
+    });
+    this.anew = bus.subscribe(REGISTER_ANEW, (message) => void this.serveForwarded(message, false), {
+      queue: "q",
     });
     // Frames were lost both ways when the connection was: every stream is.
     this.offStatus = bus.onStatus((connected) => {
@@ -58,10 +62,16 @@ export class NatsAgents {
     this.silence.unref();
   }
 
+  /** The gateway is leaving: what registers is passed on to others. */
+  leave(): void {
+    this.anew?.stop();
+  }
+
   /** Ends all streams without a word; the core has ended their sessions before. */
   stop(): void {
     this.stopped = true;
     this.forwarded?.stop();
+    this.anew?.stop();
     this.offStatus?.();
     clearInterval(this.silence);
     this.cut();
@@ -80,9 +90,12 @@ export class NatsAgents {
     try {
       return await this.begin(request, credential);
     } catch (error) {
-      const elsewhere = error instanceof CallError && error.reason === "SESSION_NOT_FOUND";
-      if (!elsewhere || item === "register") throw error;
-      const reply = await this.askOthers(message);
+      const reason = error instanceof CallError ? error.reason : "INTERNAL";
+      const subject =
+        item === "register"
+          ? reason === "GOING_AWAY" && REGISTER_ANEW
+          : reason === "SESSION_NOT_FOUND" && FORWARDED_REGISTER;
+      const reply = subject && (await this.askOthers(subject, message));
       if (!reply) throw error;
       return reply;
     }
@@ -100,12 +113,12 @@ export class NatsAgents {
     return { error: undefined, session, registered: admission.registered };
   }
 
-  /** The gateway that knows the session; undefined when none does. */
-  private async askOthers(message: BusMessage): Promise<RegisterReply | undefined> {
+  /** The gateway that knows the session, or takes a new one; undefined when none does. */
+  private async askOthers(subject: string, message: BusMessage): Promise<RegisterReply | undefined> {
     const { bus, options } = this.context;
     const headers = { ...message.headers, [HEADERS.gateway]: options.gatewayId };
     try {
-      const answer = await bus.request(FORWARDED_REGISTER, message.data, {
+      const answer = await bus.request(subject, message.data, {
         timeoutMs: options.forwardTimeoutMs,
         headers,
       });
@@ -118,14 +131,14 @@ export class NatsAgents {
     }
   }
 
-  /** Answers only when the session is one of this gateway. */
-  private async serveForwarded(message: BusMessage): Promise<void> {
+  /** `known`: answers only when the session is one of this gateway. */
+  private async serveForwarded(message: BusMessage, known: boolean): Promise<void> {
     if (header(message.headers, HEADERS.gateway) === this.context.options.gatewayId) return;
     try {
       const encoding = encodingOf(message.headers);
       const credential = authenticated(this.context, message);
       const request = REQUEST.decode(encoding, message.data, this.context.options.maxRequestBytes);
-      if (firstItem(request) === "register") return;
+      if ((firstItem(request) === "register") === known) return;
       let reply: RegisterReply;
       try {
         reply = await this.begin(request, credential);

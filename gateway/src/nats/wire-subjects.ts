@@ -23,6 +23,9 @@ export const ALL_CONTEXTS = "callweave.*.contexts.*";
 /** A Join or Reattach that another gateway may know; each answers only if it does. */
 export const FORWARDED_REGISTER = "callweave._gw.nats.register";
 
+/** A Register that came to a gateway which is leaving; one of the others takes it. */
+export const REGISTER_ANEW = "callweave._gw.nats.anew";
+
 /** A ListenCall for a call of that gateway. */
 export function forwardedListenSubject(gatewayId: string): string {
   return `callweave._gw.nats.listen.${encodeToken(gatewayId)}`;

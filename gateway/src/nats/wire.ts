@@ -16,7 +16,9 @@ export const SERVICE_NAME = "callweave";
 export interface NatsWire {
   /** Begins to serve; resolves when the subscriptions are made. They outlive reconnects. */
   start(): Promise<void>;
-  /** No new requests and registrations, which other gateways get; waits for those under way, at most `graceMs`. */
+  /** The gateway is leaving: agents that register here are passed on to other gateways. All else goes on. */
+  leave(): void;
+  /** The calls are over. No new requests, which other gateways get; waits for those under way, at most `graceMs`. */
   drain(graceMs: number): Promise<void>;
   /** Ends at once: streams of agents, audio, services. */
   stop(): void;
@@ -92,6 +94,10 @@ class Wire implements NatsWire {
         endpointOf(this.context, this.agents.method),
       ],
     );
+  }
+
+  leave(): void {
+    this.agents.leave();
   }
 
   async drain(graceMs: number): Promise<void> {
