@@ -83,7 +83,7 @@ async function startBehind(
   const bus = await openBus(config, gatewayId, logger);
   const opened = await openEventLog(config, bus, {
     onError,
-    onFenced: (tenant, callId) => cluster?.fenced(tenant, callId),
+    onFenced: (tenant, callId) => cluster?.intruder(tenant, callId),
     onLost: (tenant, callId, ownerEpoch) => {
       logger.error({ call_id: callId }, "events of a call were lost: NATS was away for too long");
       gateway.eventsLost(tenant, callId, ownerEpoch);

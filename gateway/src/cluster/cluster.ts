@@ -204,8 +204,15 @@ export class Cluster implements Neighbours {
     return !this.ownership.isReady || this.ownership.ownerOf(tenant, callId) !== undefined;
   }
 
-  /** A second owner wrote into the events of a call: the same as a newer record. */
-  fenced(tenant: string, callId: string): void {
+  /** Another writer was found in the events of a call; it counts if the registry does not say that the call is ours. */
+  intruder(tenant: string, callId: string): void {
+    const { logger } = this.parts;
+    if (this.ownership.isConfirmed(tenant, callId)) {
+      logger.error({ call_id: callId }, "another process wrote events of this call; they are not stored any more");
+    } else this.fenced(tenant, callId);
+  }
+
+  private fenced(tenant: string, callId: string): void {
     if (this.gateway?.fence(tenant, callId)) this.counts.fenced++;
   }
 

@@ -94,6 +94,14 @@ export class Ownership {
     return roster.peer(call.gatewayId)?.incarnation === call.incarnation;
   }
 
+  /** True when the record says that the call is this gateway's. */
+  isConfirmed(tenant: string, callId: string): boolean {
+    const key = keyOf(tenant, callId);
+    const own = this.own.get(key);
+    const known = this.known.get(key);
+    return own !== undefined && known !== undefined && same(own, known.call);
+  }
+
   /** Calls whose gateway is dead. */
   orphans(): OwnedCall[] {
     const found: OwnedCall[] = [];
