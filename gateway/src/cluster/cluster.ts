@@ -208,7 +208,10 @@ export class Cluster implements Neighbours {
   intruder(tenant: string, callId: string): void {
     const { logger } = this.parts;
     if (this.ownership.isConfirmed(tenant, callId)) {
-      logger.error({ call_id: callId }, "another process wrote events of this call; they are not stored any more");
+      logger.error(
+        { call_id: callId },
+        "another process wrote events of this call; they are not stored any more",
+      );
     } else this.fenced(tenant, callId);
   }
 
