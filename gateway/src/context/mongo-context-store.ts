@@ -50,6 +50,7 @@ export class MongoContextStore implements ContextStore {
   private timer: Timer | undefined;
   private setup: Promise<void> = Promise.resolve();
   private isSetUp = false;
+  private isConnected = false;
   private closed = false;
 
   /** Throws when the URL is none; the message does not quote it. */
@@ -205,7 +206,7 @@ export class MongoContextStore implements ContextStore {
       );
     });
     try {
-      return await Promise.race([step(), late]);
+      return await Promise.race([this.connected().then(step), late]);
     } catch (error) {
       throw fromMongoError(error);
     } finally {
@@ -213,9 +214,20 @@ export class MongoContextStore implements ContextStore {
     }
   }
 
+  /**
+   * The driver connects by itself only once, and is of no use for ever when the server was away then; after a first
+   * connection it finds back by itself.
+   */
+  private async connected(): Promise<void> {
+    if (this.isConnected) return;
+    await this.client.connect();
+    this.isConnected = true;
+  }
+
   private async trySetup(): Promise<void> {
     const { clock, logger, setupIntervalMs } = this.options;
     try {
+      await this.connected();
       const { withoutValidator } = await setUpCollection(this.db, this.collection);
       this.isSetUp = true;
       if (withoutValidator)
