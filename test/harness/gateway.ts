@@ -19,6 +19,7 @@ export interface StackOptions {
     readonly routes?: readonly object[];
     readonly pools?: readonly object[];
     readonly playback?: object;
+    readonly nats?: object;
   };
   readonly logger?: Logger;
   /** 8000, 16000 or 24000; both sides. Default 16000. */
@@ -86,6 +87,7 @@ export function configOf(options: StackOptions, simulator: Simulator, stateDir: 
     ...(config.routes ? { routes: config.routes } : {}),
     ...(config.pools ? { pools: config.pools } : {}),
     ...(config.playback ? { playback: config.playback } : {}),
+    ...(config.nats ? { nats: config.nats } : {}),
   };
 }
 
