@@ -12,6 +12,8 @@ import { until } from "./until.js";
 type Item = NonNullable<AgentItem["item"]>;
 type Said = NonNullable<GatewayItem["item"]>;
 
+type ValueOf<K> = Extract<Said, { readonly $case: K }>["value"];
+
 /** What an agent on NATS begins with. */
 export interface NatsAgentOptions {
   readonly tenant?: string;
@@ -106,13 +108,13 @@ export class NatsAgent {
   }
 
   /** The first item of a kind, from an index on. */
-  async item<K extends Said["$case"]>(kind: K, from = 0): Promise<(Said & { $case: K })["value"]> {
+  async item<K extends Said["$case"]>(kind: K, from = 0): Promise<ValueOf<K>> {
     const found = await until(
       () => this.items.slice(from).find((item) => item.$case === kind),
       `${kind}; there are ${this.items.map((item) => item.$case).join(" ")}`,
       15_000,
     );
-    return found.value as (Said & { $case: K })["value"];
+    return (found as { readonly value: unknown }).value as ValueOf<K>;
   }
 
   private listen(): void {
