@@ -35,7 +35,8 @@ const TO_DO: { readonly [r in Reason]: string } = {
   CURSOR_EXPIRED: "`ListCalls` again and watch from its cursor, or from `oldest`.",
   CONTEXT_NOT_FOUND: "Nothing was written for this call, it was deleted, or its time was over.",
   REVISION_CONFLICT: "Read the context again, apply your change to what is there now, write again.",
-  CONTEXT_NOT_SAVED: "Repeat the same write: turns are told apart by id. The gateway's log has the cause.",
+  CONTEXT_NOT_SAVED:
+    "Repeat the same write: turns are told apart by id. With `why` refused it has to be smaller; see [contexts.md](contexts.md). The gateway's log has the cause.",
   UNAUTHENTICATED: "Send `authorization: Bearer <key>` with a key of the configuration.",
   LIMIT_REACHED:
     "Look at `limit` and `max`; do less at a time, or raise it in the configuration where it has a key.",

@@ -1,4 +1,4 @@
-import { replayStep } from "./context-merge.js";
+import { commonBase, descended, replayStep } from "./context-merge.js";
 import { type ContextSpool, SpoolAway, type SpoolEntry } from "./context-spool.js";
 import { type ContextStore, ContextStoreAway } from "./context-store.js";
 import type { CallContext } from "./context-types.js";
@@ -42,6 +42,30 @@ export async function replayEntry(
     return { did, merged: step.context, conflicts: step.conflicts };
   }
   throw new ContextStoreAway("somebody else writes this context all the time");
+}
+
+/**
+ * Moves a waiting context to another spool, merged with what waits there. Answers the result of a merge. May break off
+ * anywhere, as above. Rejects with SpoolAway or ContextSpoolFull.
+ */
+export async function promoteEntry(
+  entry: SpoolEntry,
+  from: ContextSpool,
+  to: ContextSpool,
+  now: Date,
+): Promise<CallContext | undefined> {
+  const { record } = entry;
+  const other = await to.fetch(record.context.tenant, record.context.callId);
+  const base = other ? commonBase(record.base, other.record.base) : record.base;
+  const step = replayStep(record.context, base, other?.record.context, now);
+  if (step.do !== "nothing") {
+    const context = step.do === "merge" ? step.context : record.context;
+    const next = other ? { ...other.record, context: descended(context, other.record.context) } : record;
+    // Somebody else was faster: the next round sees what he wrote.
+    if (!(await to.put(next, other))) return undefined;
+  }
+  await from.remove(entry);
+  return step.do === "merge" ? step.context : undefined;
 }
 
 async function isStillThere(spool: ContextSpool, entry: SpoolEntry): Promise<boolean> {

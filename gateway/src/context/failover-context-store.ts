@@ -1,15 +1,8 @@
 import type { ContextDurability } from "../call/call-commands.js";
 import type { Timer } from "../util/clock.js";
-import {
-  commonBase,
-  descended,
-  knownBase,
-  type MergeBase,
-  replayStep,
-  unknownBase,
-} from "./context-merge.js";
+import { descended, knownBase, type MergeBase, unknownBase } from "./context-merge.js";
 import { matches, newerFirst, overlay } from "./context-query.js";
-import { replayEntry } from "./context-replay.js";
+import { promoteEntry, replayEntry } from "./context-replay.js";
 import {
   type ContextSpool,
   SpoolAway,
@@ -467,21 +460,9 @@ export class FailoverContextStore implements ContextStore {
     const { tenant, callId } = entry.record.context;
     return this.locks.run(keyOf(entry), async () => {
       if (from.get(tenant, callId)?.revision !== entry.revision) return true;
-      const { record } = entry;
       try {
-        const other = await to.fetch(tenant, callId);
-        const base = other ? commonBase(record.base, other.record.base) : record.base;
-        const now = this.options.clock.wallNow();
-        const step = replayStep(record.context, base, other?.record.context, now);
-        if (step.do !== "nothing") {
-          const context = step.do === "merge" ? step.context : record.context;
-          const next = other
-            ? { ...other.record, context: descended(context, other.record.context) }
-            : record;
-          if (!(await to.put(next, other))) return true;
-          if (step.do === "merge") this.merged(step.context);
-        }
-        await from.remove(entry);
+        const merged = await promoteEntry(entry, from, to, this.options.clock.wallNow());
+        if (merged) this.merged(merged);
         return true;
       } catch (error) {
         if (error instanceof ContextSpoolFull) return false;

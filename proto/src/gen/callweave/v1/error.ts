@@ -159,8 +159,9 @@ export enum ErrorReason {
    */
   REVISION_CONFLICT = 28,
   /**
-   * CONTEXT_NOT_SAVED - The context could not be written. UNAVAILABLE.
-   * {"call_id": "c-1"}
+   * CONTEXT_NOT_SAVED - The context could not be written: `why` is spool_full (the store is away and too much waits for it), refused (the store
+   * does not take it, and would not later) or failed. UNAVAILABLE.
+   * {"call_id": "c-1", "why": "spool_full"}
    */
   CONTEXT_NOT_SAVED = 29,
   /**
