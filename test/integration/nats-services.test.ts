@@ -191,6 +191,18 @@ describe.skipIf(!available)("services on NATS", () => {
       const nc = await outsider(at);
       nc.publish("callweave.default.rpc.DisconnectCall", '{"callId":"c-1"}');
       await until(() => made.stats.withoutReply === 1, "the command to come");
+      // Nor where the answer would be published under a subject that the sender chose.
+      const forged: string[] = [];
+      nc.subscribe("callweave.default.calls.>", {
+        callback: (_error, message) => forged.push(message.subject),
+      });
+      const reply = "callweave.default.calls.c-1.events";
+      nc.publish("callweave.default.rpc.GetCall", '{"callId":"c-1"}', { reply });
+      for (const verb of ["PING", "INFO", "STATS"]) nc.publish(`$SRV.${verb}.callweave`, "", { reply });
+      nc.publish("callweave.default.agents.register", "{", { reply });
+      await until(() => made.stats.withoutReply === 3, "both to come");
+      expect((await ask(nc, get, { callId: "c-1" })).error).toBe("");
+      expect(forged).toEqual([]);
       expect(api.executed).toEqual([]);
     });
 

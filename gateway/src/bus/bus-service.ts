@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Bus, BusEndpoint, BusMessage, BusSubscription } from "./bus.js";
+import { isInbox } from "./subjects.js";
 
 const ROOT = "$SRV";
 const TYPE = "io.nats.micro.v1";
@@ -70,9 +71,9 @@ export function startService(
   };
   const monitors = Object.entries(pages).flatMap(([verb, page]) =>
     ["", `.${identity.name}`, `.${identity.name}.${identity.id}`].map((suffix) =>
-      bus.subscribe(`${ROOT}.${verb}${suffix}`, (message) =>
-        message.respond(Buffer.from(JSON.stringify(page()))),
-      ),
+      bus.subscribe(`${ROOT}.${verb}${suffix}`, (message) => {
+        if (isInbox(message.reply)) message.respond(Buffer.from(JSON.stringify(page())));
+      }),
     ),
   );
   return {
@@ -94,6 +95,7 @@ function serve(endpoint: BusEndpoint, message: BusMessage, counters: Counters): 
   const counted: BusMessage = {
     ...message,
     respond(data, headers) {
+      if (!isInbox(message.reply)) return;
       if (headers?.["Nats-Service-Error-Code"])
         failed(`${headers["Nats-Service-Error-Code"]}:${headers["Nats-Service-Error"] ?? ""}`);
       message.respond(data, headers);

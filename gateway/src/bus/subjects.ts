@@ -58,3 +58,11 @@ export function subjectMatches(pattern: string, subject: string): boolean {
 export function isPlainSubject(subject: string): boolean {
   return /^[^\s.*>\p{Cc}]+(\.[^\s.*>\p{Cc}]+)*$/u.test(subject);
 }
+
+/**
+ * Whether an answer may go there: the inbox of a client ("_INBOX…", whatever its prefix goes on with) or the name that a
+ * server put in its place ("_R_…"). Everything else was chosen by the sender to have somebody else publish there.
+ */
+export function isInbox(subject: string): boolean {
+  return /^_(?:INBOX|R_)/.test(subject) && isPlainSubject(subject);
+}

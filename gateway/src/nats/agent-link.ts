@@ -1,6 +1,6 @@
 import { encodeMessage, type Registered, ServeRequest, ServeResponse } from "@callweave/proto";
 import type { BusMessage, BusSubscription } from "../bus/bus.js";
-import { agentSubject } from "../bus/subjects.js";
+import { agentSubject, isInbox } from "../bus/subjects.js";
 import { CallError, invalidField } from "../call/call-error.js";
 import type { Credential } from "../contract/authenticator.js";
 import { publicError } from "../contract/public-error.js";
@@ -254,7 +254,7 @@ export class AgentLink implements ServeTransport {
 
 /** A frame that asks for an answer gets an empty one, or why it was not taken: so an agent knows that it is heard. */
 function answer(message: BusMessage, error?: CallError): void {
-  if (message.reply === "") return;
+  if (!isInbox(message.reply)) return;
   if (error) respondError(message, errorBody(error), "protobuf");
   else message.respond(EMPTY);
 }

@@ -2,6 +2,7 @@ import * as contract from "@callweave/proto";
 import { ErrorReason, type MessageCodec, type Error as PbError } from "@callweave/proto";
 import { status } from "@grpc/grpc-js";
 import type { BusEndpoint, BusMessage } from "../bus/bus.js";
+import { isInbox } from "../bus/subjects.js";
 import { CallError, invalidField } from "../call/call-error.js";
 import type { Credential } from "../contract/authenticator.js";
 import { OPERATION_DEFINITIONS, type Operation, type Operations } from "../contract/operations.js";
@@ -95,8 +96,8 @@ export function authenticated(context: WireContext, message: BusMessage, tenant?
 async function serve<Q, S>(context: WireContext, method: Method<Q, S>, message: BusMessage): Promise<void> {
   const { stats, options } = context;
   stats.requests++;
-  if (message.reply === "") {
-    // Nobody could be told what became of it, so nothing is done.
+  if (!isInbox(message.reply)) {
+    // Nobody could be told what became of it, so nothing is done. An answer elsewhere would be published in our name.
     stats.withoutReply++;
     return;
   }

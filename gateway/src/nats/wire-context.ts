@@ -14,7 +14,7 @@ export interface NatsStats extends ServeStats {
   requestsRunning: number;
   /** Requests and frames that were no message of the contract. */
   malformed: number;
-  /** Requests without a reply subject; nothing is done for them. */
+  /** Requests without a reply subject that is an inbox; nothing is done for them. */
   withoutReply: number;
   /** Frames of agents that did not show the credential of their session. */
   forgedFrames: number;
