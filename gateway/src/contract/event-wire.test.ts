@@ -142,7 +142,7 @@ it("writes a line that people can read", () => {
   const { data } = eventWire("json").encode(stored({ type: "modeSet", mode: "WHISPER" }));
   expect(JSON.parse(Buffer.from(data).toString("utf8"))).toMatchObject({
     callId: "c-1",
-    time: "2026-01-01T00:00:01.000Z",
+    time: "2026-01-01T00:00:01Z",
     modeSet: { mode: "AGENT_MODE_WHISPER" },
   });
 });
