@@ -55,15 +55,22 @@ describe.skipIf(skipWithoutMongo("contexts while MongoDB is away"))("MongoDB awa
     await rm(folder, { recursive: true, force: true });
   });
 
-  async function gateway(name: string, options: { bus?: Bus; url?: string; timeoutMs?: number } = {}) {
+  async function gateway(
+    name: string,
+    options: { bus?: Bus; timeoutMs?: number; maxReplicatedBytes?: number } = {},
+  ) {
     const logged: string[] = [];
     const log = (fields: object, message: string) => logged.push(`${message} ${JSON.stringify(fields)}`);
     const logger: Logger = { debug: () => {}, info: log, warn: log, error: log };
     const { store, stats } = await openContextStore({
-      mongodb: { url: options.url ?? url, timeoutMs: options.timeoutMs ?? 1000 },
+      mongodb: { url, timeoutMs: options.timeoutMs ?? 1000 },
       ...(options.bus && { bus: options.bus }),
       stateDir: join(folder, name),
-      spool: { retryIntervalMs: 200, busTimeoutMs: 2000 },
+      spool: {
+        retryIntervalMs: 200,
+        busTimeoutMs: 2000,
+        maxReplicatedBytes: options.maxReplicatedBytes ?? 2 ** 24,
+      },
       logger,
     });
     if (!stats) throw new Error("not MongoDB");
@@ -142,6 +149,29 @@ describe.skipIf(skipWithoutMongo("contexts while MongoDB is away"))("MongoDB awa
       ]);
       expect(stored.every((d) => d.conflicts === undefined)).toBe(true);
       expect((await b.contexts.find("t", { callee: "+15550101" }, 0, 0)).partial).toBe(false);
+    });
+
+    it("more than NATS may hold goes to the disk, and all of it arrives", async (context) => {
+      if (skip) return context.skip(skip);
+      const a = await gateway("a", { bus: await bus(), maxReplicatedBytes: 30_000 });
+      await server.kill();
+      const durabilities = new Map<string, number>();
+      try {
+        for (let i = 0; i < 40; i++) {
+          const { durability } = await a.contexts.save("t", {
+            callId: `c-${i}`,
+            data: { x: "y".repeat(1000) },
+          });
+          durabilities.set(durability, (durabilities.get(durability) ?? 0) + 1);
+        }
+        expect([...durabilities.keys()].sort()).toEqual(["LOCAL_DISK", "REPLICATED_LOG"]);
+        expect(a.stats().spools[0]).toMatchObject({ store: "replicated", full: true });
+      } finally {
+        await server.restart();
+      }
+      await arrived(a);
+      expect((await documents()).length).toBe(40);
+      expect(a.stats().spools.map((spool) => spool.full)).toEqual([false, false]);
     });
 
     it("NATS away too: on the disk of A, then on NATS, then in MongoDB", async (context) => {

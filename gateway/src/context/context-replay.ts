@@ -7,8 +7,8 @@ import type { CallContext } from "./context-types.js";
 export interface Replayed {
   /** expired: its time was over. gone: somebody else had it. left: stays in the spool for now. */
   readonly did: "written" | "merged" | "nothing" | "expired" | "gone" | "left";
-  /** The state that the database has now, after a merge. */
-  readonly merged?: CallContext;
+  /** The state that the database has now, when it was written or merged. */
+  readonly context?: CallContext;
   /** Fields that lost. */
   readonly conflicts: number;
 }
@@ -26,20 +26,20 @@ export async function replayEntry(
   database: ContextStore,
   now: Date,
 ): Promise<Replayed> {
-  const { context, base } = entry.record;
-  const { tenant, callId } = context;
-  if (context.expireTime.getTime() <= now.getTime()) return leave(spool, entry, "expired");
+  const { context: waiting, base } = entry.record;
+  const { tenant, callId } = waiting;
+  if (waiting.expireTime.getTime() <= now.getTime()) return leave(spool, entry, "expired");
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const stored = await database.get(tenant, callId);
-    const step = replayStep(context, base, stored?.context, now);
+    const step = replayStep(waiting, base, stored?.context, now);
     if (step.do === "nothing") return leave(spool, entry, "nothing");
     // What is known of a replicated spool may be old: another gateway may have replayed, and others written since.
     if ((step.do === "merge" || !stored) && !(await isStillThere(spool, entry)))
       return { did: "gone", conflicts: 0 };
     if (!(await database.put(step.context, stored))) continue;
-    if (step.do === "write") return leave(spool, entry, "written");
-    const { did } = await leave(spool, entry, "merged");
-    return { did, merged: step.context, conflicts: step.conflicts };
+    const { context } = step;
+    if (step.do === "write") return { ...(await leave(spool, entry, "written")), context };
+    return { ...(await leave(spool, entry, "merged")), context, conflicts: step.conflicts };
   }
   throw new ContextStoreAway("somebody else writes this context all the time");
 }

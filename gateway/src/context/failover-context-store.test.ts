@@ -154,6 +154,20 @@ describe("contexts without their database", () => {
     expect((await get(b)).conflicts?.length).toBe(1);
   });
 
+  it("that were replayed are remembered as they are now", async () => {
+    const a = await gateway("a");
+    await a.contexts.save("t", { callId: "c-1", data: { k: 1 } });
+    for (const round of [2, 3, 4]) {
+      cut(a);
+      await a.contexts.save("t", { callId: "c-1", data: { k: round } });
+      mend(a);
+      await until(() => idle(a) && !a.store.stats().away);
+    }
+    cut(a);
+    expect((await get(a)).data).toEqual({ k: 4 });
+    expect((await inDatabase())?.conflicts).toBeUndefined();
+  });
+
   it("do not wait for the database while it is away", async () => {
     const a = await gateway("a");
     let asked = 0;

@@ -110,11 +110,11 @@ export class FailoverContextStore implements ContextStore {
 
   async get(tenant: string, callId: string): Promise<VersionedContext | undefined> {
     const waiting = this.waitingFor(tenant, callId);
-    if (waiting) return asFound(waiting);
+    if (waiting) return this.fromSpool(waiting);
     if (!this.away) {
       const stored = await this.tryDatabase(() => this.database.get(tenant, callId));
       const since = this.waitingFor(tenant, callId);
-      if (since) return asFound(since);
+      if (since) return this.fromSpool(since);
       if (stored !== "away") return this.fromDatabase(stored);
     }
     return this.withoutDatabase(tenant, callId);
@@ -132,7 +132,7 @@ export class FailoverContextStore implements ContextStore {
       if (stored === undefined) return undefined;
       if (stored !== "away") {
         const waiting = this.waitingFor(tenant, stored.context.callId);
-        return waiting ? asFound(waiting) : this.fromDatabase(stored);
+        return waiting ? this.fromSpool(waiting) : this.fromDatabase(stored);
       }
     }
     for (const context of this.recent.of(tenant))
@@ -246,6 +246,13 @@ export class FailoverContextStore implements ContextStore {
     return { ...stored, from: "database", stored };
   }
 
+  /** Remembered too: what waited is what the database has once it was replayed, by whomever. */
+  private fromSpool({ spool, entry }: Waiting): Found {
+    const { context } = entry.record;
+    this.recent.keep(context);
+    return { context, version: entry.revision, durability: spool.durability, from: spool, entry };
+  }
+
   /** What another gateway spooled a moment ago, or what is remembered. */
   private async withoutDatabase(tenant: string, callId: string): Promise<Found> {
     for (const spool of this.spools) {
@@ -254,7 +261,7 @@ export class FailoverContextStore implements ContextStore {
         if (error instanceof SpoolAway) return undefined;
         throw error;
       });
-      if (entry) return asFound({ spool, entry });
+      if (entry) return this.fromSpool({ spool, entry });
     }
     const context = this.recent.get(tenant, callId);
     if (!context) throw this.awayError();
@@ -275,6 +282,7 @@ export class FailoverContextStore implements ContextStore {
         if (!entry) return undefined;
         if (this.full.delete(spool)) this.report(spool);
         this.counts.spooled++;
+        this.recent.keep(record.context);
         this.plan(this.options.retryIntervalMs);
         return spool.durability;
       } catch (error) {
@@ -424,14 +432,16 @@ export class FailoverContextStore implements ContextStore {
       if (spool.get(tenant, callId)?.revision !== entry.revision) return false;
       const { clock, logger, refusedRetryMs } = this.options;
       try {
-        const { did, merged, conflicts } = await replayEntry(entry, spool, this.database, clock.wallNow());
+        const { did, context, conflicts } = await replayEntry(entry, spool, this.database, clock.wallNow());
         this.refusedUntil.delete(keyOf(entry));
-        if (did === "written" || did === "merged") this.counts.replayed++;
-        if (!merged) return true;
+        if (!context) return true;
+        this.recent.keep(context);
+        this.counts.replayed++;
+        if (did !== "merged") return true;
         this.counts.merged++;
         this.counts.conflicts += conflicts;
         logger.warn({ call_id: callId, conflicts }, "a context was written elsewhere too: both were merged");
-        this.merged(merged);
+        this.merged(context);
       } catch (error) {
         if (!(error instanceof ContextStoreRefused)) throw error;
         if (!this.refusedUntil.has(keyOf(entry)))
@@ -476,14 +486,4 @@ export class FailoverContextStore implements ContextStore {
 
 function keyOf({ record }: SpoolEntry): string {
   return spoolKey(record.context.tenant, record.context.callId);
-}
-
-function asFound({ spool, entry }: Waiting): Found {
-  return {
-    context: entry.record.context,
-    version: entry.revision,
-    durability: spool.durability,
-    from: spool,
-    entry,
-  };
 }

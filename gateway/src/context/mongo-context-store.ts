@@ -51,6 +51,7 @@ export class MongoContextStore implements ContextStore {
   private setup: Promise<void> = Promise.resolve();
   private isSetUp = false;
   private isConnected = false;
+  private setupError = "";
   private closed = false;
 
   /** Throws when the URL is none; the message does not quote it. */
@@ -237,7 +238,10 @@ export class MongoContextStore implements ContextStore {
         );
     } catch (error) {
       if (this.closed) return;
-      logger.warn({ err: fromMongoError(error).message }, "indexes of contexts are not made yet");
+      const { message } = fromMongoError(error);
+      // Once for each cause, not every few seconds of an outage.
+      if (message !== this.setupError) logger.warn({ err: message }, "indexes of contexts are not made yet");
+      this.setupError = message;
       this.timer = clock.after(setupIntervalMs, () => {
         this.setup = this.trySetup();
       });

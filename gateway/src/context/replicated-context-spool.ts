@@ -16,6 +16,16 @@ export const SPOOL_BUCKET = "callweave_contexts_spool";
 /** Beside the value, a message holds a subject and headers. */
 const MESSAGE_OVERHEAD = 2048;
 
+/** What an entry takes beside its value, about. */
+const ENTRY_OVERHEAD = 512;
+/**
+ * Room of the bucket beyond what is taken: removing an entry is a message too, and a bucket without room for it would
+ * stay full for ever.
+ */
+const HEADROOM = { factor: 1.25, bytes: 2 ** 24 };
+/** Nothing waits for so long; what is left of removed entries goes with it. */
+const MAX_AGE_MS = 90 * 86_400_000;
+
 /** Options of the replicated spool. */
 export interface ReplicatedSpoolOptions {
   readonly maxBytes: number;
@@ -91,15 +101,17 @@ export class ReplicatedContextSpool implements ContextSpool {
     if (value.length + MESSAGE_OVERHEAD > this.bus.maxPayloadBytes)
       throw new SpoolAway("the context is larger than a message may be");
     // The mirror knows the size of what others wrote too; the bucket has the last word.
-    if (this.bytes - (before?.bytes ?? 0) + value.length > this.options.maxBytes)
+    const bytes = value.length + ENTRY_OVERHEAD;
+    if (this.bytes - (before?.bytes ?? 0) + bytes > this.options.maxBytes)
       throw new ContextSpoolFull("the replicated spool is full");
     try {
       const revision = await this.ask((bucket) =>
         before ? bucket.update(key, value, before.revision) : bucket.create(key, value),
       );
-      this.keep(key, { record, revision, bytes: value.length });
+      const entry = { record, revision, bytes };
+      this.keep(key, entry);
       this.listener();
-      return { record, revision, bytes: value.length };
+      return entry;
     } catch (error) {
       if (!isConflict(error)) throw error;
       await this.fetch(tenant, callId);
@@ -113,6 +125,8 @@ export class ReplicatedContextSpool implements ContextSpool {
     try {
       await this.ask((bucket) => bucket.delete(key, entry.revision));
     } catch (error) {
+      // Without room even for that; it is tried again.
+      if (error instanceof ContextSpoolFull) throw new SpoolAway("the bucket is full", { cause: error });
       if (!isConflict(error)) throw error;
       await this.fetch(tenant, callId);
       return false;
@@ -143,8 +157,8 @@ export class ReplicatedContextSpool implements ContextSpool {
     try {
       const bucket = await this.bus.bucket({
         name: SPOOL_BUCKET,
-        ttlMs: 0,
-        maxBytes,
+        ttlMs: MAX_AGE_MS,
+        maxBytes: Math.ceil(maxBytes * HEADROOM.factor) + HEADROOM.bytes,
         replicas,
         storage: "file",
       });
@@ -204,7 +218,7 @@ export class ReplicatedContextSpool implements ContextSpool {
     if (revision <= known) return;
     try {
       const record = decodeRecord(Buffer.from(value).toString());
-      this.keep(key, { record, revision, bytes: value.length });
+      this.keep(key, { record, revision, bytes: value.length + ENTRY_OVERHEAD });
     } catch (error) {
       this.options.onError(new Error("a waiting context in the bucket cannot be read", { cause: error }));
     }
