@@ -4,7 +4,7 @@ import { describeUnserved } from "./routes.js";
 
 /** The lines that are printed at start: which calls are taken, who may come, how long things are kept. Numbers are masked. */
 export function describeServing(config: GatewayConfig): string[] {
-  const { grpc, stateDir } = config.gateway;
+  const { grpc } = config.gateway;
   const keys = grpc.keys.map((key) => key.name).join(", ");
   return [
     ...(config.connectors.length === 0
@@ -18,8 +18,17 @@ export function describeServing(config: GatewayConfig): string[] {
     `gRPC on ${grpc.host}:${grpc.port}, ${
       grpc.keys.length === 0 ? "for this machine only, without keys" : `for the keys ${keys}`
     }${grpc.tls ? ", TLS" : ""}`,
-    `events are kept ${days(config.events.retentionDays)}, contexts ${days(config.contexts.retentionDays)} after the last write, in ${stateDir}`,
+    `events are kept ${days(config.events.retentionDays)}, contexts ${days(config.contexts.retentionDays)} after the last write, ${whereKept(config)}`,
   ];
+}
+
+function whereKept({ nats, contexts, gateway }: GatewayConfig): string {
+  if (!nats && !contexts.mongodb) return `in ${gateway.stateDir}`;
+  const events = nats ? "NATS" : gateway.stateDir;
+  const kept = contexts.mongodb
+    ? `MongoDB (while it is away: ${nats ? "NATS, " : ""}${gateway.stateDir})`
+    : gateway.stateDir;
+  return `events in ${events}, contexts in ${kept}`;
 }
 
 function describeConnector(connector: ConnectorConfig): string {
