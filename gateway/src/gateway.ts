@@ -10,6 +10,7 @@ import type { ContextService } from "./context/context-types.js";
 import { Dispatcher } from "./dispatch/dispatcher.js";
 import { HUB_DEFAULTS, Hub, type HubOptions } from "./dispatch/hub.js";
 import { type PoolOptions, Pools } from "./dispatch/pool.js";
+import type { SessionRelay } from "./dispatch/session-relay.js";
 import { Unserved } from "./dispatch/unserved.js";
 import type { AgentInfo, GatewayInfo, PoolInfo } from "./gateway-api.js";
 import { gatewaySource } from "./ops/gateway-source.js";
@@ -31,6 +32,8 @@ export interface GatewayParts {
   readonly hold: (facts: CallFacts) => HoldSource;
   readonly logger: Logger;
   readonly clock?: Clock;
+  /** Shows the agents of this gateway to others. Default: to none. */
+  readonly relay?: SessionRelay;
   /** The other gateways. Default: none. */
   readonly neighbours?: Neighbours;
   readonly call?: Partial<CallOptions>;
@@ -114,6 +117,7 @@ export class Gateway {
       pools,
       this.dispatcher,
       parts.events,
+      parts.relay,
     );
     this.calls = new Calls(this.registry, options.maxListeners);
     this.intake = new CallIntake({
@@ -170,7 +174,7 @@ export class Gateway {
       tenant: options.tenant,
       name: options.name,
       freePlaces: [...sessions]
-        .filter((session) => session.takesOffers)
+        .filter((session) => session.takesOffers && session.relayedBy === undefined)
         .reduce((sum, session) => sum + Math.max(0, session.freePlaces), 0),
     }));
   }

@@ -125,7 +125,7 @@ async function startBehind(
     gatewayId,
     version: VERSION,
     connectors,
-    ...(cluster ? { neighbours: cluster } : {}),
+    ...(cluster ? { neighbours: cluster, relay: cluster.relay } : {}),
     router: routerOf(config),
     pools: config.pools.map(poolOptions),
     events,

@@ -84,6 +84,7 @@ export class ClusterRig {
       logger: silentLogger,
       clock,
       neighbours: cluster,
+      relay: cluster.relay,
     });
     const api = cluster.bind(gateway);
     let agents = 0;
@@ -178,7 +179,7 @@ export class ClusterRig {
         telephony.takeByOther(leg);
         return;
       }
-      if (session) session.takenBy = one;
+      if (session && telephony.loseClaimsWith === undefined) session.takenBy = one;
       claims.call(telephony, leg, ...rest);
     });
   }

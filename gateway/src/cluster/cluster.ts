@@ -13,6 +13,8 @@ import { claimants, claimRank } from "./claims.js";
 import { clusterApi } from "./cluster-api.js";
 import { BusLink, type Link } from "./link.js";
 import { Ownership } from "./ownership.js";
+import { RelayClient } from "./relay/relay-client.js";
+import { RelayHost } from "./relay/relay-host.js";
 import { ListenHost, RemoteListeners } from "./remote-listen.js";
 import { BusRoster, type PoolPlaces, type Roster } from "./roster.js";
 import { Takeover } from "./takeover.js";
@@ -36,6 +38,8 @@ export interface ClusterOptions {
   readonly takeoverMaxPauseMs: number;
   /** A call that nobody could take over is written off after this long. Default 30,000. */
   readonly takeoverGiveUpMs: number;
+  /** How long an agent's seat at a gateway that died or cannot be reached is kept. Default 15,000. */
+  readonly takeoverGraceMs: number;
   /** A remote listener that does not show up for this long is dropped. Default 10,000. */
   readonly listenLeaseMs: number;
   /** Copies of each bucket: 1, 3 or 5. Default 1. */
@@ -53,6 +57,7 @@ export const CLUSTER_DEFAULTS: ClusterOptions = {
   takeoverFirstPauseMs: 250,
   takeoverMaxPauseMs: 3_000,
   takeoverGiveUpMs: 30_000,
+  takeoverGraceMs: 15_000,
   listenLeaseMs: 10_000,
   replicas: 1,
 };
@@ -82,6 +87,9 @@ export class Cluster implements Neighbours {
   private readonly busRoster: BusRoster;
   private readonly busLink: BusLink;
   private readonly takeover: Takeover;
+  /** For the gateway to be made with. */
+  readonly relay: RelayClient;
+  private relayHost: RelayHost | undefined;
   private readonly options: ClusterOptions;
   private readonly clock: Clock;
   private gateway: Gateway | undefined;
@@ -113,6 +121,15 @@ export class Cluster implements Neighbours {
       replicas: options.replicas,
       onFenced: ({ tenant, callId }) => this.fenced(tenant, callId),
     });
+    this.relay = new RelayClient({
+      bus,
+      link: this.link,
+      roster: this.roster,
+      gatewayId,
+      clock: this.clock,
+      logger,
+      options: { takeoverGraceMs: options.takeoverGraceMs },
+    });
     this.takeover = new Takeover({
       clock: this.clock,
       logger,
@@ -143,6 +160,14 @@ export class Cluster implements Neighbours {
       (actor, callId, source, format, listener) =>
         gateway.calls.listen(actor, callId, source, format, listener),
     );
+    const { link, roster } = this;
+    this.relayHost = new RelayHost({
+      bus,
+      link,
+      roster,
+      gatewayId,
+      hub: gateway.agents,
+    });
     return clusterApi(gateway, {
       link: this.link,
       roster: this.roster,
@@ -177,6 +202,8 @@ export class Cluster implements Neighbours {
   /** Says goodbye. Calls that are left are orphans from then on. */
   async stop(): Promise<void> {
     this.takeover.stop();
+    this.relay.stop();
+    this.relayHost?.stop();
     this.listenHost?.stop();
     this.busLink.stop();
     this.ownership.stop();

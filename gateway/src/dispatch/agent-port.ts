@@ -23,6 +23,8 @@ export interface Registration {
   readonly answerOnAccept: boolean;
   readonly heartbeat: boolean;
   readonly noAudio: boolean;
+  /** Set when the agent is connected to another gateway, which relays: the id of that gateway. */
+  readonly relayedBy?: string;
 }
 
 /** What a session is told about itself. */
@@ -135,6 +137,8 @@ export interface AgentStreamHandler {
   clearPlayback(handle: number): void;
   command(handle: number, requestId: string, command: CallCommand): void;
   heartbeat(load: number): void;
+  /** Of a session that another gateway relays: places of the agent that are taken by other ways. */
+  takenElsewhere?(places: number): void;
   drain(): void;
   bye(): void;
   /** The stream ended or broke; exactly once, after which nothing else is called. */

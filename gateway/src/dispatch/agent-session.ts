@@ -5,6 +5,7 @@ import type { AgentStream, AgentStreamHandler, Registration } from "./agent-port
 import type { Assignment } from "./assignment.js";
 import type { Offer } from "./offer.js";
 import type { Pool } from "./pool.js";
+import { NO_RELAY, type RemoteOffer, type RemoteSeat, type SessionRelay } from "./session-relay.js";
 
 /** What a session needs from dispatch. */
 export interface SessionEvents {
@@ -28,13 +29,18 @@ const SESSION_LINGER_MS = 10_000;
 export class AgentSession {
   readonly assignments = new Map<string, Assignment>();
   readonly offers = new Map<string, Offer>();
+  /** Seats in calls of other gateways, by call id, and offers of theirs. */
+  readonly remoteSeats = new Map<string, RemoteSeat>();
+  readonly remoteOffers = new Map<string, RemoteOffer>();
+  /** Places taken at other gateways; of a session that another gateway relays. */
+  takenElsewhere = 0;
   readonly streams = new Set<AgentStream>();
   readonly registerTime: Date;
   load = 0;
   draining = false;
   /** When it was last offered a call; monotonic. */
   lastOfferMs = 0;
-  private readonly byHandle = new Map<number, Assignment>();
+  private readonly byHandle = new Map<number, Assignment | RemoteSeat>();
   private handles = 0;
   private lastBeatMs: number;
   private beatTimer: Timer | undefined;
@@ -49,6 +55,7 @@ export class AgentSession {
     readonly pool: Pool,
     private readonly clock: Clock,
     private readonly events: SessionEvents,
+    private readonly relay: SessionRelay = NO_RELAY,
   ) {
     this.registerTime = clock.wallNow();
     this.lastBeatMs = clock.nowMs();
@@ -56,7 +63,22 @@ export class AgentSession {
   }
 
   get freePlaces(): number {
-    return this.registration.capacity - this.assignments.size - this.offers.size;
+    return this.registration.capacity - this.takenPlaces - this.takenElsewhere;
+  }
+
+  /** Places taken through this gateway, also in calls of others. */
+  get takenPlaces(): number {
+    return this.assignments.size + this.offers.size + this.remoteSeats.size + this.remoteOffers.size;
+  }
+
+  /** Calls it has the seat of, here and at other gateways. */
+  get callIds(): string[] {
+    return [...this.assignments.keys(), ...this.remoteSeats.keys()];
+  }
+
+  /** Set when the agent is connected to another gateway, which relays. */
+  get relayedBy(): string | undefined {
+    return this.registration.relayedBy;
   }
 
   get takesOffers(): boolean {
@@ -65,7 +87,7 @@ export class AgentSession {
 
   /** 0 to 1 and above: the larger of the told load and the places taken. */
   get busyness(): number {
-    const taken = (this.assignments.size + this.offers.size) / this.registration.capacity;
+    const taken = (this.takenPlaces + this.takenElsewhere) / this.registration.capacity;
     return Math.max(taken, this.load);
   }
 
@@ -88,6 +110,7 @@ export class AgentSession {
     for (const stream of this.streams) {
       let count = 0;
       for (const a of this.assignments.values()) if (a.stream === stream) count++;
+      for (const seat of this.remoteSeats.values()) if (seat.stream === stream) count++;
       if (count < fewest) {
         best = stream;
         fewest = count;
@@ -111,10 +134,48 @@ export class AgentSession {
     stream: AgentStream,
     resume: "NEW" | "REATTACHED" | "MOVED" | "TAKEN_OVER",
   ): void {
+    const { callId } = assignment.call.facts;
+    const remote = this.remoteSeats.get(callId);
+    if (remote) {
+      // The call came here from a gateway that died; the agent is told of its new handle below.
+      this.dropRemote(remote);
+      remote.replaced();
+    }
     this.byHandle.delete(assignment.handle);
-    this.assignments.set(assignment.call.facts.callId, assignment);
+    this.assignments.set(callId, assignment);
     assignment.bind(stream, resume);
     this.byHandle.set(assignment.handle, assignment);
+    this.relay.changed(this);
+  }
+
+  /** A seat in a call of another gateway, under a new handle on its stream; in the place of an older one of the call. */
+  bindRemote(seat: RemoteSeat, stream: AgentStream): void {
+    const older = this.remoteSeats.get(seat.callId);
+    if (older && older !== seat) {
+      this.dropRemote(older);
+      older.replaced();
+    }
+    this.byHandle.delete(seat.handle);
+    seat.stream?.endHandle(seat.handle);
+    seat.stream = stream;
+    seat.handle = this.nextHandle();
+    this.byHandle.set(seat.handle, seat);
+    this.remoteSeats.set(seat.callId, seat);
+    this.relay.changed(this);
+  }
+
+  /** A seat at another gateway is not its own any more. */
+  dropRemote(seat: RemoteSeat): void {
+    this.byHandle.delete(seat.handle);
+    seat.stream?.endHandle(seat.handle);
+    if (this.remoteSeats.get(seat.callId) === seat) this.remoteSeats.delete(seat.callId);
+    this.placesChanged();
+  }
+
+  /** A place was taken or became free in a way that dispatch does not see. */
+  placesChanged(): void {
+    this.relay.changed(this);
+    if (this.freePlaces > 0) this.events.placeFreed(this);
   }
 
   /** A seat is not its own any more. */
@@ -122,18 +183,19 @@ export class AgentSession {
     this.byHandle.delete(assignment.handle);
     if (this.assignments.get(assignment.call.facts.callId) !== assignment) return;
     this.assignments.delete(assignment.call.facts.callId);
+    this.relay.changed(this);
     this.events.placeFreed(this);
   }
 
-  /** The assignment of a handle on a stream; 0 is the one call of a session with capacity 1. */
-  resolve(handle: number, stream: AgentStream): Assignment | undefined {
+  /** The seat of a handle on a stream; 0 is the one call of a session with capacity 1. */
+  resolve(handle: number, stream: AgentStream): Assignment | RemoteSeat | undefined {
     if (handle === 0 && this.registration.capacity === 1) {
-      for (const assignment of this.assignments.values())
-        return assignment.stream === stream ? assignment : undefined;
+      for (const seats of [this.assignments, this.remoteSeats])
+        for (const seat of seats.values()) return seat.stream === stream ? seat : undefined;
       return undefined;
     }
-    const assignment = this.byHandle.get(handle);
-    return assignment?.stream === stream ? assignment : undefined;
+    const seat = this.byHandle.get(handle);
+    return seat?.stream === stream ? seat : undefined;
   }
 
   /** A stream is gone: its calls go to a sibling at once, else their seats are suspended. */
@@ -150,7 +212,14 @@ export class AgentSession {
       const { reattachGraceMs, onAgentLost } = this.pool.options;
       assignment.call.suspendSeat(assignment, reattachGraceMs, onAgentLost);
     }
+    for (const seat of [...this.remoteSeats.values()]) {
+      if (seat.stream !== stream) continue;
+      if (sibling) seat.move(sibling);
+      else seat.streamLost();
+    }
     if (sibling || this.over) return;
+    this.remoteOffers.clear();
+    this.relay.streamsLost(this);
     for (const offer of [...this.offers.values()]) this.events.offerEnded(offer, "REVOKED");
     this.beatTimer?.cancel();
     this.beatTimer = undefined;
@@ -167,6 +236,9 @@ export class AgentSession {
     this.awayTimer?.cancel();
     for (const offer of [...this.offers.values()]) this.events.offerEnded(offer, "REVOKED");
     this.events.sessionEnded(this);
+    this.relay.ended(this);
+    this.remoteOffers.clear();
+    this.remoteSeats.clear();
     for (const assignment of [...this.assignments.values()]) assignment.call.releaseSeat(assignment, cause);
     const streams = [...this.streams];
     this.streams.clear();
@@ -180,11 +252,21 @@ export class AgentSession {
 
   heartbeat(load: number): void {
     this.alive();
+    const before = this.load;
     this.load = Math.min(1, Math.max(0, load));
+    if (this.load !== before) this.relay.changed(this);
+  }
+
+  /** Places of a relayed agent that are taken by other ways. */
+  setTakenElsewhere(places: number): void {
+    const before = this.freePlaces;
+    this.takenElsewhere = Math.max(0, places);
+    if (before <= 0 && this.freePlaces > 0) this.events.placeFreed(this);
   }
 
   drain(): void {
     this.draining = true;
+    this.relay.changed(this);
     for (const offer of [...this.offers.values()]) this.events.offerEnded(offer, "REVOKED");
   }
 
@@ -228,6 +310,11 @@ class StreamHandler implements AgentStreamHandler {
   accept(offerId: string): void {
     const { session } = this;
     const offer = offerId ? session.offers.get(offerId) : onlyOne(session.offers);
+    const remote = offer ? undefined : remoteOffer(session, offerId);
+    if (remote) {
+      remote.accept();
+      return;
+    }
     if (!offer) {
       this.refuse(0, "accept", new CallError("OFFER_GONE", "this offer is gone", { offer_id: offerId }));
       return;
@@ -235,10 +322,12 @@ class StreamHandler implements AgentStreamHandler {
     this.events.accepted(session, offer);
   }
 
-  decline(offerId: string): void {
+  decline(offerId: string, reason = ""): void {
     const { session } = this;
     const offer = offerId ? session.offers.get(offerId) : onlyOne(session.offers);
-    if (offer) this.events.offerEnded(offer, "DECLINED");
+    const remote = offer ? undefined : remoteOffer(session, offerId);
+    if (remote) remote.decline(reason);
+    else if (offer) this.events.offerEnded(offer, "DECLINED");
     else this.refuse(0, "decline", new CallError("OFFER_GONE", "this offer is gone", { offer_id: offerId }));
   }
 
@@ -246,6 +335,10 @@ class StreamHandler implements AgentStreamHandler {
     this.session.alive();
     const assignment = this.resolve(handle, "audio");
     if (!assignment) return;
+    if ("remote" in assignment) {
+      assignment.audio(pcm);
+      return;
+    }
     try {
       assignment.call.play(assignment.decoder.decode(pcm));
     } catch (error) {
@@ -256,6 +349,10 @@ class StreamHandler implements AgentStreamHandler {
   mark(handle: number, name: string): void {
     const assignment = this.resolve(handle, "mark");
     if (!assignment) return;
+    if ("remote" in assignment) {
+      assignment.mark(name);
+      return;
+    }
     try {
       assignment.call.marks.set(name, (end) => assignment.markReached(name, end));
     } catch (error) {
@@ -266,6 +363,10 @@ class StreamHandler implements AgentStreamHandler {
   clearPlayback(handle: number): void {
     const assignment = this.resolve(handle, "clear_playback");
     if (!assignment) return;
+    if ("remote" in assignment) {
+      assignment.clearPlayback();
+      return;
+    }
     assignment.decoder.reset();
     const cleared = assignment.call.clearPlayback();
     this.stream.send({
@@ -284,6 +385,10 @@ class StreamHandler implements AgentStreamHandler {
       this.stream.send({ ...result, error: staleHandle(handle) });
       return;
     }
+    if ("remote" in assignment) {
+      assignment.command(requestId, command);
+      return;
+    }
     const actor: Actor = { tenant: this.session.actor.tenant, name: `agent:${assignment.agentId}` };
     assignment.call.execute(actor, requestId, command, 0).then(
       (reply) => this.stream.send({ ...result, reply }),
@@ -293,6 +398,10 @@ class StreamHandler implements AgentStreamHandler {
 
   heartbeat(load: number): void {
     this.session.heartbeat(load);
+  }
+
+  takenElsewhere(places: number): void {
+    this.session.setTakenElsewhere(places);
   }
 
   drain(): void {
@@ -307,7 +416,7 @@ class StreamHandler implements AgentStreamHandler {
     this.session.streamGone(this.stream);
   }
 
-  private resolve(handle: number, item: string): Assignment | undefined {
+  private resolve(handle: number, item: string): Assignment | RemoteSeat | undefined {
     const assignment = this.session.resolve(handle, this.stream);
     if (assignment) return assignment;
     // Told once per handle; audio of a call that just ended is on its way in every call.
@@ -328,6 +437,12 @@ function staleHandle(handle: number): CallError {
   return new CallError("STALE_HANDLE", "the handle is not, or no longer, a seat of this stream", {
     handle: String(handle),
   });
+}
+
+/** An offer of another gateway; without an id the only one. */
+function remoteOffer(session: AgentSession, offerId: string): RemoteOffer | undefined {
+  if (offerId) return session.remoteOffers.get(offerId);
+  return session.remoteOffers.size === 1 ? session.remoteOffers.values().next().value : undefined;
 }
 
 function onlyOne(offers: ReadonlyMap<string, Offer>): Offer | undefined {

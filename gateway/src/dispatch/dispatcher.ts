@@ -265,13 +265,16 @@ export class Dispatcher implements SeatingPort, SessionEvents {
       this.finish(search, false);
       return;
     }
+    if (search.cause === "TAKEN_OVER") {
+      this.giveBack(search);
+      return;
+    }
     const candidates = search.pool
       .candidates()
       .filter((s) => s !== search.excluded && (!search.instanceId || s.instanceId === search.instanceId));
     const next = candidates.find((s) => !search.tried.has(s));
     if (next) {
-      if (search.cause === "TAKEN_OVER") this.giveBack(search, next);
-      else this.makeOffer(search, next);
+      this.makeOffer(search, next);
       return;
     }
     if (candidates.length === 0) {
@@ -288,16 +291,24 @@ export class Dispatcher implements SeatingPort, SessionEvents {
   }
 
   /** Without asking: it had the seat. */
-  private giveBack(search: Search, session: AgentSession): void {
-    const { call } = search;
-    search.tried.add(session);
+  private giveBack(search: Search): void {
+    const { call, instanceId } = search;
+    const { callId } = call.facts;
+    const session = [...search.pool.sessions].find(
+      (s) => s.instanceId === instanceId && s.connected && (s.freePlaces > 0 || s.remoteSeats.has(callId)),
+    );
+    if (!session) return;
+    if (this.seatAgain(call, session)) this.finish(search, true);
+  }
+
+  /** The agent has the seat again, under a new epoch; what it saw of the call before is not known here. */
+  private seatAgain(call: Call, session: AgentSession): boolean {
     const stream = session.quietestStream();
     const assignment = new Assignment(session, call, "", call.seat.snapshot().attempt);
     const { epoch } = call.seat;
     assignment.epoch = epoch + 1;
-    if (!stream || !call.takeSeat(epoch, assignment, "TAKEN_OVER")) return;
+    if (!stream || !call.takeSeat(epoch, assignment, "TAKEN_OVER")) return false;
     const { tenant, callId } = call.facts;
-    // What the agent saw of the call under its former owner is not known here: the newest are told again.
     const afterSequence = Math.max(0, call.events.last - MOVED_REPLAY_EVENTS);
     assignment.holdBack(afterSequence);
     session.bind(assignment, stream, "TAKEN_OVER");
@@ -306,7 +317,12 @@ export class Dispatcher implements SeatingPort, SessionEvents {
       () => assignment.replay([]),
     );
     this.lastPool.set(call, session.pool);
-    this.finish(search, true);
+    return true;
+  }
+
+  /** The seats of a session that comes by another way now: directly instead of relayed, or the other way round. */
+  adopt(from: AgentSession, to: AgentSession): void {
+    for (const { call } of [...from.assignments.values()]) this.seatAgain(call, to);
   }
 
   private makeOffer(search: Search, session: AgentSession): void {

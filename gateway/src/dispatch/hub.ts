@@ -15,6 +15,7 @@ import type {
 import { AgentSession } from "./agent-session.js";
 import type { Dispatcher } from "./dispatcher.js";
 import type { Pools } from "./pool.js";
+import { NO_RELAY, type SessionRelay } from "./session-relay.js";
 
 /** Options of the hub. */
 export interface HubOptions {
@@ -53,6 +54,7 @@ export class Hub implements AgentHub {
     private readonly pools: Pools,
     private readonly dispatcher: Dispatcher,
     private readonly log: EventLog,
+    private readonly relay: SessionRelay = NO_RELAY,
   ) {}
 
   register(actor: Actor, registration: Registration, stream: AgentStream): AgentStreamHandler {
@@ -68,12 +70,18 @@ export class Hub implements AgentHub {
     }
     const instanceId = registration.instanceId || randomUUID();
     const key = instanceKey(actor.tenant, instanceId);
-    this.byInstance
-      .get(key)
-      ?.end(
+    const older = this.byInstance.get(key);
+    // An agent that lost its way to one gateway and comes by another keeps its seats; the same way twice is a new start.
+    const moved =
+      older !== undefined &&
+      !older.ended &&
+      (older.relayedBy !== undefined || (registration.relayedBy !== undefined && !older.connected));
+    const supersede = () =>
+      older?.end(
         "LOST",
         new CallError("SUPERSEDED", "the same instance_id registered again", { instance_id: instanceId }),
       );
+    if (!moved) supersede();
     const token = randomBytes(24).toString("base64url");
     const session = new AgentSession(
       actor,
@@ -83,14 +91,20 @@ export class Hub implements AgentHub {
       pool,
       this.clock,
       this.dispatcher,
+      registration.relayedBy === undefined ? this.relay : NO_RELAY,
     );
     this.byToken.set(token, session);
     this.byInstance.set(key, session);
     const handler = session.attach(stream);
     stream.send({ type: "registered", info: this.info(session) });
     pool.sessions.add(session);
+    if (older && moved) {
+      this.dispatcher.adopt(older, session);
+      supersede();
+    }
     this.dispatcher.pumpPool(pool);
     this.tellProgress();
+    if (registration.relayedBy === undefined) this.relay.added(session);
     return handler;
   }
 
@@ -99,6 +113,7 @@ export class Hub implements AgentHub {
     const session = this.session(actor, sessionToken);
     const handler = session.attach(stream);
     stream.send({ type: "registered", info: this.info(session) });
+    if (session.relayedBy === undefined) this.relay.attached(session, [], stream);
     this.dispatcher.pumpPool(session.pool);
     return handler;
   }
@@ -114,7 +129,12 @@ export class Hub implements AgentHub {
     stream.send({ type: "registered", info: this.info(session) });
     const abandoned = new Set<AgentStream>();
     // A call that is named twice counts once, as it was named last.
+    const elsewhere: ReattachCall[] = [];
     for (const wanted of new Map(calls.map((call) => [call.callId, call])).values()) {
+      if (session.remoteSeats.has(wanted.callId)) {
+        elsewhere.push(wanted);
+        continue;
+      }
       const from = this.reattachCall(session, wanted, stream);
       if (from && from !== stream) abandoned.add(from);
     }
@@ -123,8 +143,21 @@ export class Hub implements AgentHub {
       session.streamGone(old);
       old.end();
     }
+    if (session.relayedBy === undefined) this.relay.attached(session, elsewhere, stream);
     this.dispatcher.pumpPool(session.pool);
     return handler;
+  }
+
+  /** What the gateway of a relayed agent says about it when the relay opens. */
+  relayedState(
+    token: string,
+    state: { readonly takenElsewhere: number; readonly load: number; readonly draining: boolean },
+  ): void {
+    const session = this.byToken.get(token);
+    if (!session) return;
+    session.load = state.load;
+    if (state.draining) session.drain();
+    session.setTakenElsewhere(state.takenElsewhere);
   }
 
   /** No more registrations; every agent is told. */
@@ -149,12 +182,14 @@ export class Hub implements AgentHub {
   /** The pools of a tenant. */
   poolInfos(tenant: string): PoolInfo[] {
     return this.pools.ofTenant(tenant).map((pool) => {
-      const sessions = [...pool.sessions].filter((s) => s.takesOffers);
+      // Agents of other gateways are counted there.
+      const direct = [...pool.sessions].filter((s) => s.relayedBy === undefined);
+      const sessions = direct.filter((s) => s.takesOffers);
       return {
         name: pool.options.name,
         agentCount: sessions.length,
         capacity: sum(sessions, (s) => s.registration.capacity),
-        busy: sum([...pool.sessions], (s) => s.assignments.size),
+        busy: sum(direct, (s) => s.callIds.length),
         waiting: this.dispatcher.waiting(pool),
       };
     });
@@ -167,13 +202,14 @@ export class Hub implements AgentHub {
       .filter((pool) => poolName === "" || pool.options.name === poolName)
       .flatMap((pool) =>
         [...pool.sessions]
+          .filter((s) => s.relayedBy === undefined)
           .sort((a, b) => a.registerTime.getTime() - b.registerTime.getTime())
           .map((s) => ({
             agentId: s.registration.agentId,
             instanceId: s.instanceId,
             pool: pool.options.name,
             capacity: s.registration.capacity,
-            callIds: [...s.assignments.keys()],
+            callIds: s.callIds,
             load: s.load,
             draining: s.draining,
             connected: s.connected,

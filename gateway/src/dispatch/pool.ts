@@ -49,7 +49,13 @@ export class Pool {
   candidates(): AgentSession[] {
     return [...this.sessions]
       .filter((s) => s.takesOffers && s.freePlaces > 0)
-      .sort((a, b) => a.busyness - b.busyness || a.lastOfferMs - b.lastOfferMs);
+      .sort(
+        (a, b) =>
+          a.busyness - b.busyness ||
+          // Among equals one that is connected here: its audio takes the shorter way.
+          Number(a.relayedBy !== undefined) - Number(b.relayedBy !== undefined) ||
+          a.lastOfferMs - b.lastOfferMs,
+      );
   }
 
   /** Counts an item that was refused. */
