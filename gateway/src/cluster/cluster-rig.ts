@@ -1,5 +1,7 @@
 /** For tests: several gateways in one process on one bus in memory, and one provider whose calls each of them is told of. */
 import { MemoryBusServer } from "../bus/memory-bus.js";
+import type { CallEvent, StoredEvent } from "../call/call-events.js";
+import type { EventLog } from "../call/event-log.js";
 import { RigLog } from "../call/test-rig.js";
 import { StoredContextService } from "../context/context-service.js";
 import { MemoryContextStore } from "../context/memory-context-store.js";
@@ -45,7 +47,14 @@ export class ClusterRig {
 
   /** Adds a gateway and waits until it serves. */
   async add(id = `gateway-${this.gateways.length + 1}`): Promise<RigGateway> {
-    const { clock, log } = this;
+    const { clock } = this;
+    let dead = false;
+    const shared = this.log;
+    // What a dead gateway still believes reaches nobody.
+    const log: EventLog = Object.assign(Object.create(shared) as RigLog, {
+      append: (event: CallEvent): Promise<StoredEvent> =>
+        dead ? Promise.resolve({ ...event, cursor: "", durable: false }) : shared.append(event),
+    });
     const telephony = new MemoryTelephony({ clock, sampleRateHz: 8000 });
     const bus = this.bus.connect();
     const contexts: StoredContextService = new StoredContextService(this.contexts, { clock });
@@ -88,7 +97,6 @@ export class ClusterRig {
     });
     const api = cluster.bind(gateway);
     let agents = 0;
-    let dead = false;
     const one: RigGateway = {
       id,
       gateway,

@@ -22,7 +22,8 @@ export interface FrameOptions {
 /** Defaults of FrameOptions. */
 export const FRAME_DEFAULTS: FrameOptions = { maxQueuedBytes: 4 * 2 ** 20, maxFrameBytes: 256 * 1024 };
 
-const NUMBER = "Callweave-Sequence";
+/** The header that counts the frames of a relay, from 1. */
+export const FRAME_NUMBER = "Callweave-Sequence";
 const JSON_RECORD = 1;
 const AUDIO_RECORD = 2;
 /** Kind and length. */
@@ -109,7 +110,7 @@ export class FrameSender {
       this.queue.shift();
     }
     this.queuedBytes -= bytes;
-    const headers = { [NUMBER]: String(++this.number) };
+    const headers = { [FRAME_NUMBER]: String(++this.number) };
     if (!this.bus.publish(this.subject, Buffer.concat(frame, bytes), { headers })) {
       this.fail("the bus is away");
       return;
@@ -154,8 +155,8 @@ export class FrameReceiver {
 
   private take({ data, headers }: BusMessage): void {
     if (this.over) return;
-    if (Number(headers[NUMBER]) !== ++this.number) {
-      this.fail(`frame ${headers[NUMBER]} instead of ${this.number}`);
+    if (Number(headers[FRAME_NUMBER]) !== ++this.number) {
+      this.fail(`frame ${headers[FRAME_NUMBER]} instead of ${this.number}`);
       return;
     }
     try {

@@ -9,7 +9,14 @@ import type {
 import type { Hub } from "../../dispatch/hub.js";
 import type { Link } from "../link.js";
 import type { Roster } from "../roster.js";
-import { FRAME_DEFAULTS, type FrameOptions, FrameReceiver, FrameSender, relaySubject } from "./frames.js";
+import {
+  FRAME_DEFAULTS,
+  FRAME_NUMBER,
+  type FrameOptions,
+  FrameReceiver,
+  FrameSender,
+  relaySubject,
+} from "./frames.js";
 import type { DownMessage, RelayOpen, RelayOpened, UpMessage } from "./messages.js";
 
 /** What the host of relays needs. */
@@ -26,6 +33,8 @@ export interface RelayHostDeps {
 export class RelayHost {
   private readonly streams = new Set<HostStream>();
   private readonly stops: (() => void)[] = [];
+  /** Relays that broke while the bus was away; the others are told when it is back. */
+  private readonly untold: string[] = [];
 
   constructor(private readonly deps: RelayHostDeps) {
     const { bus, link, roster } = deps;
@@ -34,6 +43,7 @@ export class RelayHost {
       roster.onLeave(({ gatewayId }) => this.breakAll((stream) => stream.from === gatewayId)),
       bus.onStatus((connected) => {
         if (!connected) this.breakAll(() => true);
+        else for (const subject of this.untold.splice(0)) sayBroken(bus, subject);
       }),
     );
   }
@@ -46,8 +56,16 @@ export class RelayHost {
   private open(question: RelayOpen, from: string): RelayOpened {
     const { bus, hub, gatewayId, frames } = this.deps;
     const { actor, registration, back } = question;
-    const stream = new HostStream(bus, gatewayId, from, question, { ...FRAME_DEFAULTS, ...frames }, () =>
-      this.streams.delete(stream),
+    const stream = new HostStream(
+      bus,
+      gatewayId,
+      from,
+      question,
+      { ...FRAME_DEFAULTS, ...frames },
+      (broken) => {
+        this.streams.delete(stream);
+        if (broken) this.tellBroken(relaySubject(from, question.relayId));
+      },
     );
     this.streams.add(stream);
     try {
@@ -65,9 +83,22 @@ export class RelayHost {
     }
   }
 
-  private breakAll(which: (stream: HostStream) => boolean): void {
-    for (const stream of [...this.streams]) if (which(stream)) stream.broken("the other gateway is away");
+  private tellBroken(subject: string): void {
+    if (this.deps.bus.connected) sayBroken(this.deps.bus, subject);
+    else if (this.untold.length < MAX_UNTOLD) this.untold.push(subject);
   }
+
+  private breakAll(which: (stream: HostStream) => boolean): void {
+    for (const stream of [...this.streams]) if (which(stream)) stream.broken();
+  }
+}
+
+/** Relays remembered while the bus is away, at most; those beyond it are opened again by the agent's next word. */
+const MAX_UNTOLD = 10_000;
+
+/** A frame out of order: whoever still listens opens the relay again. */
+function sayBroken(bus: Bus, subject: string): void {
+  bus.publish(subject, new Uint8Array(), { headers: { [FRAME_NUMBER]: "0" } });
 }
 
 /** One relayed stream of a session. */
@@ -85,13 +116,13 @@ class HostStream implements AgentStream {
     readonly from: string,
     { relayId }: RelayOpen,
     private readonly options: FrameOptions,
-    private readonly onOver: () => void,
+    private readonly onOver: (broken: boolean) => void,
   ) {
-    this.sender = new FrameSender(bus, relaySubject(from, relayId), options, (why) => this.broken(why));
+    this.sender = new FrameSender(bus, relaySubject(from, relayId), options, () => this.broken());
     this.receiver = new FrameReceiver(bus, relaySubject(gatewayId, relayId), {
       message: (body) => this.take(body as UpMessage),
       audio: (handle, _position, _samples, pcm) => this.handler?.audio(handle, pcm),
-      broken: (why) => this.broken(why),
+      broken: () => this.broken(),
     });
   }
 
@@ -132,14 +163,14 @@ class HostStream implements AgentStream {
     if (this.over) return;
     const message: DownMessage = { t: "end" };
     this.sender.message(message);
-    this.finish(true);
+    this.finish("ended");
   }
 
   // The bus's side.
 
   /** Nothing more comes or goes; the seats of the session wait for it. */
-  broken(_why: string): void {
-    this.finish(false);
+  broken(): void {
+    this.finish("broken");
   }
 
   /** It never began. */
@@ -147,15 +178,15 @@ class HostStream implements AgentStream {
     this.over = true;
     this.sender.close();
     this.receiver.close();
-    this.onOver();
+    this.onOver(false);
   }
 
-  private finish(flush: boolean): void {
+  private finish(how: "ended" | "broken" | "lost"): void {
     if (this.over) return;
     this.over = true;
     this.receiver.close();
-    this.sender.close(flush);
-    this.onOver();
+    this.sender.close(how === "ended");
+    this.onOver(how === "broken");
     const { handler } = this;
     this.handler = undefined;
     // Never inside a call of the core.
@@ -192,7 +223,7 @@ class HostStream implements AgentStream {
         handler.bye();
         break;
       case "lost":
-        this.finish(false);
+        this.finish("lost");
         break;
     }
   }
