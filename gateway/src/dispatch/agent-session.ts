@@ -138,7 +138,7 @@ export class AgentSession {
     const remote = this.remoteSeats.get(callId);
     if (remote) {
       // The call came here from a gateway that died; the agent is told of its new handle below.
-      this.dropRemote(remote);
+      this.forgetRemote(remote);
       remote.replaced();
     }
     this.byHandle.delete(assignment.handle);
@@ -152,7 +152,7 @@ export class AgentSession {
   bindRemote(seat: RemoteSeat, stream: AgentStream): void {
     const older = this.remoteSeats.get(seat.callId);
     if (older && older !== seat) {
-      this.dropRemote(older);
+      this.forgetRemote(older);
       older.replaced();
     }
     this.byHandle.delete(seat.handle);
@@ -166,10 +166,15 @@ export class AgentSession {
 
   /** A seat at another gateway is not its own any more. */
   dropRemote(seat: RemoteSeat): void {
+    this.forgetRemote(seat);
+    this.placesChanged();
+  }
+
+  /** The same without a word: another seat takes its place at once. */
+  private forgetRemote(seat: RemoteSeat): void {
     this.byHandle.delete(seat.handle);
     seat.stream?.endHandle(seat.handle);
     if (this.remoteSeats.get(seat.callId) === seat) this.remoteSeats.delete(seat.callId);
-    this.placesChanged();
   }
 
   /** A place was taken or became free in a way that dispatch does not see. */

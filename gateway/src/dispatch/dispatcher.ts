@@ -297,8 +297,11 @@ export class Dispatcher implements SeatingPort, SessionEvents {
     const session = [...search.pool.sessions].find(
       (s) => s.instanceId === instanceId && s.connected && (s.freePlaces > 0 || s.remoteSeats.has(callId)),
     );
-    if (!session) return;
+    // Seating it changes places, which leads here again.
+    if (!session || search.tried.has(session)) return;
+    search.tried.add(session);
     if (this.seatAgain(call, session)) this.finish(search, true);
+    else search.tried.delete(session);
   }
 
   /** The agent has the seat again, under a new epoch; what it saw of the call before is not known here. */

@@ -216,6 +216,8 @@ describe("the gateway of the call dies", () => {
       call: { callId, state: "ANSWERED" },
     });
     expect(agent.got("unassigned")).toEqual([]);
+    expect(agent.got("assigned")).toHaveLength(2);
+    expect(snapshotOf(a, callId).seat).toMatchObject({ state: "HELD", epoch: 2 });
     expect(agent.got("offer")).toHaveLength(1);
     agent.handler.audio(agent.last("assigned").handle, speech(6));
     expect(rig.leg(callId).pull(320)[0]).toBe(6);
