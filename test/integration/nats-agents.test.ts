@@ -112,6 +112,33 @@ describe.skipIf(!available)("an agent on NATS", () => {
     expect(phone.state).toBe("ANSWERED");
   });
 
+  it("keeps its call while the server stands still for a while", async () => {
+    const { at, stack: made, nc } = await stack({ pools: [{ name: "default", reattach_grace_ms: 20_000 }] });
+    const first = await NatsAgent.start(nc);
+    echo(first);
+    const phone = made.simulator.placeCall({ caller: [frameTone()] });
+    const { epoch } = await first.item("assigned");
+    await phone.waitUntil(() => numbersHeard(phone, "caller").length > 10);
+    const trail = await rig.trail(made);
+    at.freeze();
+    // The gateway gives the stream up by itself: the seat is suspended, the call goes on.
+    await trail.waitFor("seatChanged", (event) => event.cause === "LOST");
+    expect((await rig.client(made).calls.get(phone.id)).state).toBe("ANSWERED");
+    at.thaw();
+    await until(() => first.end, "the end of the old stream", 20_000);
+    expect(first.end?.reason).toBe("HEARTBEAT_LOST");
+    const second = await NatsAgent.start(nc, {
+      first: {
+        $case: "reattach",
+        value: { sessionToken: first.token, calls: [{ callId: phone.id, epoch, lastEventSequence: 0 }] },
+      },
+    });
+    echo(second);
+    expect(await second.item("assigned")).toMatchObject({ epoch });
+    const before = numbersHeard(phone, "caller").length;
+    await phone.waitUntil(() => numbersHeard(phone, "caller").length > before + 20);
+  });
+
   it("is heard by whoever asks for the audio, as long as somebody asks", async () => {
     const { stack: made, nc } = await stack({});
     const agent = await NatsAgent.start(nc);

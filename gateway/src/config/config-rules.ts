@@ -13,6 +13,7 @@ const LOOPBACK = /^(?:localhost|::1|127(?:\.[0-9]{1,3}){3})$/;
 export function checkRules(config: ParsedConfig, fail: Fail): void {
   checkGrpc(config, fail);
   checkNats(config.nats, fail);
+  checkTenants(config, fail);
   if (config.cluster.lease_ms < 2 * config.cluster.beat_interval_ms)
     fail(["cluster", "lease_ms"], "must be at least twice beat_interval_ms");
   checkUnique(config.connectors, (c) => c.name, ["connectors"], "name", fail);
@@ -38,6 +39,18 @@ function checkGrpc(config: ParsedConfig, fail: Fail): void {
     if (given !== 1) fail([...path, "keys", i], "must have exactly one of key, key_file and key_sha256");
     else if (key !== undefined) checkKey(key, [...path, "keys", i, "key"], fail);
   });
+}
+
+/** Names with _ in front are the gateways' own on NATS. */
+function checkTenants(config: ParsedConfig, fail: Fail): void {
+  const check = (items: readonly { readonly tenant?: string | undefined }[], path: ConfigPath) =>
+    items.forEach(({ tenant }, i) => {
+      if (tenant?.startsWith("_")) fail([...path, i, "tenant"], "must not begin with _");
+    });
+  check(config.gateway.grpc.keys, ["gateway", "grpc", "keys"]);
+  check(config.connectors, ["connectors"]);
+  check(config.routes, ["routes"]);
+  check(config.pools, ["pools"]);
 }
 
 function checkNats(nats: ParsedConfig["nats"], fail: Fail): void {

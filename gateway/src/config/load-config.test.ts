@@ -337,6 +337,7 @@ describe("loadConfig / nats", () => {
     expect(problem("nats: { urls: [nats://a:1], user: u }")).toMatch(/user and password together/);
     expect(problem("nats: { token: t, user: u, password: p }")).toMatch(/at most one of/);
     expect(problem("nats: { token: t, token_file: f }")).toMatch(/both token and token_file/);
+    expect(problem("pools: [{ name: a, tenant: _gw }]")).toMatch(/tenant: must not begin with _/);
     expect(problem("nats: { replicas: 2 }")).toMatch(/must be 1, 3 or 5/);
     expect(problem("nats: { credentials_file: none.creds }")).toMatch(/can be read \(ENOENT\)/);
     expect(problem("nats: { tls: { cert_file: a } }")).toMatch(/together/);

@@ -101,6 +101,8 @@ export class AgentLink implements ServeTransport {
   finish(error?: CallError): void {
     if (this.finished) return;
     this.finished = true;
+    // Before the last word: whoever has read it gets "no responders" for further frames.
+    this.subscription.stop();
     if (this.admit) {
       this.admit({ error: error ?? new CallError("NOT_REGISTERED", "the stream ended before it began") });
       this.admit = undefined;
@@ -197,11 +199,9 @@ export class AgentLink implements ServeTransport {
     if (this.heartbeatMs <= 0) return;
     const silent = nowMs - this.lastFrameMs > this.heartbeatMs * this.context.options.silentIntervals;
     if (silent && this.silentBefore) {
-      this.refuse(
-        new CallError("HEARTBEAT_LOST", "no frame came in time", {
-          heartbeat_interval_ms: String(Math.round(this.heartbeatMs)),
-        }),
-      );
+      const metadata = { heartbeat_interval_ms: String(Math.round(this.heartbeatMs)) };
+      this.heartbeatMs = 0;
+      this.refuse(new CallError("HEARTBEAT_LOST", "no frame came in time", metadata));
     }
     this.silentBefore = silent;
   }
