@@ -211,6 +211,7 @@ class Maker {
       turnCount: this.#turns.length,
       truncated: false,
       consent: { disclosedTime: new Date(), transcript: true },
+      conflicts: [],
       notes: [],
       data: {},
       revision: 1,

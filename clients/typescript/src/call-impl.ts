@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type * as p from "@callweave/proto";
+import * as p from "@callweave/proto";
 import { MarkEnd as MarkEndCode } from "@callweave/proto";
 import { AudioQueue } from "./audio-queue.js";
 import { BoundedQueue } from "./bounded-queue.js";
@@ -72,6 +72,9 @@ export interface OfferedContext {
 }
 
 /** At most one of these waits or runs at a time. */
+/** How long the end of a command is waited for after a takeover. Milliseconds. */
+const OUTCOME_WAIT_MS = 5_000;
+
 const ENDING = new Set(["ConnectCall", "EscalateCall", "TransferCall", "CloseCall", "DisconnectCall"]);
 
 /** The implementation of Call; the session tells it what came on the stream. */
@@ -96,6 +99,7 @@ export class CallImpl extends CallVerbs implements Call, PlaybackSource {
   private playedMs = 0;
   private end: CallEnd | undefined;
   private attached = true;
+  private lastOwnerEpoch = 0;
   private lastSequence: number;
   private readonly bytesPerMs: number;
 
@@ -299,8 +303,11 @@ export class CallImpl extends CallVerbs implements Call, PlaybackSource {
   }
 
   onEvent(wire: p.CallEvent): void {
-    if (wire.sequence <= this.lastSequence) return;
+    // Numbers that a dead gateway told and did not store come again, from its successor.
+    const newOwner = wire.ownerEpoch > this.lastOwnerEpoch;
+    if (wire.sequence <= this.lastSequence && !newOwner) return;
     this.lastSequence = wire.sequence;
+    this.lastOwnerEpoch = Math.max(this.lastOwnerEpoch, wire.ownerEpoch);
     const event = toCallEvent(wire);
     switch (event.type) {
       case "answered":
@@ -330,6 +337,19 @@ export class CallImpl extends CallVerbs implements Call, PlaybackSource {
     if (event.type === "commandDone") this.commands.onDone(event);
   }
 
+  /**
+   * Commands that the dead gateway had answered as pending: its successor tells how they ended. If it knows nothing of
+   * one, because even its start was not stored, nobody does.
+   */
+  private expectOutcomes(): void {
+    const pending = this.commands.pending();
+    if (pending.length === 0) return;
+    const timer = setTimeout(() => {
+      for (const requestId of pending) this.commands.unknown(requestId);
+    }, OUTCOME_WAIT_MS);
+    timer.unref();
+  }
+
   onRefused(item: string, error: CallweaveError): void {
     if (error.reason === "PLAYBACK_FULL") {
       this.player.queue.onFull();
@@ -344,6 +364,7 @@ export class CallImpl extends CallVerbs implements Call, PlaybackSource {
   onDetached(): void {
     if (!this.attached || this.end) return;
     this.attached = false;
+    this.player.onDetached();
     for (const finish of this.clears.splice(0)) finish(undefined);
     this.emitter.emit("attached", false);
   }
@@ -353,7 +374,9 @@ export class CallImpl extends CallVerbs implements Call, PlaybackSource {
     this.handle = assigned.handle;
     this.epoch = assigned.epoch;
     this.attached = true;
-    const requeued = new Set(this.player.onReattached(toPlayback(assigned.call?.playback)));
+    const takenOver = assigned.resume === p.AssignedResume.TAKEN_OVER;
+    const requeued = new Set(this.player.onReattached(toPlayback(assigned.call?.playback), takenOver));
+    if (takenOver) this.expectOutcomes();
     if (assigned.call) this.update(assigned.call, true);
     for (const requestId of this.commands.unanswered()) {
       if (requeued.has(requestId)) this.commands.requeue(requestId);

@@ -108,7 +108,10 @@ export class Calls {
     return toCallInfo((await this.ask(c.calls.getCall.bind(c.calls), { callId }, c)).call);
   }
 
-  /** Calls, newest first, and the cursor from which `watch` misses nothing after the list was made. */
+  /**
+   * Calls, newest first, and the cursor from which `watch` misses nothing after the list was made. Calls of
+   * `unreachableGateways` are missing.
+   */
   async list(
     options: CallFilter & {
       /** 1 to 1,000. Default: 100. */
@@ -116,7 +119,7 @@ export class Calls {
       /** From `nextPageToken`; the filter must be the same. */
       readonly pageToken?: string;
     } = {},
-  ): Promise<{ calls: CallInfo[]; nextPageToken: string; cursor: string }> {
+  ): Promise<{ calls: CallInfo[]; nextPageToken: string; cursor: string; unreachableGateways: string[] }> {
     const c = this.connections.get();
     const request: p.ListCallsRequest = {
       filter: fromFilter(options),
@@ -124,8 +127,8 @@ export class Calls {
       pageToken: options.pageToken ?? "",
     };
     const response = await this.ask(c.calls.listCalls.bind(c.calls), request, c);
-    const { nextPageToken, cursor } = response;
-    return { calls: response.calls.map(toCallInfo), nextPageToken, cursor };
+    const { nextPageToken, cursor, unreachableGateways } = response;
+    return { calls: response.calls.map(toCallInfo), nextPageToken, cursor, unreachableGateways };
   }
 
   /**

@@ -55,6 +55,20 @@ export class Commands {
     return [...this.entries.values()].filter((e) => e.state === "sent").map((e) => e.requestId);
   }
 
+  /** Answered as pending, and not finished. */
+  pending(): string[] {
+    return [...this.entries.values()].filter((e) => e.state === "pending").map((e) => e.requestId);
+  }
+
+  /** Nobody knows how it ended. */
+  unknown(requestId: string): void {
+    const entry = this.entries.get(requestId);
+    if (entry?.state !== "pending") return;
+    const message = "the gateway that carried it out died; its outcome is unknown";
+    const metadata = { call_id: this.callId, request_id: requestId };
+    this.finish(entry, new CallweaveError("OUTCOME_UNKNOWN", "UNKNOWN", message, metadata), undefined);
+  }
+
   /** It goes back to the playback queue, since the audio before it does. */
   requeue(requestId: string): void {
     const entry = this.entries.get(requestId);

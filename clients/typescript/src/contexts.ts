@@ -113,8 +113,13 @@ export class Contexts {
     return response.contexts.map(toContext);
   }
 
-  /** All contexts, newest first, without turns. `nextPageToken` is empty on the last page. */
-  async list(options: ListContextsOptions = {}): Promise<{ contexts: CallContext[]; nextPageToken: string }> {
+  /**
+   * All contexts, newest first, without turns. `nextPageToken` is empty on the last page. `partial`: the store is away, and
+   * only what was written since then is here.
+   */
+  async list(
+    options: ListContextsOptions = {},
+  ): Promise<{ contexts: CallContext[]; nextPageToken: string; partial: boolean }> {
     const c = this.connection();
     const request: p.ListContextsRequest = {
       statuses: (options.statuses ?? []).map((s) => enumValue(p.ContextStatus, s)),
@@ -123,7 +128,8 @@ export class Contexts {
       pageToken: options.pageToken ?? "",
     };
     const response = await c.unary(c.contexts.listContexts.bind(c.contexts), request);
-    return { contexts: response.contexts.map(toContext), nextPageToken: response.nextPageToken };
+    const { nextPageToken, partial } = response;
+    return { contexts: response.contexts.map(toContext), nextPageToken, partial };
   }
 
   /** Contexts as they are written from now on, without turns. Ends at the signal; throws when the stream breaks. */
@@ -215,6 +221,12 @@ export function toContext(context: p.CallContext | undefined): CallContext {
       transcript: context.consent.transcript,
     },
     notes: context.notes.map(({ time, author, text }) => ({ time: toDate(time), author, text })),
+    conflicts: context.conflicts.map(({ time, field, value, writeTime }) => ({
+      time: toDate(time),
+      field,
+      value,
+      writeTime: toDate(writeTime),
+    })),
     outcome: context.outcome,
     escalationOutcome: enumName(p.EscalationOutcome, context.escalationOutcome),
     revision: context.revision,

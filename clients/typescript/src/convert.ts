@@ -163,6 +163,8 @@ export function toCallEvent(event: p.CallEvent): CallEvent {
     durable: event.durable,
     position: event.position,
     pool: event.pool,
+    // A gateway of before has none.
+    ownerEpoch: event.ownerEpoch || 1,
     ...toBody(event.event),
   };
 }
@@ -234,6 +236,12 @@ function toBody(event: p.CallEvent["event"]): CallEventBody {
     }
     case "holdChanged":
       return { type: "holdChanged", holding: event.value.holding };
+    case "takenOver": {
+      const { fromGatewayId, fromEpoch, gatewayId } = event.value;
+      return { type: "takenOver", fromGatewayId, fromEpoch, gatewayId };
+    }
+    case "eventsLost":
+      return { type: "eventsLost", fromEpoch: event.value.fromEpoch };
     default:
       return { type: "unknown" };
   }

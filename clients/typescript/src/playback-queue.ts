@@ -240,6 +240,15 @@ export class PlaybackQueue {
     return { passed, again };
   }
 
+  /**
+   * Another gateway has the call now, and nothing of what was sent. What was not heard yet by the own clock, `aheadMs` when
+   * the stream was lost, is put back to the front, to be sent again; answers as `onReattached`.
+   */
+  onTakenOver(position: PlaybackPosition, aheadMs: number): { passed: string[]; again: string[] } {
+    this.endPositionMs = position.playedMs + Math.min(this.sentMs, aheadMs);
+    return this.onReattached({ ...position, queuedMs: 0, unheardAtProviderMs: 0 });
+  }
+
   /** A new stream or epoch begins here: the gateway's clock stands there. */
   startAt(position: PlaybackPosition): void {
     const atGatewayMs = position.queuedMs + position.unheardAtProviderMs;

@@ -40,6 +40,7 @@ export class Player {
   private stopWaiting: () => void = () => {};
   private streaming = false;
   private deferred: Deferred[] = [];
+  private aheadWhenLostMs = 0;
   private deferredMs = 0;
   private roomWaiters: (() => void)[] = [];
   private readonly rejects = new Set<(error: CallweaveError) => void>();
@@ -155,9 +156,16 @@ export class Player {
     return { droppedMs: droppedMs + deferredMs, proceed };
   }
 
-  /** The call is on another stream. */
-  onReattached(position: PlaybackPosition): string[] {
-    const { passed, again } = this.queue.onReattached(position);
+  /** The stream is lost: from here on nobody hears what is still ahead, if the gateway is dead. */
+  onDetached(): void {
+    this.aheadWhenLostMs = this.queue.aheadMs;
+  }
+
+  /** The call is on another stream; `takenOver`: at another gateway. Answers the commands to be sent again in their place. */
+  onReattached(position: PlaybackPosition, takenOver = false): string[] {
+    const { passed, again } = takenOver
+      ? this.queue.onTakenOver(position, this.aheadWhenLostMs)
+      : this.queue.onReattached(position);
     for (const id of passed) this.endMark(id, "PLAYED");
     for (const id of again) {
       const mark = this.marks.get(id);

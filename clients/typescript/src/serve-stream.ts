@@ -14,6 +14,8 @@ export interface ServeStreamHandler {
 
 /** One Serve stream on its own connection. */
 export class ServeStream {
+  /** Its first item is a Reattach. */
+  reattaches = false;
   readonly outbox: Outbox;
   private call: ClientDuplexStream<ServeRequest, ServeResponse> | undefined;
   private over = false;

@@ -1,64 +1,16 @@
 import * as p from "@callweave/proto";
 import { Backoff, sleep } from "./backoff.js";
-import { CallImpl, type CallLimits } from "./call-impl.js";
-import { Connection, type ConnectionConfig } from "./connection.js";
-import { type Contexts, toContext } from "./contexts.js";
+import { CallImpl } from "./call-impl.js";
+import { Connection } from "./connection.js";
+import { toContext } from "./contexts.js";
 import { enumName, fromAudioFormat, toCallInfo, toMs } from "./convert.js";
 import { CallweaveError, closedError, fromWire, invalidField } from "./errors.js";
 import { fitReattach } from "./reattach.js";
 import { ServeStream } from "./serve-stream.js";
-import type { AudioFormat, CallContext, CallInfo, EscalationReason } from "./types.js";
+import type { Offer, SessionConfig, SessionPort } from "./session-port.js";
 
-/** A call that an agent may take. */
-export interface Offer {
-  /** The call as it is now. */
-  readonly call: CallInfo;
-  /** Its newest turns; undefined for a new call. */
-  readonly context: CallContext | undefined;
-  /** Counts the offers of the call from 1. */
-  readonly attempt: number;
-  /** How long it may be answered. Milliseconds. */
-  readonly timeLeftMs: number;
-  /** Set when the call comes by an escalation. */
-  readonly escalationReason: EscalationReason | undefined;
-}
-
-/** What a session registers with and its bounds, defaults filled in. */
-export interface SessionConfig {
-  readonly connection: ConnectionConfig;
-  readonly register: {
-    readonly agentId: string;
-    readonly instanceId: string;
-    readonly pool: string;
-    readonly capacity: number;
-    readonly audioFormat: AudioFormat | undefined;
-    readonly labels: Readonly<Record<string, string>>;
-    readonly answerOnAccept: boolean;
-    readonly heartbeat: boolean;
-    readonly noAudio: boolean;
-  };
-  readonly callLimits: Omit<CallLimits, "maxUnconfirmedMs">;
-  readonly connectTimeoutMs: number;
-  /** Undefined: the grace of the gateway plus 5,000. */
-  readonly reattachTimeoutMs: number | undefined;
-  readonly maxControlItems: number;
-  readonly tickMs: number;
-}
-
-/** What a session asks and tells. */
-export interface SessionPort {
-  /** For the context methods of calls. */
-  readonly contexts: Contexts;
-  /** True takes the offer, a text declines it with that reason. */
-  accept(offer: Offer): boolean | string | Promise<boolean | string>;
-  assigned(call: CallImpl): void;
-  connected(session: Session, gatewayId: string): void;
-  disconnected(session: Session, error: CallweaveError, retryInMs: number): void;
-  /** Register elsewhere; this session only keeps its calls. */
-  goingAway(session: Session, deadlineMs: number): void;
-  load(): number;
-  error(error: unknown, callId?: string): void;
-}
+/** What a session takes and tells. */
+export type { Offer, SessionConfig, SessionPort } from "./session-port.js";
 
 /** With these a new attempt is no use. */
 const FATAL = new Set(["SUPERSEDED", "INVALID_FIELD", "POOL_NOT_FOUND", "UNAUTHENTICATED"]);
@@ -73,6 +25,8 @@ const MAX_MESSAGE_BYTES = 256 * 1024;
 const DEFAULT_GRACE_MS = 2_000;
 const DEFAULT_HEARTBEAT_MS = 500;
 const END_TIMEOUT_MS = 2_000;
+/** Beyond the grace: the lease of a dead gateway, and what its successor needs. */
+const TAKEOVER_MS = 13_000;
 /** A stream that lived this long counts as stable: the next wait begins with the shortest. */
 const STABLE_MS = 2_000;
 
@@ -102,6 +56,8 @@ export class Session {
   private draining = false;
   private leaving = false;
   private loadFailed = false;
+  /** Up again, and not all calls have come back yet. */
+  private settling = false;
 
   constructor(
     private readonly config: SessionConfig,
@@ -159,16 +115,18 @@ export class Session {
       const wasStable = this.up && performance.now() - this.upAtMs > STABLE_MS;
       const wasUp = this.up;
       this.down();
-      if (wasUp) this.lostAtMs = performance.now();
+      if (wasUp && !this.settling) this.lostAtMs = performance.now();
       if (wasStable) this.backoff.reset();
       if (this.isFatal(error)) {
         this.endCalls("LOST");
         throw error;
       }
-      if (error.reason === "SESSION_NOT_FOUND") this.endCalls("LOST");
+      // The gateway died, or this is another one: register there under the same instance id. Its calls are kept for the
+      // gateway that takes them over and gives this agent its seats again.
+      if (error.reason === "SESSION_NOT_FOUND") this.token = "";
       this.giveUpLateCalls();
       if (this.leaving && this.calls.size === 0) break;
-      if (!wasUp && this.calls.size === 0) this.endpointIndex++;
+      if (!wasUp && error.reason !== "SESSION_NOT_FOUND") this.endpointIndex++;
       const waitMs = error.reason === "SESSION_NOT_FOUND" ? 0 : this.backoff.next();
       this.port.disconnected(this, error, Math.round(waitMs));
       await sleep(waitMs, signal);
@@ -210,7 +168,9 @@ export class Session {
         },
       );
       this.stream = stream;
-      void stream.open(this.firstItem(), this.config.connectTimeoutMs);
+      const first = this.firstItem();
+      stream.reattaches = first.item?.$case === "reattach";
+      void stream.open(first, this.config.connectTimeoutMs);
     });
   }
 
@@ -319,13 +279,20 @@ export class Session {
     }
     if (this.draining || this.leaving) this.send({ item: { $case: "drain", value: {} } });
     if (this.calls.size > 0) {
-      this.settleTimer = setTimeout(() => this.dropUnanswered(), this.config.connectTimeoutMs);
+      const back = this.stream?.reattaches ?? false;
+      const leftMs = this.lostAtMs + this.takeoverMs - performance.now();
+      this.settling = true;
+      this.settleTimer = setTimeout(
+        () => this.dropUnanswered(),
+        back ? this.config.connectTimeoutMs : Math.max(0, leftMs),
+      );
     }
     this.port.connected(this, gatewayId);
   }
 
   /** Calls that the gateway neither gave back nor refused after a Reattach. */
   private dropUnanswered(): void {
+    this.settling = false;
     for (const call of [...this.calls.values()]) {
       if (this.handles.get(call.handle) !== call) this.remove(call).over({ cause: "LOST" });
     }
@@ -389,7 +356,9 @@ export class Session {
     const offer = this.offers.get(assigned.offerId);
     this.offers.delete(assigned.offerId);
     const known = this.calls.get(callId);
-    if (known && known.epoch === assigned.epoch && assigned.resume !== p.AssignedResume.NEW) {
+    const takenOver = assigned.resume === p.AssignedResume.TAKEN_OVER;
+    const back = takenOver || known?.epoch === assigned.epoch;
+    if (known && back && assigned.resume !== p.AssignedResume.NEW) {
       if (this.handles.get(known.handle) === known) this.handles.delete(known.handle);
       this.handles.set(assigned.handle, known);
       known.onReattached(assigned);
@@ -462,8 +431,12 @@ export class Session {
 
   private giveUpLateCalls(): void {
     if (this.calls.size === 0) return;
-    const timeoutMs = this.config.reattachTimeoutMs ?? this.graceMs + 5_000;
-    if (performance.now() - this.lostAtMs > timeoutMs) this.endCalls("LOST");
+    if (performance.now() - this.lostAtMs > this.takeoverMs) this.endCalls("LOST");
+  }
+
+  /** How long calls are kept after a lost stream: time to come back, or for another gateway to take them over. */
+  private get takeoverMs(): number {
+    return this.config.reattachTimeoutMs ?? this.graceMs + TAKEOVER_MS;
   }
 
   private endCalls(cause: "LOST" | "CLOSED"): void {

@@ -202,6 +202,15 @@ export type CallEventBody =
       readonly detail: string;
     }
   | { readonly type: "holdChanged"; readonly holding: boolean }
+  /** Another gateway has the call now, or the same one after a restart. What was queued for playback there is gone. */
+  | {
+      readonly type: "takenOver";
+      readonly fromGatewayId: string;
+      readonly fromEpoch: number;
+      readonly gatewayId: string;
+    }
+  /** Events that were told under this owner epoch with `durable: false` will never be in the store. */
+  | { readonly type: "eventsLost"; readonly fromEpoch: number }
   /** A kind newer than this library. */
   | { readonly type: "unknown" };
 
@@ -221,6 +230,11 @@ export type CallEvent = CallEventBody & {
   readonly position: number;
   /** The pool of the call. */
   readonly pool: string;
+  /**
+   * Counts the gateways that had the call, from 1. An event with `durable: false` is void when one with the same sequence
+   * and a higher owner epoch comes.
+   */
+  readonly ownerEpoch: number;
 };
 
 /** Audio that came. */
@@ -333,6 +347,14 @@ export interface CallContext extends ContextFields {
   readonly truncated: boolean;
   /** Notes of humans. */
   readonly notes: readonly { readonly time?: Date; readonly author: string; readonly text: string }[];
+  /** What was written elsewhere while the store was away and is not in the fields above; oldest first. */
+  readonly conflicts: readonly {
+    readonly time?: Date;
+    /** As in the contract: "summary", "data.order_id". */
+    readonly field: string;
+    readonly value: string;
+    readonly writeTime?: Date;
+  }[];
   /** How the escalation ended. */
   readonly escalationOutcome?: EscalationOutcome;
   /** Grows with every write except appending turns. */

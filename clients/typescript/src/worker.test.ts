@@ -1,4 +1,4 @@
-import { CallState, ErrorReason } from "@callweave/proto";
+import { CallEvent, CallState, ErrorReason } from "@callweave/proto";
 import { status } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { assigned, FakeGateway, fakeCall, until } from "../testing/fake-gateway.js";
@@ -356,16 +356,65 @@ describe("reattach", () => {
     await expect(call.answer()).rejects.toMatchObject({ reason: "CALL_OVER" });
   });
 
-  it("registers again with the same instance when the session is gone", async () => {
-    const { worker, stream, call } = await oneCall();
+  it("registers again with the same instance when the session is gone, and gives up calls that nobody took over", async () => {
+    const { worker, stream, call } = await oneCall({ reattachTimeoutMs: 300, capacity: 2 });
     gateway.onFirst = (s) => s.fail(status.NOT_FOUND, "SESSION_NOT_FOUND");
     stream.fail(status.UNAVAILABLE, "GOING_AWAY");
-    expect(await call.ended).toEqual({ cause: "LOST" });
+    await gateway.stream(1);
     gateway.onFirst = undefined;
     const third = await gateway.stream(2);
     expect((await third.next("register")).instanceId).toBe(worker.instanceId);
+    expect(await call.ended).toEqual({ cause: "LOST" });
     await third.assign("c-9", 1);
     await until(() => worker.calls.some((c) => c.id === "c-9"));
+  });
+
+  it("goes on with a call that another gateway took over: same call, new epoch, nothing said twice or left out", async () => {
+    const { worker, stream, call } = await oneCall();
+    stream.event("c-1", 1, { $case: "answered", value: {} });
+    const pcm = Buffer.from(Array.from({ length: 16_000 }, (_, i) => i & 0xff));
+    await call.play(pcm); // 500 ms, of which nobody heard anything
+    await stream.until(() => stream.audio(1).length === pcm.length);
+    const mark = call.mark("end");
+    const connecting = call.connect({ ringTimeSeconds: 20 });
+    const { requestId } = await stream.next("command");
+    stream.result(requestId, 1, { pending: true });
+    gateway.onFirst = (s) => s.fail(status.NOT_FOUND, "SESSION_NOT_FOUND");
+    stream.fail(status.UNAVAILABLE, "GOING_AWAY");
+    await gateway.stream(1);
+    gateway.onFirst = undefined;
+    const third = await gateway.stream(2);
+    await third.next("register");
+    third.send(assigned(fakeCall("c-1"), 7, 2, "", 4));
+    await until(() => call.epoch === 2);
+    expect(worker.calls).toEqual([call]);
+    await third.next("mark");
+    // What the own clock says was heard of the 500 ms before the stream was lost is not said again.
+    const again = third.audio(7);
+    expect(again.length).toBeGreaterThan(0);
+    expect(pcm.subarray(pcm.length - again.length).equals(again)).toBe(true);
+    third.send({ $case: "markReached", value: { handle: 7, name: "end", end: 1 } });
+    expect(await mark).toBe("PLAYED");
+    // The new gateway goes on counting from what was stored; the command's end is unknown there.
+    const seen: number[] = [];
+    call.on("event", (event) => seen.push(event.sequence));
+    third.send({
+      $case: "callEvent",
+      value: {
+        ...CallEvent.fromPartial({ callId: "c-1", sequence: 1, ownerEpoch: 2 }),
+        event: {
+          $case: "commandDone",
+          value: {
+            verb: "ConnectCall",
+            requestId,
+            error: { code: status.UNKNOWN, reason: ErrorReason.OUTCOME_UNKNOWN, message: "?", metadata: {} },
+            escalation: undefined,
+          },
+        },
+      },
+    });
+    await expect(connecting).rejects.toMatchObject({ reason: "OUTCOME_UNKNOWN" });
+    expect(seen).toEqual([1]);
   });
 
   it("ends its calls when the gateway stays away", async () => {

@@ -88,8 +88,8 @@ export interface AgentOptions extends ConnectionOptions {
    */
   readonly connectTimeoutMs?: number;
   /**
-   * After a lost stream calls end here with `LOST` after this long. Whole milliseconds, 0 to 3,600,000. Default: the
-   * gateway's grace + 5,000.
+   * After a lost stream calls end here with `LOST` after this long: time to come back, or, when the gateway died, for
+   * another one to take its calls over. Whole milliseconds, 0 to 3,600,000. Default: the gateway's grace + 13,000.
    */
   readonly reattachTimeoutMs?: number;
   /**

@@ -1,0 +1,123 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Simulator, type SimulatorOptions } from "@callweave/simulator";
+import { configOf, writeConfig } from "./gateway.js";
+import { type NatsTestServer, startNats } from "./nats.js";
+import { type Child, startProgram } from "./process.js";
+
+/** What a cluster is started with. */
+export interface ClusterSetup {
+  readonly simulator?: SimulatorOptions;
+  /** Gateways at the start. Default 2. */
+  readonly gateways?: number;
+  /** MongoDB for the contexts; default none: each gateway has its own store. */
+  readonly mongoUrl?: string;
+  /** Merged into each gateway's configuration (YAML keys). */
+  readonly config?: Readonly<Record<string, unknown>>;
+  readonly pools?: readonly object[];
+}
+
+/** A gateway as a process of its own. */
+export interface GatewayProcess {
+  readonly id: string;
+  /** "127.0.0.1:PORT" */
+  readonly address: string;
+  /** Address of its health and metrics. */
+  readonly opsUrl: string;
+  readonly child: Child;
+  /** SIGKILL; resolves when it is gone. */
+  kill(): Promise<void>;
+}
+
+/** Simulator, NATS and gateways: a cluster on this machine. */
+export class TestCluster {
+  readonly gateways: GatewayProcess[] = [];
+  private count = 0;
+
+  private constructor(
+    readonly simulator: Simulator,
+    readonly nats: NatsTestServer,
+    private readonly folder: string,
+    private readonly setup: ClusterSetup,
+  ) {}
+
+  /** Starts everything; resolves when all gateways are signed in. */
+  static async start(setup: ClusterSetup = {}): Promise<TestCluster> {
+    const folder = await mkdtemp(join(tmpdir(), "callweave-cluster-"));
+    const nats = await startNats();
+    const simulator = await Simulator.start(setup.simulator ?? {});
+    const cluster = new TestCluster(simulator, nats, folder, setup);
+    try {
+      await Promise.all(Array.from({ length: setup.gateways ?? 2 }, () => cluster.add()));
+    } catch (error) {
+      await cluster.stop();
+      throw error;
+    }
+    return cluster;
+  }
+
+  /** Starts one more; resolves when it is signed in. */
+  async add(id = `gateway-${++this.count}`): Promise<GatewayProcess> {
+    const { simulator, nats, setup } = this;
+    const stateDir = await mkdtemp(join(this.folder, `${id}-`));
+    const base = configOf(
+      {
+        ...(setup.simulator ? { simulator: setup.simulator } : {}),
+        config: { gateway: { id }, ...(setup.pools ? { pools: setup.pools } : {}) },
+      },
+      simulator,
+      stateDir,
+    );
+    const { contexts, ...rest } = (setup.config ?? {}) as { contexts?: object };
+    const config = {
+      ...base,
+      nats: { urls: [nats.url] },
+      ops: { port: 0 },
+      ...rest,
+      ...(setup.mongoUrl || contexts
+        ? { contexts: { ...(setup.mongoUrl ? { mongodb: { url: setup.mongoUrl } } : {}), ...contexts } }
+        : {}),
+    };
+    const child = startProgram("gateway/src/main.ts", [
+      "serve",
+      "--config",
+      await writeConfig(stateDir, config),
+    ]);
+    const gateway = {
+      id,
+      address: "",
+      opsUrl: "",
+      child,
+      kill: async () => {
+        if (child.running) child.signal("SIGKILL");
+        await child.exit;
+      },
+    };
+    this.gateways.push(gateway);
+    const line = await child.line(({ msg }) => msg === "serving", `${id} to serve`, 60_000);
+    gateway.address = `127.0.0.1:${line.port}`;
+    gateway.opsUrl = `http://127.0.0.1:${line.ops_port}`;
+    return gateway;
+  }
+
+  /** The gateway of that id. */
+  get(id: string): GatewayProcess {
+    const found = this.gateways.findLast((one) => one.id === id && one.child.running);
+    if (!found) throw new Error(`no gateway ${id} runs`);
+    return found;
+  }
+
+  /** All gateways that run, but this. */
+  others(id: string): GatewayProcess[] {
+    return this.gateways.filter((one) => one.id !== id && one.child.running);
+  }
+
+  /** Ends everything and removes its folder. */
+  async stop(): Promise<void> {
+    await Promise.all(this.gateways.map(({ child }) => child.end()));
+    await this.simulator.stop();
+    await this.nats.stop();
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}

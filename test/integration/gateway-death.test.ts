@@ -1,0 +1,88 @@
+import type { OrphanPolicy } from "@callweave/simulator";
+import type { CallEvent } from "callweave";
+import { beforeAll, describe, expect, it } from "vitest";
+import { callTimeMs, endlessTone, msHeard } from "../harness/audio.js";
+import { type ClusterSetup, TestCluster } from "../harness/cluster.js";
+import { until } from "../harness/gateway.js";
+import { natsAvailable } from "../harness/nats.js";
+import { useRig } from "../harness/rig.js";
+
+const rig = useRig();
+const AGENT_HZ = 5000;
+
+let available = false;
+beforeAll(async () => {
+  available = await natsAvailable();
+}, 240_000);
+
+async function cluster(setup: ClusterSetup = {}): Promise<TestCluster> {
+  const made = await TestCluster.start(setup);
+  rig.defer(() => made.stop());
+  return made;
+}
+
+/** An agent that speaks a tone all the time, in a call that is up, and the gateway that has the call. */
+async function talking(at: TestCluster) {
+  const endpoints = at.gateways.map(({ address }) => address);
+  const agent = await rig.agent(endpoints[0] as string, { endpoints, instanceId: "" }, (call) => {
+    void call.play(endlessTone(AGENT_HZ, call.signal)).catch(() => {});
+  });
+  const phone = at.simulator.placeCall();
+  await phone.waitUntil(() => msHeard(phone, "caller", AGENT_HZ) > 300, { timeoutMs: 30_000 });
+  const call = await agent.call();
+  const client = rig.client(endpoints[0] as string);
+  const { gatewayId } = await client.calls.get(call.id);
+  return { agent, phone, call, owner: at.get(gatewayId) };
+}
+
+function sequencesOf(events: readonly CallEvent[], callId: string): number[] {
+  return events.filter((event) => event.callId === callId && event.durable).map(({ sequence }) => sequence);
+}
+
+describe("a gateway dies (assumption A1: each answer that the provider may give)", () => {
+  const policies: OrphanPolicy[] = ["renotify", "list_only", { policy: "busy_for", seconds: 3 }];
+  for (const orphan of policies) {
+    const name = typeof orphan === "string" ? orphan : `${orphan.policy} ${orphan.seconds} s`;
+    it(`${name}: another takes the call over and the same agent goes on talking`, async (test) => {
+      if (!available) return test.skip();
+      const at = await cluster({ simulator: { orphan } });
+      const { phone, call, owner, agent } = await talking(at);
+      const [survivor] = at.others(owner.id);
+      const trail = await rig.trail(survivor?.address as string);
+      await owner.kill();
+      const deadMs = callTimeMs(phone);
+      await trail.waitFor("takenOver", ({ callId }) => callId === call.id, 30_000);
+      await phone.waitUntil(() => msHeard(phone, "caller", AGENT_HZ, { fromMs: deadMs + 500 }) > 500, {
+        timeoutMs: 30_000,
+      });
+      expect(agent.given).toHaveLength(1);
+      const client = rig.client(survivor?.address as string);
+      expect(await client.calls.get(call.id)).toMatchObject({
+        state: "ANSWERED",
+        gatewayId: survivor?.id,
+        seat: { state: "HELD", agentId: "agent" },
+      });
+      const all = sequencesOf(trail.events, call.id);
+      expect(all).toEqual(all.map((_, index) => (all[0] ?? 0) + index));
+      await call.disconnect();
+      await phone.waitFor("DISCONNECTED");
+    }, 120_000);
+  }
+
+  it("end_call: the call is over, and its end is recorded by another gateway", async (test) => {
+    if (!available) return test.skip();
+    const at = await cluster({
+      simulator: { orphan: "end_call" },
+      config: { cluster: { takeover_give_up_ms: 1_000 } },
+    });
+    const { phone, call, owner } = await talking(at);
+    const [survivor] = at.others(owner.id);
+    const trail = await rig.trail(survivor?.address as string);
+    await owner.kill();
+    await phone.waitFor("DISCONNECTED");
+    const ended = await trail.waitFor("ended", ({ callId }) => callId === call.id, 30_000);
+    expect(ended.reason).toBe("MEDIA_LOST");
+    const client = rig.client(survivor?.address as string);
+    await until(async () => (await client.calls.list()).calls.length === 0, "no call to be left");
+  }, 120_000);
+});
