@@ -44,6 +44,7 @@ export class WaitingLeg {
         });
       },
       answer: () => leg.answer(),
+      resume: () => leg.resume(),
       connect: (ringTimeSeconds) => leg.connect(ringTimeSeconds),
       setAgentMode: (mode) => leg.setAgentMode(mode),
       interrupt: () => leg.interrupt(),

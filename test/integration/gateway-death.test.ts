@@ -24,7 +24,7 @@ async function cluster(setup: ClusterSetup = {}): Promise<TestCluster> {
 /** An agent that speaks a tone all the time, in a call that is up, and the gateway that has the call. */
 async function talking(at: TestCluster) {
   const endpoints = at.gateways.map(({ address }) => address);
-  const agent = await rig.agent(endpoints[0] as string, { endpoints, instanceId: "" }, (call) => {
+  const agent = await rig.agent(endpoints[0] as string, { endpoints }, (call) => {
     void call.play(endlessTone(AGENT_HZ, call.signal)).catch(() => {});
   });
   const phone = at.simulator.placeCall();

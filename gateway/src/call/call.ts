@@ -118,6 +118,7 @@ export class Call implements CallCore, CallLegHandler {
     this.record({ type: "takenOver", fromGatewayId, fromEpoch: ownerEpoch, gatewayId: this.facts.gatewayId });
     // A human may be on the line, or about to be: nothing of the agent reaches him unasked.
     if (life.escalation && life.escalation.step !== "SAVING") this.flags.muted = life.state === "CONNECTED";
+    if (life.state !== "PENDING") this.leg.resume();
     this.runner.restore(life);
     this.updateOutlet();
   }

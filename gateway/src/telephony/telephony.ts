@@ -56,6 +56,8 @@ export interface CallLeg {
   /** Who is told; set once, before the first command. */
   attach(handler: CallLegHandler, playback: PlaybackSource): void;
   answer(): Promise<void>;
+  /** The call was answered before it came here: its media are wanted at once. Told as restored or lost. */
+  resume(): void;
   /** Rings the original callee for `ringTimeSeconds` (1–120). */
   connect(ringTimeSeconds: number): Promise<ConnectOutcome>;
   setAgentMode(mode: AgentMode): Promise<void>;

@@ -91,6 +91,14 @@ export class MemoryLeg implements CallLeg {
     this.playback = playback;
   }
 
+  /** Answered before it came to this leg. */
+  resumed = false;
+
+  resume(): void {
+    this.resumed = true;
+    if (this.state === "pending") this.state = "answered";
+  }
+
   async answer(): Promise<void> {
     await this.run({ name: "answer", atMs: this.clock.nowMs() });
     if (this.state === "pending") this.state = "answered";

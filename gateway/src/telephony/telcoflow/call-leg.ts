@@ -99,6 +99,12 @@ export class TelcoflowLeg implements CallLeg {
     return this.command("call.answer");
   }
 
+  resume(): void {
+    // As after a loss: what fails is told, and a newer address opens it again.
+    this.wasOpen = true;
+    this.open().catch(() => {});
+  }
+
   async connect(ringTimeSeconds: number): Promise<ConnectOutcome> {
     if (!Number.isInteger(ringTimeSeconds) || ringTimeSeconds < 1 || ringTimeSeconds > 120) {
       throw commandUnavailable("call.connect", "ring time must be 1 to 120 whole seconds");
