@@ -51,8 +51,27 @@ const STEPS: readonly Step[] = [
     name: "integration",
     what: "all tests with real sockets and processes",
     longBecause: "several minutes; run: npm run integration",
-    needs: ["python3", "go", "openssl"],
+    needs: ["python3", "go", "openssl", "java", "mvn"],
     run: () => vitest("integration", ["--project", "integration", "--exclude", "test/sdk-proof/**"]),
+  },
+  {
+    name: "integration-servers",
+    what: "the suite of calls once more, with events in NATS and contexts in MongoDB",
+    longBecause: "two minutes and a Java server; run: npm test -- integration-servers",
+    needs: ["python3", "java", "mvn"],
+    run: () =>
+      vitest(
+        "servers",
+        [
+          "--project",
+          "integration",
+          ...["escalation", "say-then-act", "refusals", "agent-loss"].map(
+            (name) => `test/integration/${name}.test`,
+          ),
+        ],
+        NODE,
+        { ...process.env, CALLWEAVE_TEST_STORES: "servers" },
+      ),
   },
   {
     name: "sdk-proof",
@@ -120,6 +139,7 @@ async function vitest(
   label: string,
   args: readonly string[],
   node: readonly string[] = NODE,
+  env: NodeJS.ProcessEnv = process.env,
 ): Promise<Counts> {
   const output = join(scratch, `${label}.json`);
   const [program = "node", ...first] = node;
@@ -128,7 +148,7 @@ async function vitest(
   const reporters = [...live, ...json, "--silent=passed-only"];
   const run = [...first, "node_modules/vitest/vitest.mjs", "run", ...reporters, ...args];
   const once = async () => {
-    const { failed } = await command(program, run, { timeoutMs: 1_500_000 });
+    const { failed } = await command(program, run, { timeoutMs: 1_500_000, env });
     return {
       counts: countVitest(output, failed === 0, CI),
       outside: failed > 0 && failedTests(output) === 0,

@@ -6,6 +6,7 @@ import { stringify } from "yaml";
 import { loadConfig } from "../../gateway/src/config/index.js";
 import { type RunningGateway, startGateway } from "../../gateway/src/serve.js";
 import { type Logger, silentLogger } from "../../gateway/src/util/logger.js";
+import { startServerStores, USES_SERVERS } from "./stores.js";
 
 export { until } from "./until.js";
 
@@ -39,9 +40,14 @@ export interface Stack {
 /** Starts simulator and gateway, signed in. The state folder is a fresh one and is removed at the end. */
 export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const stateDir = await mkdtemp(join(tmpdir(), "callweave-test-"));
+  const stores = USES_SERVERS && !options.config?.nats ? await startServerStores() : undefined;
   const simulator = await Simulator.start(options.simulator ?? {});
   try {
-    const file = await writeConfig(stateDir, configOf(options, simulator, stateDir));
+    const base = configOf(options, simulator, stateDir);
+    const file = await writeConfig(
+      stateDir,
+      stores ? { ...base, nats: stores.nats, contexts: stores.contexts } : base,
+    );
     const config = loadConfig({ file, env: {}, cwd: stateDir });
     const gateway = await startGateway(config, options.logger ?? silentLogger, { claimJitterMs: 0 });
     await simulator.waitForConnections();
@@ -53,11 +59,13 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       async stop() {
         await gateway.stop();
         await simulator.stop();
+        await stores?.stop();
         await rm(stateDir, { recursive: true, force: true });
       },
     };
   } catch (error) {
     await simulator.stop();
+    await stores?.stop();
     await rm(stateDir, { recursive: true, force: true });
     throw error;
   }
