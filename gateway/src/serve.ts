@@ -119,6 +119,7 @@ async function startBehind(
       connectors,
       events,
       contexts,
+      sharedContexts: config.contexts.mongodb !== undefined,
       options: { ...config.cluster, replicas },
     });
   const gateway: Gateway = new Gateway({

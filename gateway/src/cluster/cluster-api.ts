@@ -1,7 +1,6 @@
 import type { CallCommand, CommandReply } from "../call/call-commands.js";
 import { CallError } from "../call/call-error.js";
 import type { CallSnapshot } from "../call/call-state.js";
-import type { CallContext } from "../context/context-types.js";
 import type { Gateway } from "../gateway.js";
 import type {
   AgentInfo,
@@ -13,6 +12,7 @@ import type {
   PoolInfo,
 } from "../gateway-api.js";
 import { localApi } from "../local-api.js";
+import { ClusterContexts } from "./cluster-contexts.js";
 import type { Link } from "./link.js";
 import type { OwnedCall, Ownership } from "./ownership.js";
 import type { RemoteListeners } from "./remote-listen.js";
@@ -43,6 +43,8 @@ export function clusterApi(
     readonly ownership: Ownership;
     readonly listeners: RemoteListeners;
     readonly gatewayId: string;
+    /** True: the contexts of all gateways are in one store. */
+    readonly sharedContexts: boolean;
     readonly options: ClusterApiOptions;
   },
 ): GatewayApi {
@@ -53,11 +55,17 @@ export function clusterApi(
     ...local,
     calls: remote,
     fleet: new ClusterFleet(gateway, parts),
-    contexts: Object.create(gateway.contexts, {
-      get: {
-        value: (tenant: string, key: { callId: string } | { sessionId: string }) =>
-          remote.context(tenant, key, () => gateway.contexts.get(tenant, key)),
+    contexts: new ClusterContexts({
+      own: gateway.contexts,
+      link: parts.link,
+      roster: parts.roster,
+      otherOwner: (tenant, callId) => {
+        const owner = parts.ownership.ownerOf(tenant, callId);
+        const other = owner !== undefined && owner.gatewayId !== parts.gatewayId;
+        return other && parts.ownership.isLive(owner) ? owner : undefined;
       },
+      shared: parts.sharedContexts,
+      timeoutMs: parts.options.callTimeoutMs,
     }),
   };
 }
@@ -81,10 +89,6 @@ function answerOthers(gateway: Gateway, link: Link): void {
   link.handle("agents", async (body) => {
     const { tenant, pool } = body as { tenant: string; pool: string };
     return gateway.fleet.agents(tenant, pool);
-  });
-  link.handle("context-get", async (body) => {
-    const { tenant, key } = body as { tenant: string; key: { callId: string } | { sessionId: string } };
-    return gateway.contexts.get(tenant, key);
   });
 }
 
@@ -153,26 +157,6 @@ class RemoteCalls implements CallApi {
     if (!owner) return this.gateway.calls.listen(actor, callId, source, format, listener);
     this.requireLive(owner);
     return this.parts.listeners.listen(owner.gatewayId, actor, callId, source, format, listener);
-  }
-
-  /** A live call's context is its owner's word when the store has none or is away. */
-  async context(
-    tenant: string,
-    key: { callId: string } | { sessionId: string },
-    own: () => Promise<CallContext>,
-  ): Promise<CallContext> {
-    try {
-      return await own();
-    } catch (error) {
-      const unsure =
-        error instanceof CallError &&
-        (error.reason === "CONTEXT_NOT_FOUND" || error.reason === "CONTEXT_STORE_AWAY");
-      const owner = unsure && "callId" in key ? this.otherOwner(tenant, key.callId) : undefined;
-      if (!owner || !this.parts.ownership.isLive(owner)) throw error;
-      return this.ask<CallContext>(owner, "context-get", { tenant, key }).catch(() => {
-        throw error;
-      });
-    }
   }
 
   private async pages(gatewayId: string, tenant: string, filter: CallFilter): Promise<CallSnapshot[]> {

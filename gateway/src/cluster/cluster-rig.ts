@@ -43,7 +43,11 @@ export class ClusterRig {
   >();
   private count = 0;
 
-  constructor(private readonly options: Partial<ClusterOptions> = {}) {}
+  constructor(
+    private readonly options: Partial<ClusterOptions> = {},
+    /** False: each gateway has contexts of its own, as without MongoDB. */
+    private readonly sharedContexts = true,
+  ) {}
 
   /** Adds a gateway and waits until it serves. */
   async add(id = `gateway-${this.gateways.length + 1}`): Promise<RigGateway> {
@@ -57,7 +61,11 @@ export class ClusterRig {
     });
     const telephony = new MemoryTelephony({ clock, sampleRateHz: 8000 });
     const bus = this.bus.connect();
-    const contexts: StoredContextService = new StoredContextService(this.contexts, { clock });
+    const store = this.sharedContexts ? this.contexts : new MemoryContextStore();
+    const contexts: StoredContextService = new StoredContextService(store, {
+      clock,
+      callOf: (tenant, callId) => gateway.calls.list(tenant, { callIds: [callId], pools: [], states: [] })[0],
+    });
     const cluster = new Cluster({
       bus,
       gatewayId: id,
@@ -67,10 +75,11 @@ export class ClusterRig {
       connectors: [telephony],
       events: log,
       contexts,
+      sharedContexts: this.sharedContexts,
       options: this.options,
       clock,
     });
-    const gateway = new Gateway({
+    const gateway: Gateway = new Gateway({
       gatewayId: id,
       version: "0",
       connectors: [telephony],

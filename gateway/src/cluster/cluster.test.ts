@@ -97,6 +97,54 @@ describe("several gateways", () => {
   });
 });
 
+describe("contexts of several gateways", () => {
+  const turn = (id: string) => ({
+    id,
+    role: "CALLER" as const,
+    text: "Hello.",
+    locale: "en",
+    time: new Date("2026-01-01T00:00:00Z"),
+    heard: "",
+    interrupted: false,
+  });
+
+  for (const shared of [true, false]) {
+    const what = shared ? "in one store" : "each in its own folder";
+    it(`${what}: a live call's is written by its owner, with the facts of the call, and read at every gateway`, async () => {
+      const rig = new ClusterRig({}, shared);
+      const gateways = [await rig.add("a"), await rig.add("b")];
+      await rig.pass(1_000);
+      const callId = rig.arrive({ from: "+15550142" });
+      await rig.pass(500);
+      const [other] = gateways.filter((one) => one !== rig.holder(callId));
+      await other?.api.contexts.appendTurns("default", callId, [turn("t-1")]);
+      const saved = await other?.api.contexts.save("default", { callId, summary: "Wants a person." });
+      expect(saved?.context).toMatchObject({ caller: "+15550142", turnCount: 1 });
+      for (const { api } of gateways) {
+        expect(await api.contexts.get("default", { callId })).toMatchObject({
+          summary: "Wants a person.",
+          caller: "+15550142",
+          turns: [{ id: "t-1" }],
+        });
+        const found = await api.contexts.find("default", { caller: "+15550142" }, 0, 10);
+        expect(found).toMatchObject({ partial: false, contexts: [{ callId }] });
+        const listed = await api.contexts.list("default", { statuses: [], caller: "" }, 0, "");
+        expect(listed.contexts).toMatchObject([{ callId }]);
+      }
+      rig.leg(callId).terminate();
+      await rig.pass(100);
+      for (const { api } of gateways)
+        expect(await api.contexts.get("default", { callId })).toMatchObject({ status: "ENDED" });
+      expect(await other?.api.contexts.delete("default", { caller: "+15550142" })).toBe(1);
+      for (const { api } of gateways) {
+        await expect(api.contexts.get("default", { callId })).rejects.toMatchObject({
+          reason: "CONTEXT_NOT_FOUND",
+        });
+      }
+    });
+  }
+});
+
 describe("a gateway dies", () => {
   it("its call is taken over after the lease, and commands meanwhile say so", async () => {
     const { rig, a, b } = await two();

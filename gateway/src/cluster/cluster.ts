@@ -72,6 +72,8 @@ export interface ClusterParts {
   readonly connectors: readonly Connector[];
   readonly events: EventLog;
   readonly contexts: CallContexts;
+  /** True: the contexts of all gateways are in one store (MongoDB). Default false. */
+  readonly sharedContexts?: boolean;
   readonly options?: Partial<ClusterOptions>;
   readonly clock?: Clock;
 }
@@ -172,6 +174,7 @@ export class Cluster implements Neighbours {
       link: this.link,
       roster: this.roster,
       ownership: this.ownership,
+      sharedContexts: this.parts.sharedContexts ?? false,
       listeners,
       gatewayId,
       options: { listTimeoutMs: this.options.listTimeoutMs, callTimeoutMs: this.options.callTimeoutMs },
