@@ -22,7 +22,10 @@ export function textOf(path: string): string {
 /** Files that are text and written by hand: no generated code, no lock file, no pictures. */
 export function handWritten(files: readonly string[]): string[] {
   return files.filter(
-    (path) => !/(?:^|\/)gen\/|_pb2(?:_grpc)?\.pyi?$|\.pb\.go$|package-lock\.json$|\.(?:svg|png|wav|pcm|wasm|ico|sum)$/.test(path),
+    (path) =>
+      !/(?:^|\/)gen\/|_pb2(?:_grpc)?\.pyi?$|\.pb\.go$|package-lock\.json$|\.(?:svg|png|wav|pcm|wasm|ico|sum)$/.test(
+        path,
+      ),
   );
 }
 
