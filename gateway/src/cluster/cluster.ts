@@ -7,7 +7,7 @@ import type { Gateway } from "../gateway.js";
 import type { GatewayApi } from "../gateway-api.js";
 import type { ClusterSource } from "../ops/ops-sources.js";
 import type { Connector } from "../telephony/telephony.js";
-import { type Clock, systemClock } from "../util/clock.js";
+import { type Clock, systemClock, type Timer } from "../util/clock.js";
 import type { Logger } from "../util/logger.js";
 import { claimants, claimRank } from "./claims.js";
 import { clusterApi } from "./cluster-api.js";
@@ -62,6 +62,8 @@ export const CLUSTER_DEFAULTS: ClusterOptions = {
   replicas: 1,
 };
 
+const LOOK_INTERVAL_MS = 10_000;
+
 /** What a cluster is made of. */
 export interface ClusterParts {
   readonly bus: Bus;
@@ -96,6 +98,7 @@ export class Cluster implements Neighbours {
   private readonly clock: Clock;
   private gateway: Gateway | undefined;
   private listenHost: ListenHost | undefined;
+  private lookTimer: Timer | undefined;
   private draining = false;
   private readonly counts = { takeovers: 0, fenced: 0 };
   private readonly incarnation = randomUUID();
@@ -194,7 +197,15 @@ export class Cluster implements Neighbours {
     if (!ready)
       this.parts.logger.warn({}, "the bus is away: other gateways and their calls are not known yet");
     // What is left of a gateway that died before this one came is seen one lease from now.
-    this.clock.after(this.options.leaseMs + this.options.beatIntervalMs, () => this.takeover.look());
+    this.lookLater(this.options.leaseMs + this.options.beatIntervalMs);
+  }
+
+  /** And now and then after that: the bus may have been away when somebody died. */
+  private lookLater(ms: number): void {
+    this.lookTimer = this.clock.after(ms, () => {
+      this.takeover.look();
+      this.lookLater(LOOK_INTERVAL_MS);
+    });
   }
 
   /** The gateway takes nothing new: others claim in its place. */
@@ -204,6 +215,7 @@ export class Cluster implements Neighbours {
 
   /** Says goodbye. Calls that are left are orphans from then on. */
   async stop(): Promise<void> {
+    this.lookTimer?.cancel();
     this.takeover.stop();
     this.relay.stop();
     this.relayHost?.stop();

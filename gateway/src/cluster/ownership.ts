@@ -26,7 +26,7 @@ export interface OwnershipDeps {
   readonly bus: Bus;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly roster: Pick<Roster, "peer">;
+  readonly roster: Pick<Roster, "peer" | "isTwinAlive">;
   readonly self: { readonly gatewayId: string; readonly incarnation: string };
   readonly replicas: number;
   /** A newer owner has one of our calls: its sockets are to be closed without a command. */
@@ -90,7 +90,8 @@ export class Ownership {
   /** True when its gateway lives. */
   isLive(call: OwnedCall): boolean {
     const { self, roster } = this.deps;
-    if (call.gatewayId === self.gatewayId) return call.incarnation === self.incarnation;
+    if (call.gatewayId === self.gatewayId)
+      return call.incarnation === self.incarnation || roster.isTwinAlive(call.incarnation);
     return roster.peer(call.gatewayId)?.incarnation === call.incarnation;
   }
 
@@ -199,7 +200,8 @@ export class Ownership {
     this.busy.add(key);
     try {
       while (!this.stopped && !(await this.attempt(key))) {
-        await new Promise<void>((resolve) => this.deps.clock.after(200, resolve));
+        const pauseMs = this.deps.bus.connected ? 200 : 1_000;
+        await new Promise<void>((resolve) => this.deps.clock.after(pauseMs, resolve));
       }
     } finally {
       this.busy.delete(key);

@@ -31,6 +31,11 @@ export type Peer = Beat;
 export interface Roster {
   peers(): readonly Peer[];
   peer(gatewayId: string): Peer | undefined;
+  /**
+   * True while a process with this gateway's own id and another incarnation shows itself: the one before a restart, for one
+   * lease, or a second one that must not be.
+   */
+  isTwinAlive(incarnation: string): boolean;
   /** Told of each peer that comes; answers how to stop. */
   onJoin(listener: (peer: Peer) => void): () => void;
   /** Told when a peer's lease ran out, when it said goodbye, or when its id comes with another incarnation. */
@@ -46,6 +51,8 @@ export interface RosterOptions {
   readonly replicas: number;
 }
 
+const MAX_TWINS = 100;
+
 interface Seen {
   beat: Beat;
   atMs: number;
@@ -57,6 +64,8 @@ interface Seen {
  */
 export class BusRoster implements Roster {
   private readonly seen = new Map<string, Seen>();
+  /** Processes with our id: when each was seen last. */
+  private readonly twins = new Map<string, number>();
   private readonly joins = new Set<(peer: Peer) => void>();
   private readonly leaves = new Set<(peer: Peer) => void>();
   private bucket: BusBucket | undefined;
@@ -103,6 +112,11 @@ export class BusRoster implements Roster {
 
   peer(gatewayId: string): Peer | undefined {
     return this.seen.get(gatewayId)?.beat;
+  }
+
+  isTwinAlive(incarnation: string): boolean {
+    const atMs = this.twins.get(incarnation);
+    return atMs !== undefined && this.clock.nowMs() - atMs < this.options.leaseMs;
   }
 
   onJoin(listener: (peer: Peer) => void): () => void {
@@ -162,6 +176,8 @@ export class BusRoster implements Roster {
     if (!beat || (beat.gatewayId === own.gatewayId && beat.incarnation === own.incarnation)) return;
     if (beat.gatewayId === own.gatewayId) {
       // Our own id from before a restart; or a second process with our id, which must not be.
+      this.twins.set(beat.incarnation, this.clock.nowMs());
+      if (this.twins.size > MAX_TWINS) this.twins.delete(this.twins.keys().next().value as string);
       if (beat.startTime > own.startTime)
         this.logger.error({ gateway_id: own.gatewayId }, "another process runs with this gateway's id");
       return;

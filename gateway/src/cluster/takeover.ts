@@ -45,6 +45,8 @@ export class Takeover {
   /** A gateway is gone, or this one has just come: is there something to take over? */
   look(): void {
     if (this.stopped) return;
+    // Already at it: the pauses go on as they are when nothing new is there.
+    if (this.timer && this.deps.ownership.orphans().every((orphan) => this.since.has(keyOf(orphan)))) return;
     this.pauseMs = this.deps.options.firstPauseMs;
     this.timer?.cancel();
     this.round();
@@ -65,7 +67,10 @@ export class Takeover {
     const orphans = ownership.orphans();
     const keys = new Set(orphans.map(keyOf));
     for (const key of [...this.since.keys()]) if (!keys.has(key)) this.since.delete(key);
-    if (orphans.length === 0) return;
+    if (orphans.length === 0) {
+      this.timer = undefined;
+      return;
+    }
     const now = clock.nowMs();
     const wanted = new Set<string>();
     for (const orphan of orphans) {

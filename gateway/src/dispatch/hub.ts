@@ -76,6 +76,9 @@ export class Hub implements AgentHub {
       older !== undefined &&
       !older.ended &&
       (older.relayedBy !== undefined || (registration.relayedBy !== undefined && !older.connected));
+    // The gateway that relays has not seen yet that its agent is here.
+    if (older && !older.ended && registration.relayedBy !== undefined && !moved)
+      throw new CallError("SUPERSEDED", "this instance is connected here", { instance_id: instanceId });
     const supersede = () =>
       older?.end(
         "LOST",

@@ -157,6 +157,18 @@ describe("an agent of another gateway", () => {
     expect(snapshotOf(b, callId).seat.state).toBe("VACANT");
   });
 
+  it("that came by another gateway before its first one saw the loss is not thrown out there", async () => {
+    const { rig, b, agent } = await acrossTwo();
+    const { instanceId } = agent.last("registered").info;
+    const direct = b.agent({ instanceId });
+    await rig.pass(3_000);
+    expect(direct.ended).toBeUndefined();
+    rig.arrive();
+    await rig.pass(300);
+    expect(direct.got("offer")).toHaveLength(1);
+    expect(agent.got("offer")).toHaveLength(0);
+  });
+
   it("is preferred last among equals: who is connected directly is asked first", async () => {
     const { rig, b, agent } = await acrossTwo();
     const direct = b.agent();

@@ -202,7 +202,7 @@ export class Relay implements SeatPath {
     const { clock, logger } = this.client.deps;
     logger.debug({ peer: this.gatewayId, reason }, "an agent could not be shown to another gateway yet");
     // Whoever goes away, or has no such pool, says so with every attempt; what it has stays with it.
-    if (reason === "POOL_NOT_FOUND") return;
+    if (reason === "POOL_NOT_FOUND" || reason === "SUPERSEDED") return;
     this.retry = clock.after(this.retryMs * (0.5 + Math.random()), () => this.open());
     this.retryMs = Math.min(this.retryMs * 2, MAX_RETRY_MS);
   }
