@@ -358,10 +358,10 @@ describe("reattach", () => {
 
   it("registers again with the same instance when the session is gone, and gives up calls that nobody took over", async () => {
     const { worker, stream, call } = await oneCall({ reattachTimeoutMs: 300, capacity: 2 });
-    gateway.onFirst = (s) => s.fail(status.NOT_FOUND, "SESSION_NOT_FOUND");
+    gateway.onFirst = (s, first) =>
+      first.$case === "reattach" ? s.fail(status.NOT_FOUND, "SESSION_NOT_FOUND") : "as usual";
     stream.fail(status.UNAVAILABLE, "GOING_AWAY");
     await gateway.stream(1);
-    gateway.onFirst = undefined;
     const third = await gateway.stream(2);
     expect((await third.next("register")).instanceId).toBe(worker.instanceId);
     expect(await call.ended).toEqual({ cause: "LOST" });
@@ -379,10 +379,10 @@ describe("reattach", () => {
     const connecting = call.connect({ ringTimeSeconds: 20 });
     const { requestId } = await stream.next("command");
     stream.result(requestId, 1, { pending: true });
-    gateway.onFirst = (s) => s.fail(status.NOT_FOUND, "SESSION_NOT_FOUND");
+    gateway.onFirst = (s, first) =>
+      first.$case === "reattach" ? s.fail(status.NOT_FOUND, "SESSION_NOT_FOUND") : "as usual";
     stream.fail(status.UNAVAILABLE, "GOING_AWAY");
     await gateway.stream(1);
-    gateway.onFirst = undefined;
     const third = await gateway.stream(2);
     await third.next("register");
     third.send(assigned(fakeCall("c-1"), 7, 2, "", 4));

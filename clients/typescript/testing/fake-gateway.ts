@@ -147,7 +147,8 @@ export class FakeStream {
 export class FakeGateway {
   readonly streams: FakeStream[] = [];
   /** Answers the first item of a stream; undefined: Registered, unless it is a Reattach. */
-  onFirst: ((stream: FakeStream, item: NonNullable<AgentItem["item"]>) => void) | undefined;
+  /** What it answers "as usual" to is answered as usual. */
+  onFirst: ((stream: FakeStream, item: NonNullable<AgentItem["item"]>) => unknown) | undefined;
   registered: Registered = Registered.fromPartial({
     sessionToken: "token-1",
     heartbeatInterval: { seconds: 0, nanos: 500_000_000 },
@@ -182,8 +183,8 @@ export class FakeGateway {
         call.once("data", (request: ServeRequest) => {
           const first = request.items[0]?.item;
           if (!first) return;
-          if (this.onFirst) this.onFirst(stream, first);
-          else if (first.$case === "register") {
+          if (this.onFirst && this.onFirst(stream, first) !== "as usual") return;
+          if (first.$case === "register") {
             const instanceId = first.value.instanceId;
             stream.send({ $case: "registered", value: { ...this.registered, instanceId } });
           }
