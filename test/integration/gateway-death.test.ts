@@ -1,10 +1,14 @@
-import type { OrphanPolicy } from "@callweave/simulator";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type OrphanPolicy, Simulator } from "@callweave/simulator";
 import type { CallEvent } from "callweave";
 import { beforeAll, describe, expect, it } from "vitest";
 import { callTimeMs, endlessTone, msHeard } from "../harness/audio.js";
 import { type ClusterSetup, TestCluster } from "../harness/cluster.js";
-import { until } from "../harness/gateway.js";
+import { configOf, until, writeConfig } from "../harness/gateway.js";
 import { natsAvailable } from "../harness/nats.js";
+import { startProgram } from "../harness/process.js";
 import { useRig } from "../harness/rig.js";
 
 const rig = useRig();
@@ -84,5 +88,51 @@ describe("a gateway dies (assumption A1: each answer that the provider may give)
     expect(ended.reason).toBe("MEDIA_LOST");
     const client = rig.client(survivor?.address as string);
     await until(async () => (await client.calls.list()).calls.length === 0, "no call to be left");
+  }, 120_000);
+
+  it("alone, with its embedded store, and started again: it goes on with the call and the same agent", async () => {
+    const simulator = await Simulator.start({ orphan: "renotify" });
+    rig.defer(() => simulator.stop());
+    const folder = await mkdtemp(join(tmpdir(), "callweave-again-"));
+    rig.defer(() => rm(folder, { recursive: true, force: true }));
+    const serve = async (port: number) => {
+      const config = {
+        ...configOf({ config: { gateway: { grpc: { port } } } }, simulator, folder),
+        ops: { port: 0 },
+      };
+      const child = startProgram("gateway/src/main.ts", [
+        "serve",
+        "--config",
+        await writeConfig(folder, config),
+      ]);
+      rig.defer(() => child.end());
+      const line = await child.line(({ msg }) => msg === "serving", "the gateway to serve", 60_000);
+      return { child, port: Number(line.port) };
+    };
+    const first = await serve(0);
+    const agent = await rig.agent(`127.0.0.1:${first.port}`, {}, (call) => {
+      void call.play(endlessTone(AGENT_HZ, call.signal)).catch(() => {});
+    });
+    const phone = simulator.placeCall();
+    await phone.waitUntil(() => msHeard(phone, "caller", AGENT_HZ) > 300, { timeoutMs: 30_000 });
+    first.child.signal("SIGKILL");
+    await first.child.exit;
+    const deadMs = callTimeMs(phone);
+    await serve(first.port);
+    await phone.waitUntil(() => msHeard(phone, "caller", AGENT_HZ, { fromMs: deadMs + 1_500 }) > 300, {
+      timeoutMs: 30_000,
+    });
+    expect(agent.given).toHaveLength(1);
+    const [call] = agent.given;
+    expect(await rig.client(`127.0.0.1:${first.port}`).calls.get(phone.id)).toMatchObject({
+      state: "ANSWERED",
+      seat: { state: "HELD", agentId: "agent", epoch: 2 },
+    });
+    await call?.disconnect();
+    await phone.waitFor("DISCONNECTED");
+    const answers = phone.events.filter(
+      ({ type, direction }) => type === "call.answer" && direction === "in",
+    );
+    expect(answers).toHaveLength(1);
   }, 120_000);
 });

@@ -240,7 +240,7 @@ describe.skipIf(!available)("event log on a real server", () => {
     expect([subject, encoding]).toEqual(["callweave.default.calls.a=2Eb.events", "json"]);
     expect(JSON.parse(line)).toMatchObject({
       callId: "a.b",
-      sequence: 1,
+      sequence: "1",
       durable: true,
       modeSet: { mode: "AGENT_MODE_WHISPER" },
     });
