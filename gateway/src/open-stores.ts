@@ -8,6 +8,7 @@ import { openContextStore } from "./context/open-context-store.js";
 import { eventWire } from "./contract/event-wire.js";
 import { openEmbeddedEventLog } from "./events/embedded-event-log.js";
 import { JetStreamEventLog } from "./events/jetstream-event-log.js";
+import { contextStoreSource } from "./ops/context-store-source.js";
 import type { ContextStoreSource, EventStoreSource } from "./ops/ops-sources.js";
 import type { Logger } from "./util/logger.js";
 
@@ -96,22 +97,5 @@ export async function openContexts(
     logger,
     onError,
   });
-  if (!stats) return { store, source: undefined };
-  const source: ContextStoreSource = {
-    get connected() {
-      return !stats().away;
-    },
-    spools: () =>
-      stats().spools.map(({ store: name, depth, ...rest }) => ({ name, entries: depth, ...rest })),
-    get replayed() {
-      return stats().replayed;
-    },
-    get conflicts() {
-      return stats().conflicts;
-    },
-    get refused() {
-      return stats().refused;
-    },
-  };
-  return { store, source };
+  return { store, source: stats && contextStoreSource(stats) };
 }

@@ -335,16 +335,7 @@ export class Call implements CallCore, CallLegHandler {
 
   end(reason: EndReason): void {
     if (!this.lifecycle.end(reason, this.clock.wallNow())) return;
-    this.mediaWatch.stop();
-    this.updateOutlet();
-    this.record({ type: "ended", reason });
-    this.overController.abort("CALL_ENDED");
-    this.runner.callEnded();
-    this.playback.close();
-    this.marks.close();
-    this.audio.close();
-    this.leg.abandon();
-    this.seating.callEnded(this);
+    this.shut("CALL_ENDED", () => this.record({ type: "ended", reason }));
     this.wrappedUp = this.wrapUp(reason).finally(() => this.tellReleased());
   }
 
@@ -352,21 +343,27 @@ export class Call implements CallCore, CallLegHandler {
   fence(): void {
     if (!this.lifecycle.end("MEDIA_LOST", this.clock.wallNow())) return;
     this.fenced = true;
-    this.mediaWatch.stop();
-    this.updateOutlet();
-    this.overController.abort("FENCED");
-    this.runner.callEnded();
-    this.playback.close();
-    this.marks.close();
-    this.audio.close();
-    this.leg.abandon();
-    this.seating.callEnded(this);
+    this.shut("FENCED", () => {});
     this.seat.vacate()?.unassigned("TAKEN_OVER");
   }
 
   /** Resolves when everything of an ended call was told and written. */
   async finished(): Promise<void> {
     await this.wrappedUp;
+  }
+
+  /** Nothing more is heard or said here; `told` is said before anybody learns of it by a signal. */
+  private shut(why: "CALL_ENDED" | "FENCED", told: () => void): void {
+    this.mediaWatch.stop();
+    this.updateOutlet();
+    told();
+    this.overController.abort(why);
+    this.runner.callEnded();
+    this.playback.close();
+    this.marks.close();
+    this.audio.close();
+    this.leg.abandon();
+    this.seating.callEnded(this);
   }
 
   /** What a gateway believes of a call that another one has is not written anywhere. */
