@@ -51,6 +51,8 @@ export interface Neighbours {
   claim(question: ClaimQuestion): { readonly claim: boolean; readonly delayMs: number };
   /** Whether another gateway may have had the call, or this one before a restart. */
   mayKnow(tenant: string, callId: string): boolean;
+  /** The number of the newest owner of a call that is known; 0 when none is. */
+  ownerEpoch(tenant: string, callId: string): number;
   /** This gateway has the call. */
   taken(call: OwnCall): void;
   /** The call is over. */
@@ -140,7 +142,9 @@ export class CallIntake {
         { call_id: incoming.callId },
         "the earlier events of a call could not be read in time",
       );
-      return undefined;
+      // It begins anew, but as a later owner, so that its events are not taken for an intruder's.
+      const ownerEpoch = deps.neighbours?.ownerEpoch(tenant, incoming.callId) ?? 0;
+      return ownerEpoch > 0 ? { lastSequence: 0, ownerEpoch, fromGatewayId: "" } : undefined;
     };
     within(earlier, deps.historyWaitMs, deps.clock, late)
       .catch(late)

@@ -182,7 +182,8 @@ export class Call implements CallCore, CallLegHandler {
     if (taken.old) this.clearPlayback();
     this.marks.newSpeaker();
     this.flags.seatLeftEmpty = false;
-    if (!this.runner.escalating) this.flags.muted = false;
+    // After a takeover a human may be on the line: only a mode that is set lets the agent be heard.
+    if (!this.runner.escalating && cause !== "TAKEN_OVER") this.flags.muted = false;
     this.seated(cause);
     return true;
   }

@@ -26,6 +26,9 @@ export interface ClusterApiOptions {
   readonly callTimeoutMs: number;
 }
 
+/** Beyond `callTimeoutMs`: what a provider may take for a command that does not answer at once. */
+const COMMAND_MS = 10_000;
+
 /** Calls of one page of a list among gateways: a message holds about 1,000. */
 const LIST_PAGE = 500;
 
@@ -149,7 +152,7 @@ class RemoteCalls implements CallApi {
       command as CallCommand,
       waitMs,
     ];
-    return this.ask<CommandReply>(owner, "call-execute", question, waitMs);
+    return this.ask<CommandReply>(owner, "call-execute", question, waitMs + COMMAND_MS);
   }
 
   async listen(...[actor, callId, source, format, listener]: Parameters<CallApi["listen"]>) {

@@ -241,6 +241,11 @@ export class Cluster implements Neighbours {
     };
   }
 
+  /** The newest owner's number, as far as the registry knows. */
+  ownerEpoch(tenant: string, callId: string): number {
+    return this.ownership.ownerOf(tenant, callId)?.ownerEpoch ?? 0;
+  }
+
   /** Whether another gateway may have had the call, or this one before a restart. */
   mayKnow(tenant: string, callId: string): boolean {
     return !this.ownership.isReady || this.ownership.ownerOf(tenant, callId) !== undefined;
@@ -258,7 +263,9 @@ export class Cluster implements Neighbours {
   }
 
   private fenced(tenant: string, callId: string): void {
-    if (this.gateway?.fence(tenant, callId)) this.counts.fenced++;
+    if (!this.gateway?.fence(tenant, callId)) return;
+    this.counts.fenced++;
+    this.ownership.released(tenant, callId);
   }
 
   // ---- Neighbours -----------------------------------------------------------------------------------------------

@@ -66,16 +66,24 @@ export class RemoteListeners {
       subscription.stop();
       if (tell) link.request(owner, "listen-stop", { listenId }).catch(() => {});
     };
+    let renewedMs = clock.nowMs();
+    const lost = () => {
+      stop(false);
+      listener.ended("MEDIA_LOST");
+    };
     const renew = () => {
       timer = clock.after(options.leaseMs / 3, () => {
         link.request(owner, "listen-renew", { listenId }).then(
           (known) => {
-            if (known !== false || over) return;
+            if (over) return;
+            renewedMs = clock.nowMs();
             // The gateway of the call dropped us, or was restarted.
-            stop(false);
-            listener.ended("MEDIA_LOST");
+            if (known === false) lost();
           },
-          () => {},
+          () => {
+            // It is dead, or cannot be reached: whoever listens has to ask again, perhaps at the call's new gateway.
+            if (!over && clock.nowMs() - renewedMs > options.leaseMs) lost();
+          },
         );
         if (!over) renew();
       });

@@ -150,9 +150,11 @@ export class BusRoster implements Roster {
   }
 
   private plan(): void {
+    const dueMs = this.clock.nowMs() + this.options.beatIntervalMs;
     this.timer = this.clock.after(this.options.beatIntervalMs, () => {
       void this.tell();
-      this.judge();
+      // After a stall of this process the beats of others still wait in the socket: look again the next time.
+      if (this.clock.nowMs() - dueMs < this.options.beatIntervalMs) this.judge();
       this.plan();
     });
   }

@@ -91,6 +91,13 @@ export class Takeover {
   private async writeOff(orphan: OwnedCall): Promise<void> {
     const { ownership, events, contexts, clock, logger } = this.deps;
     const { tenant, callId } = orphan;
+    // A gateway that is only cut off from NATS still has its calls: as long as the provider has the session open, it is
+    // not over.
+    const connector = this.deps.connectors.find(({ name }) => name === orphan.connector);
+    if (connector?.isOpen && (await connector.isOpen(orphan.sessionId)) !== false) {
+      this.since.delete(keyOf(orphan));
+      return;
+    }
     if (!(await ownership.writeOff(orphan))) return;
     logger.error(
       { call_id: callId, gateway_id: orphan.gatewayId },

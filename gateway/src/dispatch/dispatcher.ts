@@ -325,7 +325,7 @@ export class Dispatcher implements SeatingPort, SessionEvents {
 
   /** The seats of a session that comes by another way now: directly instead of relayed, or the other way round. */
   adopt(from: AgentSession, to: AgentSession): void {
-    for (const { call } of [...from.assignments.values()]) this.seatAgain(call, to);
+    for (const { call } of [...from.assignments.values()]) if (to.freePlaces > 0) this.seatAgain(call, to);
   }
 
   private makeOffer(search: Search, session: AgentSession): void {

@@ -115,6 +115,8 @@ export interface Connector {
    * died without the provider telling. Nothing while not signed in.
    */
   lookForCalls?(): void;
+  /** Whether the provider still has the session open; undefined when it cannot be asked. */
+  isOpen?(sessionId: string): Promise<boolean | undefined>;
   /** From now on nothing new is claimed. */
   stopClaiming(): void;
   /** Closes the control connection, and the media of calls that are left. */

@@ -65,6 +65,7 @@ export class Relay implements SeatPath {
     this.up({ t: "lost" });
     this.closeWire(true);
     this.detachSeats();
+    this.dropOffers();
   }
 
   /** The agent is back, or has one stream more. */
@@ -138,6 +139,7 @@ export class Relay implements SeatPath {
     const relayId = randomBytes(12).toString("hex");
     const early: (() => void)[] = [];
     let opened = false;
+    let brokenEarly = false;
     const inOrder = (what: () => void) => {
       if (opened) what();
       else early.push(what);
@@ -145,7 +147,10 @@ export class Relay implements SeatPath {
     const receiver = new FrameReceiver(bus, relaySubject(gatewayId, relayId), {
       message: (body) => inOrder(() => this.take(body as DownMessage)),
       audio: (handle, position, samples, pcm) => inOrder(() => this.hear(handle, position, samples, pcm)),
-      broken: (why) => this.broken(why),
+      broken: (why) => {
+        if (opened) this.broken(why);
+        else brokenEarly = true;
+      },
     });
     const sender = new FrameSender(bus, relaySubject(this.gatewayId, relayId), frames, (why) =>
       this.broken(why),
@@ -163,9 +168,16 @@ export class Relay implements SeatPath {
       throw error;
     }
     if (this.over) {
+      // The agent is gone meanwhile: not to be left behind as one that never answers.
+      const bye: UpMessage = { t: "bye" };
+      sender.message(bye);
+      sender.close(true);
       receiver.close();
-      sender.close();
       return;
+    }
+    if (brokenEarly) {
+      sender.close();
+      throw new Error("the relay broke while it was opened");
     }
     this.wire = { sender, receiver };
     this.told = "";
@@ -199,11 +211,17 @@ export class Relay implements SeatPath {
   private openFailed(error: unknown): void {
     if (this.over) return;
     const reason = error instanceof CallError ? error.reason : "INTERNAL";
-    const { clock, logger } = this.client.deps;
+    const { logger } = this.client.deps;
     logger.debug({ peer: this.gatewayId, reason }, "an agent could not be shown to another gateway yet");
     // Whoever goes away, or has no such pool, says so with every attempt; what it has stays with it.
-    if (reason === "POOL_NOT_FOUND" || reason === "SUPERSEDED") return;
-    this.retry = clock.after(this.retryMs * (0.5 + Math.random()), () => this.open());
+    if (reason === "POOL_NOT_FOUND") return;
+    this.openLater();
+  }
+
+  private openLater(): void {
+    if (this.over) return;
+    this.retry?.cancel();
+    this.retry = this.client.deps.clock.after(this.retryMs * (0.5 + Math.random()), () => this.open());
     this.retryMs = Math.min(this.retryMs * 2, MAX_RETRY_MS);
   }
 
@@ -304,7 +322,7 @@ export class Relay implements SeatPath {
       this.closeWire(false);
       this.detachSeats();
       this.dropOffers();
-      this.open();
+      this.openLater();
       return;
     }
     this.notice(message.notice);

@@ -100,6 +100,10 @@ export class TelcoflowConnector implements Connector {
     this.reconciler.list();
   }
 
+  isOpen(sessionId: string): Promise<boolean | undefined> {
+    return this.reconciler.isAlive(sessionId);
+  }
+
   stopClaiming(): void {
     this.claiming = false;
     for (const open of this.book.waiting()) {
