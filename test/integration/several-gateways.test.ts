@@ -133,7 +133,7 @@ describe("several gateways on one NATS", () => {
     async (test) => {
       if (!nats) return test.skip();
       const at = await cluster();
-      const agents = [await talker(addressOf(at, 0), 3), await talker(addressOf(at, 1), 3)];
+      const agents = [await talker(addressOf(at, 0), 12), await talker(addressOf(at, 1), 12)];
       const phones = Array.from({ length: 6 }, () => at.simulator.placeCall());
       await Promise.all(phones.map((phone) => hears(phone)));
       const { cursor } = await rig.client(addressOf(at, 0)).calls.list();
