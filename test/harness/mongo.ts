@@ -4,6 +4,7 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm } from "node:fs/promi
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { freezeProcess } from "./freeze.js";
 
 const SOURCES = fileURLToPath(new URL("./mongo-server/", import.meta.url));
 const CACHE = fileURLToPath(new URL("../../.cache/mongo-server/", import.meta.url));
@@ -74,7 +75,7 @@ export async function startMongo(): Promise<MongoTestServer> {
     get pid() {
       return running.child.pid as number;
     },
-    freeze: () => running.child.kill("SIGSTOP"),
+    freeze: () => freezeProcess(running.child.pid as number),
     thaw: () => running.child.kill("SIGCONT"),
     kill: () => end(running.child, "SIGKILL"),
     async restart() {

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { freezeProcess } from "./freeze.js";
 import { until } from "./until.js";
 
 const run = promisify(execFile);
@@ -45,7 +46,7 @@ export interface NatsTestServer {
   kill(): Promise<void>;
   /** Starts it again on the same port and store; ends a running one by SIGTERM before that. */
   restart(): Promise<void>;
-  /** SIGSTOP: sockets stay open, nothing answers. */
+  /** SIGSTOP: sockets stay open, nothing answers; it has stopped when this returns. */
   freeze(): void;
   thaw(): void;
 }
@@ -238,7 +239,7 @@ class Server implements NatsTestServer {
 
   freeze(): void {
     this.frozen = true;
-    this.signal("SIGSTOP");
+    if (this.running && this.pid > 0) freezeProcess(this.pid);
   }
 
   thaw(): void {

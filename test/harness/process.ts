@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { freezeProcess } from "./freeze.js";
 import { until } from "./gateway.js";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -89,7 +90,7 @@ function follow(child: ChildProcess): Child {
         what,
         timeoutMs,
       ),
-    signal: (signal) => void process.kill(pid, signal),
+    signal: (signal) => (signal === "SIGSTOP" ? freezeProcess(pid) : void process.kill(pid, signal)),
     async end() {
       if (!running) return;
       // A stopped process does not see SIGTERM; SIGKILL ends it in any case.
