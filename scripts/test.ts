@@ -6,6 +6,7 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
+import { CLIENT_LANGUAGES } from "./clients/index.js";
 import {
   type Counts,
   command,
@@ -73,6 +74,19 @@ const STEPS: readonly Step[] = [
         { ...process.env, CALLWEAVE_TEST_STORES: "servers" },
       ),
   },
+  ...CLIENT_LANGUAGES.flatMap(({ name, needs, check }) =>
+    check
+      ? [
+          {
+            name: `client-${name}`,
+            what: `the ${name} client: format, lint, unit tests, documentation, package`,
+            longBecause: `builds a toolchain's worth; run: npm test -- client-${name}`,
+            needs,
+            run: check,
+          },
+        ]
+      : [],
+  ),
   {
     name: "sdk-proof",
     what: "the vendor's own SDK against the simulator",

@@ -1,0 +1,5 @@
+import type { ClientLanguage } from "./client-language.js";
+import { typescript } from "./typescript.js";
+
+/** The languages with a client, in the order in which they came. */
+export const CLIENT_LANGUAGES: readonly ClientLanguage[] = [typescript];

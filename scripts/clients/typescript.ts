@@ -1,0 +1,10 @@
+import { execFileSync } from "node:child_process";
+import type { ClientLanguage } from "./client-language.js";
+
+/** ts-proto by buf; the package `@callweave/proto`, which gateway and client share. */
+export const typescript: ClientLanguage = {
+  name: "typescript",
+  needs: [],
+  generated: ["proto/src/gen"],
+  generate: () => void execFileSync("npx", ["--no-install", "buf", "generate"], { stdio: "inherit" }),
+};
