@@ -73,6 +73,8 @@ export interface WatchOptions {
   readonly cursor?: string;
   /** Which calls. Default: all. */
   readonly filter?: Omit<CallFilter, "states">;
+  /** With one call in the filter and no cursor: all that is stored of it first. Default: false. */
+  readonly fromBeginning?: boolean;
   /** Ends the watch. */
   readonly signal?: AbortSignal;
   /** How long to try to come back after the stream broke, then it throws. Milliseconds. Default: for ever. */
@@ -145,7 +147,9 @@ export class Calls {
     while (!signal?.aborted) {
       const connection = this.connections.get();
       try {
-        const request: p.WatchCallsRequest = { cursor, filter: fromFilter(options.filter ?? {}) };
+        const filter = fromFilter(options.filter ?? {});
+        const fromBeginning = cursor === "" && (options.fromBeginning ?? false);
+        const request: p.WatchCallsRequest = { cursor, filter, fromBeginning };
         const messages = connection.stream(
           (metadata, callOptions) => connection.calls.watchCalls(request, metadata, callOptions),
           signal,

@@ -89,6 +89,8 @@ export interface TransferOptions extends VerbOptions, AfterOptions {
   readonly to: { readonly pool: string } | { readonly instanceId: string };
   /** How long to offer it. 1,000 to 600,000 ms. Default: 30,000. */
   readonly offerMs?: number;
+  /** The `seat.epoch` you saw; SEAT_TAKEN when somebody else took the seat since. Default: whatever it is. */
+  readonly expectedEpoch?: number;
 }
 
 /** Options of leaving. */
@@ -249,6 +251,7 @@ export function transferRequest(
     after: after(options),
     offerDuration: toDuration(options.offerMs),
     wait: toDuration(waitMs),
+    expectedEpoch: options.expectedEpoch ?? 0,
   };
 }
 

@@ -81,6 +81,8 @@ export type CallCommand =
       readonly to: { readonly pool: string } | { readonly instanceId: string };
       readonly after?: After;
       readonly offerDurationMs: number;
+      /** The epoch that the giver saw; another one is SEAT_TAKEN. Unset: not looked at. */
+      readonly expectedEpoch?: number;
     }
   | { readonly verb: "ReleaseCall" }
   | { readonly verb: "CloseCall"; readonly endCall: boolean; readonly after?: After }

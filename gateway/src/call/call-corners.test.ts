@@ -103,6 +103,18 @@ describe("Call / commands, corners", () => {
     expect(t.call.seat.holder).toBe(next);
   });
 
+  it("refuses a transfer of a seat that has changed hands since it was seen", async () => {
+    const t = rig();
+    await t.answer();
+    const transfer = { verb: "TransferCall", to: { pool: "other" }, offerDurationMs: 9_000 } as const;
+    const late = await refusal(t.give({ ...transfer, expectedEpoch: t.call.seat.epoch + 1 }));
+    expect(late.reason).toBe("SEAT_TAKEN");
+    expect(late.metadata).toMatchObject({ epoch: String(t.call.seat.epoch) });
+    await t.give({ ...transfer, expectedEpoch: t.call.seat.epoch }, 0, "t");
+    await t.clock.advance(0);
+    expect(t.seating.searches).toHaveLength(1);
+  });
+
   it("does not undo a transfer that somebody has taken", async () => {
     const t = rig();
     await t.answer();

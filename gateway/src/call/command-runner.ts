@@ -203,6 +203,7 @@ export class CommandRunner {
     if (command.verb === "ReleaseCall" && !core.seat.holder) {
       throw new CallError("SEAT_NOT_HELD", "nobody holds the seat", { call_id: callId });
     }
+    if (command.verb === "TransferCall") this.requireEpoch(command.expectedEpoch);
     if (!isExclusive(command.verb) || !this.exclusive) return;
     const pending = this.exclusive.entry;
     if (command.verb === "DisconnectCall" && !hasCondition(command.after)) {
@@ -217,6 +218,17 @@ export class CommandRunner {
       call_id: callId,
       pending_request_id: pending.requestId,
       pending_verb: pending.verb,
+    });
+  }
+
+  /** Whoever takes a seat names the epoch it saw, so that the slower of two is refused instead of taking it away again. */
+  private requireEpoch(expected: number | undefined): void {
+    const { seat, facts } = this.core;
+    if (expected === undefined || expected === seat.epoch) return;
+    throw new CallError("SEAT_TAKEN", "somebody else took the seat meanwhile", {
+      call_id: facts.callId,
+      epoch: String(seat.epoch),
+      agent_id: seat.holder?.agentId ?? "",
     });
   }
 

@@ -101,6 +101,7 @@ export function transferCommand(request: TransferCallRequest): CallCommand {
     to,
     ...withAfter(request.after),
     offerDurationMs: durationMs("offer_duration", request.offerDuration, 1_000, 600_000, 30_000),
+    ...(request.expectedEpoch > 0 && { expectedEpoch: request.expectedEpoch }),
   };
 }
 

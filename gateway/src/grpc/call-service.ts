@@ -1,11 +1,10 @@
-import type { CallServiceDefinition, ServiceHandlers, WatchCallsResponse } from "@callweave/proto";
+import type { CallServiceDefinition, ServiceHandlers } from "@callweave/proto";
 import type { ServerWritableStream } from "@grpc/grpc-js";
 import type { Credential } from "../contract/authenticator.js";
 import { toPbAudioFormat } from "../contract/convert.js";
-import { fromPbFilter, toPbEvent } from "../contract/convert-call.js";
 import { ListenWriter } from "../contract/listen-writer.js";
 import { clientActor, listenRequest } from "../contract/operations.js";
-import { text } from "../contract/validate.js";
+import { watches } from "../contract/watches.js";
 import { toServiceError } from "./status.js";
 import { type EdgeContext, requireReadable, unaries } from "./unary.js";
 import { fail, pump } from "./watch.js";
@@ -14,24 +13,10 @@ type Handlers = ServiceHandlers<typeof CallServiceDefinition>;
 
 /** The handlers of CallService. */
 export function callService(context: EdgeContext): Handlers {
-  const { events } = context.api;
+  const { watchCalls } = watches(context.api);
   return {
     ...unaries(context, context.operations.call),
-    watchCalls: (call) => {
-      void pump(
-        context,
-        call,
-        ({ tenant }, signal) => {
-          const { callIds, pools } = fromPbFilter(call.request.filter);
-          const cursor = text("cursor", call.request.cursor, 0, 1_000);
-          return events.watch(tenant, cursor, { callIds, pools }, signal);
-        },
-        (item): WatchCallsResponse =>
-          "event" in item
-            ? { item: { $case: "event", value: toPbEvent(item.event) } }
-            : { item: { $case: "live", value: { cursor: item.live.cursor } } },
-      );
-    },
+    watchCalls: (call) => void pump(context, call, watchCalls),
     listenCall: (call) => void listen(context, call),
   };
 }

@@ -1,6 +1,6 @@
 import type { ServerWritableStream } from "@grpc/grpc-js";
 import type { CallError } from "../call/call-error.js";
-import type { Credential } from "../contract/authenticator.js";
+import type { Watch } from "../contract/watches.js";
 import { serviceError, toServiceError } from "./status.js";
 import { type EdgeContext, requireReadable } from "./unary.js";
 
@@ -8,11 +8,10 @@ import { type EdgeContext, requireReadable } from "./unary.js";
  * Sends what a source yields until the client cancels, the source ends or throws, or the edge drains. It asks the
  * source for more only when the client has taken what was sent, so a slow client costs the memory of 16 messages.
  */
-export async function pump<Q, S, T>(
+export async function pump<Q, S>(
   context: EdgeContext,
   call: ServerWritableStream<Q, S>,
-  open: (credential: Credential, signal: AbortSignal) => AsyncIterable<T>,
-  convert: (item: T) => S,
+  watch: Watch<Q, S>,
 ): Promise<void> {
   const abort = new AbortController();
   const cancelled = () => abort.abort();
@@ -25,9 +24,9 @@ export async function pump<Q, S, T>(
   try {
     const credential = context.authenticator.authenticate(call.metadata.get("authorization"), call.getPeer());
     requireReadable(call.request);
-    for await (const item of open(credential, abort.signal)) {
+    for await (const item of watch(call.request, credential, abort.signal)) {
       if (abort.signal.aborted) break;
-      if (!call.write(convert(item))) await drained(call, abort.signal);
+      if (!call.write(item)) await drained(call, abort.signal);
     }
     if (!abort.signal.aborted) call.end();
   } catch (error) {

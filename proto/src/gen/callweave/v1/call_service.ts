@@ -347,7 +347,11 @@ export interface TransferCallRequest {
     | Duration
     | undefined;
   /** How long this RPC waits for the result, 0 to 150 s. Unset: it answers at once. */
-  wait: Duration | undefined;
+  wait:
+    | Duration
+    | undefined;
+  /** The Seat.epoch that the giver saw; when somebody else took the seat since, SEAT_TAKEN names the holder. 0: whatever it is. */
+  expectedEpoch: number;
 }
 
 /** Response of TransferCall. */
@@ -505,7 +509,11 @@ export interface WatchCallsRequest {
   /** From CallEvent.cursor or ListCallsResponse.cursor: events after it. Empty: from now on. */
   cursor: string;
   /** Which calls. Unset: all of the tenant. */
-  filter: CallFilter | undefined;
+  filter:
+    | CallFilter
+    | undefined;
+  /** With exactly one call in the filter and no cursor: everything that is stored of this call comes first. Else INVALID_FIELD. */
+  fromBeginning: boolean;
 }
 
 /** One step of WatchCalls. */
@@ -2109,7 +2117,15 @@ export const ConfirmEscalationResponse: MessageFns<ConfirmEscalationResponse> = 
 };
 
 function createBaseTransferCallRequest(): TransferCallRequest {
-  return { callId: "", requestId: "", to: undefined, after: undefined, offerDuration: undefined, wait: undefined };
+  return {
+    callId: "",
+    requestId: "",
+    to: undefined,
+    after: undefined,
+    offerDuration: undefined,
+    wait: undefined,
+    expectedEpoch: 0,
+  };
 }
 
 export const TransferCallRequest: MessageFns<TransferCallRequest> = {
@@ -2136,6 +2152,9 @@ export const TransferCallRequest: MessageFns<TransferCallRequest> = {
     }
     if (message.wait !== undefined) {
       Duration.encode(message.wait, writer.uint32(58).fork()).join();
+    }
+    if (message.expectedEpoch !== 0) {
+      writer.uint32(64).uint64(message.expectedEpoch);
     }
     return writer;
   },
@@ -2209,6 +2228,14 @@ export const TransferCallRequest: MessageFns<TransferCallRequest> = {
             message.wait = Duration.decode(reader, reader.uint32());
             continue;
           }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.expectedEpoch = longToNumber(reader.uint64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2247,6 +2274,11 @@ export const TransferCallRequest: MessageFns<TransferCallRequest> = {
         ? Duration.fromJSON(object.offer_duration)
         : undefined,
       wait: isSet(object.wait) ? Duration.fromJSON(object.wait) : undefined,
+      expectedEpoch: isSet(object.expectedEpoch)
+        ? globalThis.Number(object.expectedEpoch)
+        : isSet(object.expected_epoch)
+        ? globalThis.Number(object.expected_epoch)
+        : 0,
     };
   },
 
@@ -2271,6 +2303,9 @@ export const TransferCallRequest: MessageFns<TransferCallRequest> = {
     }
     if (message.wait !== undefined) {
       obj.wait = Duration.toJSON(message.wait);
+    }
+    if (message.expectedEpoch !== 0) {
+      obj.expectedEpoch = Math.round(message.expectedEpoch);
     }
     return obj;
   },
@@ -2301,6 +2336,7 @@ export const TransferCallRequest: MessageFns<TransferCallRequest> = {
       ? Duration.fromPartial(object.offerDuration)
       : undefined;
     message.wait = (object.wait !== undefined && object.wait !== null) ? Duration.fromPartial(object.wait) : undefined;
+    message.expectedEpoch = object.expectedEpoch ?? 0;
     return message;
   },
 };
@@ -3828,7 +3864,7 @@ export const GetCallResponse: MessageFns<GetCallResponse> = {
 };
 
 function createBaseWatchCallsRequest(): WatchCallsRequest {
-  return { cursor: "", filter: undefined };
+  return { cursor: "", filter: undefined, fromBeginning: false };
 }
 
 export const WatchCallsRequest: MessageFns<WatchCallsRequest> = {
@@ -3838,6 +3874,9 @@ export const WatchCallsRequest: MessageFns<WatchCallsRequest> = {
     }
     if (message.filter !== undefined) {
       CallFilter.encode(message.filter, writer.uint32(18).fork()).join();
+    }
+    if (message.fromBeginning !== false) {
+      writer.uint32(24).bool(message.fromBeginning);
     }
     return writer;
   },
@@ -3871,6 +3910,14 @@ export const WatchCallsRequest: MessageFns<WatchCallsRequest> = {
             message.filter = CallFilter.decode(reader, reader.uint32());
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.fromBeginning = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3887,6 +3934,11 @@ export const WatchCallsRequest: MessageFns<WatchCallsRequest> = {
     return {
       cursor: isSet(object.cursor) ? globalThis.String(object.cursor) : "",
       filter: isSet(object.filter) ? CallFilter.fromJSON(object.filter) : undefined,
+      fromBeginning: isSet(object.fromBeginning)
+        ? globalThis.Boolean(object.fromBeginning)
+        : isSet(object.from_beginning)
+        ? globalThis.Boolean(object.from_beginning)
+        : false,
     };
   },
 
@@ -3897,6 +3949,9 @@ export const WatchCallsRequest: MessageFns<WatchCallsRequest> = {
     }
     if (message.filter !== undefined) {
       obj.filter = CallFilter.toJSON(message.filter);
+    }
+    if (message.fromBeginning !== false) {
+      obj.fromBeginning = message.fromBeginning;
     }
     return obj;
   },
@@ -3910,6 +3965,7 @@ export const WatchCallsRequest: MessageFns<WatchCallsRequest> = {
     message.filter = (object.filter !== undefined && object.filter !== null)
       ? CallFilter.fromPartial(object.filter)
       : undefined;
+    message.fromBeginning = object.fromBeginning ?? false;
     return message;
   },
 };
@@ -4340,6 +4396,17 @@ type DeepPartial<T> = T extends Builtin ? T
   : T extends { $case: string; value: unknown } ? { $case: T["$case"]; value?: DeepPartial<T["value"]> }
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
+
+function longToNumber(int64: { toString(): string }): number {
+  const num = globalThis.Number(int64.toString());
+  if (num > globalThis.Number.MAX_SAFE_INTEGER) {
+    throw new globalThis.Error("Value is larger than Number.MAX_SAFE_INTEGER");
+  }
+  if (num < globalThis.Number.MIN_SAFE_INTEGER) {
+    throw new globalThis.Error("Value is smaller than Number.MIN_SAFE_INTEGER");
+  }
+  return num;
+}
 
 function isObject(value: any): boolean {
   return typeof value === "object" && value !== null;

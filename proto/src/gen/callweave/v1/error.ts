@@ -84,8 +84,8 @@ export enum ErrorReason {
    */
   STALE_HANDLE = 13,
   /**
-   * SEAT_TAKEN - Reattached too late or with an old epoch: somebody else has the seat. ABORTED.
-   * {"call_id": "c-1", "epoch": "3"}
+   * SEAT_TAKEN - Reattached too late or with an old epoch, or TransferCall expected another one: somebody else has the seat. ABORTED.
+   * {"call_id": "c-1", "epoch": "3", "agent_id": "anna"}
    */
   SEAT_TAKEN = 14,
   /**
