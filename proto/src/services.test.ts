@@ -4,6 +4,7 @@ import { ServeRequest, ServeResponse } from "./gen/callweave/v1/agent_service.js
 import {
   AgentServiceClient,
   AgentServiceDefinition,
+  AuditServiceDefinition,
   CallServiceDefinition,
   ContextServiceDefinition,
   encodeMessage,
@@ -83,12 +84,13 @@ describe("service definitions", () => {
     }
     const defined = [
       AgentServiceDefinition,
+      AuditServiceDefinition,
       CallServiceDefinition,
       ContextServiceDefinition,
       FleetServiceDefinition,
     ].flatMap((d) => Object.values(d).map((m) => `${m.path} ${m.requestStream} ${m.responseStream}`));
     expect(defined.sort()).toEqual(wanted.sort());
-    expect(wanted.length).toBe(27);
+    expect(wanted.length).toBe(28);
   });
 
   it("round-trip a message and keep its audio as a view", () => {

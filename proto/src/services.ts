@@ -17,6 +17,7 @@ import {
   type ServiceError,
 } from "@grpc/grpc-js";
 import { ServeRequest, ServeResponse } from "./gen/callweave/v1/agent_service.js";
+import * as audit from "./gen/callweave/v1/audit_service.js";
 import * as call from "./gen/callweave/v1/call_service.js";
 import * as context from "./gen/callweave/v1/context_service.js";
 import * as fleet from "./gen/callweave/v1/fleet_service.js";
@@ -119,6 +120,7 @@ function bidi<Q, S>(path: string, request: MessageCodec<Q>, response: MessageCod
 }
 
 const AGENT = "/callweave.v1.AgentService/";
+const AUDIT = "/callweave.v1.AuditService/";
 const CALL = "/callweave.v1.CallService/";
 const CONTEXT = "/callweave.v1.ContextService/";
 const FLEET = "/callweave.v1.FleetService/";
@@ -180,6 +182,11 @@ export const FleetServiceDefinition = {
   listPools: unary(`${FLEET}ListPools`, fleet.ListPoolsRequest, fleet.ListPoolsResponse),
   listAgents: unary(`${FLEET}ListAgents`, fleet.ListAgentsRequest, fleet.ListAgentsResponse),
   listGateways: unary(`${FLEET}ListGateways`, fleet.ListGatewaysRequest, fleet.ListGatewaysResponse),
+} as const;
+
+/** `callweave.v1.AuditService` for grpc-js. */
+export const AuditServiceDefinition = {
+  listAudit: unary(`${AUDIT}ListAudit`, audit.ListAuditRequest, audit.ListAuditResponse),
 } as const;
 
 /** The handlers a server gives for a service definition, typed. */
@@ -257,3 +264,7 @@ export type ContextServiceClient = ServiceClient<typeof ContextServiceDefinition
 export const FleetServiceClient = clientOf(FleetServiceDefinition, "callweave.v1.FleetService");
 /** A plain typed client of FleetService. */
 export type FleetServiceClient = ServiceClient<typeof FleetServiceDefinition>;
+/** A plain typed client of AuditService. */
+export const AuditServiceClient = clientOf(AuditServiceDefinition, "callweave.v1.AuditService");
+/** A plain typed client of AuditService. */
+export type AuditServiceClient = ServiceClient<typeof AuditServiceDefinition>;

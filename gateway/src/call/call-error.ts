@@ -52,6 +52,7 @@ export const REASON_STATUS = {
   INTERNAL: "INTERNAL",
   CALL_OWNER_AWAY: "UNAVAILABLE",
   CONTEXT_STORE_AWAY: "UNAVAILABLE",
+  PERMISSION_DENIED: "PERMISSION_DENIED",
 } as const satisfies Record<string, StatusName>;
 
 /** Why something was refused; stable, programs look at this. */

@@ -29,7 +29,7 @@ import { loadSync } from "@grpc/proto-loader";
 // nearly anything.
 
 const PACKAGE = "callweave.v1";
-const FILES = ["agent_service", "call_service", "context_service", "fleet_service", "nats"];
+const FILES = ["agent_service", "audit_service", "call_service", "context_service", "fleet_service", "nats"];
 const GOOGLE = [
   file_google_protobuf_duration,
   file_google_protobuf_field_mask,

@@ -240,6 +240,9 @@ export interface GatewayItem {
     | //
     /** The gateway is going away. */
     { $case: "goAway"; value: GoAway }
+    | //
+    /** The credential of the stream ends soon. */
+    { $case: "credentialExpiring"; value: CredentialExpiring }
     | undefined;
 }
 
@@ -571,10 +574,26 @@ export interface Drain {
 export interface Bye {
 }
 
-/** A fresh credential before the old one expires. */
+/**
+ * A fresh credential before the old one expires. Of the same tenant; refused with ItemRefused, the old one stays until its
+ * end. Its rights hold from then on.
+ */
 export interface Reauthenticate {
   /** The bearer token, as in the authorization metadata, without "Bearer ". */
   token: string;
+}
+
+/**
+ * The credential of the stream ends soon: send Reauthenticate. Otherwise the stream ends with UNAUTHENTICATED 30 s after
+ * `expire_time`, its seats are reserved for the grace of the pool, and then its calls are offered again.
+ */
+export interface CredentialExpiring {
+  /** When it ends. */
+  expireTime:
+    | Timestamp
+    | undefined;
+  /** Time left until then, for clocks that differ. */
+  timeLeft: Duration | undefined;
 }
 
 /** The gateway is going away: no more offers here; register elsewhere. Calls go on until the deadline. */
@@ -1107,6 +1126,9 @@ export const GatewayItem: MessageFns<GatewayItem> = {
       case "goAway":
         GoAway.encode(message.item.value, writer.uint32(122).fork()).join();
         break;
+      case "credentialExpiring":
+        CredentialExpiring.encode(message.item.value, writer.uint32(130).fork()).join();
+        break;
     }
     return writer;
   },
@@ -1244,6 +1266,14 @@ export const GatewayItem: MessageFns<GatewayItem> = {
             message.item = { $case: "goAway", value: GoAway.decode(reader, reader.uint32()) };
             continue;
           }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.item = { $case: "credentialExpiring", value: CredentialExpiring.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1304,6 +1334,10 @@ export const GatewayItem: MessageFns<GatewayItem> = {
         ? { $case: "goAway", value: GoAway.fromJSON(object.goAway) }
         : isSet(object.go_away)
         ? { $case: "goAway", value: GoAway.fromJSON(object.go_away) }
+        : isSet(object.credentialExpiring)
+        ? { $case: "credentialExpiring", value: CredentialExpiring.fromJSON(object.credentialExpiring) }
+        : isSet(object.credential_expiring)
+        ? { $case: "credentialExpiring", value: CredentialExpiring.fromJSON(object.credential_expiring) }
         : undefined,
     };
   },
@@ -1340,6 +1374,8 @@ export const GatewayItem: MessageFns<GatewayItem> = {
       obj.itemRefused = ItemRefused.toJSON(message.item.value);
     } else if (message.item?.$case === "goAway") {
       obj.goAway = GoAway.toJSON(message.item.value);
+    } else if (message.item?.$case === "credentialExpiring") {
+      obj.credentialExpiring = CredentialExpiring.toJSON(message.item.value);
     }
     return obj;
   },
@@ -1437,6 +1473,12 @@ export const GatewayItem: MessageFns<GatewayItem> = {
       case "goAway": {
         if (object.item?.value !== undefined && object.item?.value !== null) {
           message.item = { $case: "goAway", value: GoAway.fromPartial(object.item.value) };
+        }
+        break;
+      }
+      case "credentialExpiring": {
+        if (object.item?.value !== undefined && object.item?.value !== null) {
+          message.item = { $case: "credentialExpiring", value: CredentialExpiring.fromPartial(object.item.value) };
         }
         break;
       }
@@ -4543,6 +4585,103 @@ export const Reauthenticate: MessageFns<Reauthenticate> = {
   fromPartial(object: DeepPartial<Reauthenticate>): Reauthenticate {
     const message = createBaseReauthenticate();
     message.token = object.token ?? "";
+    return message;
+  },
+};
+
+function createBaseCredentialExpiring(): CredentialExpiring {
+  return { expireTime: undefined, timeLeft: undefined };
+}
+
+export const CredentialExpiring: MessageFns<CredentialExpiring> = {
+  encode(message: CredentialExpiring, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.expireTime !== undefined) {
+      Timestamp.encode(message.expireTime, writer.uint32(10).fork()).join();
+    }
+    if (message.timeLeft !== undefined) {
+      Duration.encode(message.timeLeft, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CredentialExpiring {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCredentialExpiring();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.expireTime = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.timeLeft = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CredentialExpiring {
+    return {
+      expireTime: isSet(object.expireTime)
+        ? fromJsonTimestamp(object.expireTime)
+        : isSet(object.expire_time)
+        ? fromJsonTimestamp(object.expire_time)
+        : undefined,
+      timeLeft: isSet(object.timeLeft)
+        ? Duration.fromJSON(object.timeLeft)
+        : isSet(object.time_left)
+        ? Duration.fromJSON(object.time_left)
+        : undefined,
+    };
+  },
+
+  toJSON(message: CredentialExpiring): unknown {
+    const obj: any = {};
+    if (message.expireTime !== undefined) {
+      obj.expireTime = fromTimestamp(message.expireTime).toISOString();
+    }
+    if (message.timeLeft !== undefined) {
+      obj.timeLeft = Duration.toJSON(message.timeLeft);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<CredentialExpiring>): CredentialExpiring {
+    return CredentialExpiring.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CredentialExpiring>): CredentialExpiring {
+    const message = createBaseCredentialExpiring();
+    message.expireTime = (object.expireTime !== undefined && object.expireTime !== null)
+      ? Timestamp.fromPartial(object.expireTime)
+      : undefined;
+    message.timeLeft = (object.timeLeft !== undefined && object.timeLeft !== null)
+      ? Duration.fromPartial(object.timeLeft)
+      : undefined;
     return message;
   },
 };

@@ -195,6 +195,11 @@ export enum ErrorReason {
    * {"call_id": "c-1"}
    */
   CONTEXT_STORE_AWAY = 35,
+  /**
+   * PERMISSION_DENIED - The credential is good, but its role or scopes do not allow this here. PERMISSION_DENIED.
+   * {"operation": "CallService/DisconnectCall", "scope": "disconnect"}
+   */
+  PERMISSION_DENIED = 36,
   UNRECOGNIZED = -1,
 }
 
@@ -308,6 +313,9 @@ export function errorReasonFromJSON(object: any): ErrorReason {
     case 35:
     case "ERROR_REASON_CONTEXT_STORE_AWAY":
       return ErrorReason.CONTEXT_STORE_AWAY;
+    case 36:
+    case "ERROR_REASON_PERMISSION_DENIED":
+      return ErrorReason.PERMISSION_DENIED;
     case -1:
     case "UNRECOGNIZED":
     default:
@@ -389,6 +397,8 @@ export function errorReasonToJSON(object: ErrorReason): string {
       return "ERROR_REASON_CALL_OWNER_AWAY";
     case ErrorReason.CONTEXT_STORE_AWAY:
       return "ERROR_REASON_CONTEXT_STORE_AWAY";
+    case ErrorReason.PERMISSION_DENIED:
+      return "ERROR_REASON_PERMISSION_DENIED";
     case ErrorReason.UNRECOGNIZED:
     default:
       return "UNRECOGNIZED";
