@@ -1,6 +1,6 @@
 import { defineConfig } from "vitest/config";
 
-/** `unit`: beside the sources, no sockets. `integration`: real processes and sockets on loopback, one file at a time. */
+/** `unit`: beside the sources, no sockets. `integration`: real processes and sockets on loopback, two files at a time. */
 export default defineConfig({
   test: {
     projects: [
@@ -24,7 +24,8 @@ export default defineConfig({
           include: ["test/integration/**/*.test.ts", "test/sdk-proof/**/*.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,
-          fileParallelism: false,
+          // Files mostly wait for each other's processes; two at a time halve the time on two cores.
+          maxWorkers: 2,
         },
       },
     ],
