@@ -9,6 +9,7 @@ import type { GatewayConfig, PoolConfig } from "./config/config-types.js";
 import { routeCall } from "./config/routes.js";
 import { makeConnector } from "./connectors.js";
 import { StoredContextService } from "./context/context-service.js";
+import { DeskServer, deskOptions } from "./desk/index.js";
 import type { PoolOptions } from "./dispatch/pool.js";
 import { Gateway } from "./gateway.js";
 import type { GrpcEdgeOptions } from "./grpc/options.js";
@@ -30,6 +31,9 @@ export interface RunningGateway {
   readonly gatewayId: string;
   /** The port that it listens on. */
   readonly port: number;
+  /** The port of the desk; undefined without one. */
+  readonly deskPort: number | undefined;
+  readonly desk: DeskServer | undefined;
   /** Health, readiness and metrics; its `port` is undefined when `ops.enabled` is false. */
   readonly ops: Ops;
   /** Takes nothing new and waits for the calls to end, at most `graceMs`; then ends. */
@@ -160,12 +164,14 @@ async function startBehind(
       ? createNatsWire(api, bus, natsWireOptions(config, config.nats, gatewayId, VERSION), logger)
       : undefined;
   let grpc: GrpcEdge | undefined;
+  let desk: DeskServer | undefined;
   const stop = async () => {
     grpc?.setServing(false);
+    desk?.leave();
     await gateway.stop();
     await cluster?.stop();
     natsWire?.stop();
-    await grpc?.stop();
+    await Promise.all([grpc?.stop(), desk?.stop()]);
     contextFeed?.stop();
     await contexts.close();
     await events.close();
@@ -175,6 +181,8 @@ async function startBehind(
   try {
     grpc = createGrpcServer(api, grpcOptions(config), logger);
     const port = await grpc.listen();
+    desk = config.desk && new DeskServer(api, deskOptions(config, config.desk), logger);
+    const deskPort = await desk?.listen();
     const edge = grpc;
     ops.sources.grpc = edge;
     await cluster?.start(CLUSTER_WAIT_MS);
@@ -183,12 +191,14 @@ async function startBehind(
     await gateway.start();
     edge.setServing(true);
     ops.serving();
-    logger.info({ gateway_id: gatewayId, port, ops_port: ops.port }, "serving");
+    logger.info({ gateway_id: gatewayId, port, ops_port: ops.port, desk_port: deskPort }, "serving");
     return {
       gateway,
       grpc: edge,
       gatewayId,
       port,
+      deskPort,
+      desk,
       ops,
       stop,
       async drain(graceMs) {
@@ -196,6 +206,7 @@ async function startBehind(
         cluster?.drain();
         natsWire?.leave();
         await gateway.drain(graceMs);
+        desk?.leave();
         // The calls are over: watchers and listeners are told, connections are closed.
         await Promise.all([edge.drain(DRAIN_CONNECTIONS_MS), natsWire?.drain(DRAIN_CONNECTIONS_MS)]);
         await stop();

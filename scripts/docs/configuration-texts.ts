@@ -123,6 +123,32 @@ export const CONFIG_TEXTS: Readonly<Record<string, string>> = {
   "ops.max_connections": "Connections at a time; further ones are closed at once.",
   "ops.tenant_labels":
     "Label the figures of pools with their tenant; otherwise pools of the same name are added up.",
+  "desk.host":
+    "Address of the page for people and of the wire for browsers; `desk: {}` opens it for this machine. Anything but a loopback address needs keys and `origins`.",
+  "desk.port": "Port to listen on; 0: any free one.",
+  "desk.origins":
+    "Where pages may come from, as `https://desk.example.com`; their hosts are the only ones that the port answers to, beside loopback names. Needs keys.",
+  "desk.tls.cert_file":
+    "PEM. Without `tls` plain HTTP, where browsers give a microphone to loopback addresses alone.",
+  "desk.tls.key_file": "PEM.",
+  "desk.users[].name": "A person, as the key that the person signs in with.",
+  "desk.users[].tenant": "Whose calls the person sees: the key's tenant.",
+  "desk.users[].numbers":
+    "Calls to these numbers (E.164) pop up at this person alone. A number that nobody has pops up at everybody of the pool.",
+  "desk.users[].pools": "Pools whose calls the person is offered; in the first one the person takes seats.",
+  "desk.page_dir": "Folder of the built page. None: `desk/dist` of this project, built when it is not there.",
+  "desk.ticket_ms": "How long a ticket for the WebSocket may be used, once.",
+  "desk.max_tickets": "Tickets not used yet; one more is refused with LIMIT_REACHED.",
+  "desk.max_refusals_per_minute": "Wrong keys from one address; then LIMIT_REACHED until the minute is over.",
+  "desk.max_connections": "Browsers at a time; one more is refused with 503.",
+  "desk.max_streams": "Streams of one browser at a time; one more ends with LIMIT_REACHED.",
+  "desk.max_frame_bytes": "The largest frame of a browser; a larger one closes its connection (1009).",
+  "desk.max_frames_per_second": "Frames of one browser; beyond it they are read later, nothing is lost.",
+  "desk.max_buffered_bytes":
+    "What may wait for a browser that does not read; beyond it the connection is closed (4008) and the page resumes by cursor.",
+  "desk.max_listen_ms": "Audio that waits for a slow browser; beyond it the oldest is dropped and told.",
+  "desk.ping_interval_ms":
+    "How often a browser is asked for a sign of life; not answered until the next time: cut.",
   "cluster.beat_interval_ms": "How often a gateway shows the others that it lives.",
   "cluster.lease_ms":
     "A gateway that was silent for this long counts as dead, and its calls are taken over. At least twice `beat_interval_ms`. Nobody is declared dead while NATS is away.",

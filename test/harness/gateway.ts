@@ -21,6 +21,7 @@ export interface StackOptions {
     readonly pools?: readonly object[];
     readonly playback?: object;
     readonly nats?: object;
+    readonly desk?: object;
   };
   readonly logger?: Logger;
   /** 8000, 16000 or 24000; both sides. Default 16000. */
@@ -96,6 +97,7 @@ export function configOf(options: StackOptions, simulator: Simulator, stateDir: 
     ...(config.pools ? { pools: config.pools } : {}),
     ...(config.playback ? { playback: config.playback } : {}),
     ...(config.nats ? { nats: config.nats } : {}),
+    ...(config.desk ? { desk: { port: 0, ...config.desk } } : {}),
   };
 }
 

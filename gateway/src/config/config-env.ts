@@ -11,6 +11,8 @@ const OVERRIDES: Readonly<Record<string, ConfigPath>> = {
   CALLWEAVE_OPS_ENABLED: ["ops", "enabled"],
   CALLWEAVE_OPS_HOST: ["ops", "host"],
   CALLWEAVE_OPS_PORT: ["ops", "port"],
+  CALLWEAVE_DESK_HOST: ["desk", "host"],
+  CALLWEAVE_DESK_PORT: ["desk", "port"],
   NATS_URL: ["nats", "urls"],
   NATS_CREDENTIALS_FILE: ["nats", "credentials_file"],
   NATS_USER: ["nats", "user"],

@@ -13,6 +13,7 @@ const LOOPBACK = /^(?:localhost|::1|127(?:\.[0-9]{1,3}){3})$/;
 export function checkRules(config: ParsedConfig, fail: Fail): void {
   checkGrpc(config, fail);
   checkNats(config.nats, fail);
+  checkDesk(config, fail);
   checkTenants(config, fail);
   if (config.cluster.lease_ms < 2 * config.cluster.beat_interval_ms)
     fail(["cluster", "lease_ms"], "must be at least twice beat_interval_ms");
@@ -41,6 +42,27 @@ function checkGrpc(config: ParsedConfig, fail: Fail): void {
   });
 }
 
+function checkDesk({ desk, gateway, pools }: ParsedConfig, fail: Fail): void {
+  if (!desk) return;
+  const exposed = gateway.grpc.keys.length > 0;
+  if (!LOOPBACK.test(desk.host) && !exposed)
+    fail(["desk", "host"], "must be a loopback address (127.0.0.1, ::1, localhost) unless keys are set");
+  if (!LOOPBACK.test(desk.host) && desk.origins.length === 0)
+    fail(["desk", "origins"], "must name the addresses of the page when host is not a loopback address");
+  desk.origins.forEach((origin, i) => {
+    if (!exposed && !LOOPBACK.test(new URL(origin).hostname))
+      fail(["desk", "origins", i], "must be of a loopback address unless keys are set");
+  });
+  checkUnique(desk.users, (u) => `${u.tenant}/${u.name}`, ["desk", "users"], "name", fail);
+  desk.users.forEach((user, i) => {
+    user.pools.forEach((pool, j) => {
+      const known = pools.some((p) => p.tenant === user.tenant && p.name === pool);
+      if (!known && pool !== "default")
+        fail(["desk", "users", i, "pools", j], `must be a pool of tenant ${user.tenant}`);
+    });
+  });
+}
+
 /** Names with _ in front are the gateways' own on NATS. */
 function checkTenants(config: ParsedConfig, fail: Fail): void {
   const check = (items: readonly { readonly tenant?: string | undefined }[], path: ConfigPath) =>
@@ -51,6 +73,7 @@ function checkTenants(config: ParsedConfig, fail: Fail): void {
   check(config.connectors, ["connectors"]);
   check(config.routes, ["routes"]);
   check(config.pools, ["pools"]);
+  check(config.desk?.users ?? [], ["desk", "users"]);
 }
 
 function checkNats(nats: ParsedConfig["nats"], fail: Fail): void {
@@ -146,6 +169,11 @@ export function readFiles(config: ParsedConfig, folder: string, fail: Fail): voi
     if (tls?.[field] === undefined) continue;
     tls[field] = checkedFile(folder, tls[field], ["gateway", "grpc", "tls", field], fail);
   }
+  const desk = config.desk;
+  for (const field of ["cert_file", "key_file"] as const) {
+    if (desk?.tls) desk.tls[field] = checkedFile(folder, desk.tls[field], ["desk", "tls", field], fail);
+  }
+  if (desk?.page_dir !== undefined) desk.page_dir = resolve(folder, desk.page_dir);
   config.gateway.grpc.keys.forEach((key, i) => {
     if (key.key_file === undefined) return;
     const path = ["gateway", "grpc", "keys", i, "key_file"];

@@ -225,6 +225,33 @@ const cluster = section({
   listen_lease_ms: whole(1_000, 600_000, 10_000),
 });
 
+const originRule = 'must be an origin ("https://desk.example.com"), without a path';
+const desk = section({
+  host: text().default("127.0.0.1"),
+  port: whole(0, 65_535, 7072),
+  origins: list(z.string(originRule).regex(/^https?:\/\/[a-z0-9.-]+(?::[0-9]{1,5})?$/, originRule)),
+  tls: section({ cert_file: text(), key_file: text() }).optional(),
+  users: list(
+    section({
+      name,
+      tenant: name.default("default"),
+      numbers: list(z.string(e164Rule).refine(isE164, e164Rule)),
+      pools: list(name),
+    }),
+  ),
+  page_dir: text().optional(),
+  ticket_ms: whole(1_000, 300_000, 30_000),
+  max_tickets: whole(1, 100_000, 1_000),
+  max_refusals_per_minute: whole(1, 10_000, 20),
+  max_connections: whole(1, 100_000, 1_000),
+  max_streams: whole(8, 1_000, 64),
+  max_frame_bytes: whole(65_536, 64 * 1024 * 1024, 1024 * 1024),
+  max_frames_per_second: whole(60, 100_000, 500),
+  max_buffered_bytes: whole(1_048_576, 2 ** 30, 8 * 1024 * 1024),
+  max_listen_ms: whole(100, 60_000, 2_000),
+  ping_interval_ms: whole(500, 600_000, 10_000),
+});
+
 const mongodb = section({
   url: z
     .string("must be a text")
@@ -287,6 +314,7 @@ export const configSchema = section({
     tenant_labels: yesNo(false),
   }).prefault({}),
   nats: nats.optional(),
+  desk: desk.optional(),
   cluster: cluster.prefault({}),
   serve: section({
     log_level: choice(["trace", "debug", "info", "warn", "error", "fatal"]).default("info"),

@@ -12,6 +12,8 @@ export interface GatewayConfig {
   readonly ops: OpsConfig;
   /** Undefined without a URL: an in-process bus is used. */
   readonly nats?: NatsConfig;
+  /** Undefined: no page and no wire for browsers. `desk: {}` opens it for this machine. */
+  readonly desk?: DeskConfig;
   readonly cluster: ClusterConfig;
   readonly serve: ServeConfig;
 }
@@ -293,6 +295,54 @@ export interface NatsWireConfig {
   readonly listenLeaseSeconds: number;
   /** Audio that waits to be published. Default 2,000. */
   readonly maxListenMs: number;
+}
+
+/** The page for people, and the wire for browsers. Its keys are those of gRPC. */
+export interface DeskConfig {
+  /** Default 127.0.0.1. Anything but a loopback address needs keys. */
+  readonly host: string;
+  /** Default 7072; 0: any free port. */
+  readonly port: number;
+  /** Where pages may come from, as "https://desk.example.com"; needs keys. Always: this port by a loopback name. */
+  readonly origins: readonly string[];
+  /** PEM files. Without: plain HTTP, where browsers give a microphone to loopback addresses alone. */
+  readonly tls?: { readonly certFile: string; readonly keyFile: string };
+  /** Who works here. */
+  readonly users: readonly DeskUserConfig[];
+  /** Folder of the built page, absolute. Default: the one of this project, built when it is not there. */
+  readonly pageDir?: string;
+  /** How long a ticket may be used, once. Default 30,000. */
+  readonly ticketMs: number;
+  /** Tickets not used yet. Default 1,000. */
+  readonly maxTickets: number;
+  /** Wrong keys from one address within a minute; then none is looked at until it is over. Default 20. */
+  readonly maxRefusalsPerMinute: number;
+  /** Browsers at a time. Default 1,000. */
+  readonly maxConnections: number;
+  /** Streams of one browser at a time. Default 64. */
+  readonly maxStreams: number;
+  /** The largest frame of a browser. Default 1 MiB. */
+  readonly maxFrameBytes: number;
+  /** Frames of one browser per second; beyond it they are read later. Default 500. */
+  readonly maxFramesPerSecond: number;
+  /** What may wait for a slow browser; beyond it the connection is closed. Default 8 MiB. */
+  readonly maxBufferedBytes: number;
+  /** Audio waiting for a slow browser; the oldest is dropped and told. Default 2,000. */
+  readonly maxListenMs: number;
+  /** How often a browser is asked for a sign of life. Default 10,000. */
+  readonly pingIntervalMs: number;
+}
+
+/** A person at the desk. */
+export interface DeskUserConfig {
+  /** As the key that the person signs in with. */
+  readonly name: string;
+  /** Default "default". */
+  readonly tenant: string;
+  /** Numbers whose calls pop up at this person alone (E.164). */
+  readonly numbers: readonly string[];
+  /** Pools whose calls the person is offered. */
+  readonly pools: readonly string[];
 }
 
 /** Running and ending. */

@@ -1,5 +1,5 @@
 import { maskNumber } from "../util/numbers.js";
-import type { ConnectorConfig, GatewayConfig, RouteConfig } from "./config-types.js";
+import type { ConnectorConfig, DeskConfig, GatewayConfig, RouteConfig } from "./config-types.js";
 import { describeUnserved } from "./routes.js";
 
 /** The lines that are printed at start: which calls are taken, who may come, how long things are kept. Numbers are masked. */
@@ -18,8 +18,14 @@ export function describeServing(config: GatewayConfig): string[] {
     `gRPC on ${grpc.host}:${grpc.port}, ${
       grpc.keys.length === 0 ? "for this machine only, without keys" : `for the keys ${keys}`
     }${grpc.tls ? ", TLS" : ""}`,
+    ...(config.desk ? [describeDesk(config.desk, grpc.keys.length > 0)] : []),
     `events are kept ${days(config.events.retentionDays)}, contexts ${days(config.contexts.retentionDays)} after the last write, ${whereKept(config)}`,
   ];
+}
+
+function describeDesk({ host, port, tls, origins }: DeskConfig, keys: boolean): string {
+  const pages = origins.length > 0 ? `, pages of ${origins.join(", ")}` : "";
+  return `desk on ${tls ? "https" : "http"}://${host}:${port}, ${keys ? "for holders of keys" : "for this machine only, without keys"}${pages}`;
 }
 
 function whereKept({ nats, contexts, gateway }: GatewayConfig): string {

@@ -1,9 +1,7 @@
 import type { CallServiceDefinition, ServiceHandlers } from "@callweave/proto";
 import type { ServerWritableStream } from "@grpc/grpc-js";
 import type { Credential } from "../contract/authenticator.js";
-import { toPbAudioFormat } from "../contract/convert.js";
-import { ListenWriter } from "../contract/listen-writer.js";
-import { clientActor, listenRequest } from "../contract/operations.js";
+import { openListening } from "../contract/listening.js";
 import { watches } from "../contract/watches.js";
 import { toServiceError } from "./status.js";
 import { type EdgeContext, requireReadable, unaries } from "./unary.js";
@@ -37,31 +35,30 @@ async function open(
   call: Parameters<Handlers["listenCall"]>[0],
   credential: Credential,
 ): Promise<void> {
-  const { callId, source, format } = listenRequest(call.request);
-  let gone = false;
-  const onGone = () => {
-    gone = true;
-  };
-  call.once("cancelled", onGone);
-  call.once("close", onGone);
-  const { sampleRateHz } = await context.api.calls.get(credential.tenant, callId);
-  const writer = new ListenWriter(sinkOf(call), sampleRateHz, context.options.maxListenMs);
-  const listening = await context.api.calls.listen(clientActor(credential), callId, source, format, writer);
-  const leave: Parameters<typeof context.lasting.add>[0] = (reason) => {
+  const { api, options, lasting, stats } = context;
+  const gone = new AbortController();
+  call.once("cancelled", () => gone.abort());
+  call.once("close", () => gone.abort());
+  const sink = sinkOf(call);
+  const listening = await openListening(
+    api,
+    call.request,
+    credential,
+    sink,
+    options.maxListenMs,
+    gone.signal,
+  );
+  const leave: Parameters<typeof lasting.add>[0] = (reason) => {
     fail(call, reason);
     stop();
   };
   const stop = () => {
-    if (!context.lasting.delete(leave)) return;
-    writer.close();
-    context.stats.droppedAudioMs += writer.droppedMs;
-    listening.stop();
+    lasting.delete(leave);
+    stats.droppedAudioMs += listening.stop();
   };
-  context.lasting.add(leave);
-  call.once("cancelled", stop);
-  call.once("close", stop);
-  if (gone) stop();
-  else writer.start(toPbAudioFormat(listening.format));
+  lasting.add(leave);
+  gone.signal.addEventListener("abort", stop);
+  if (gone.signal.aborted) stop();
 }
 
 function sinkOf<Q, S>(call: ServerWritableStream<Q, S>) {

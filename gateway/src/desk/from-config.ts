@@ -1,0 +1,13 @@
+import { readFileSync } from "node:fs";
+import type { DeskConfig, GatewayConfig } from "../config/config-types.js";
+import type { DeskOptions } from "./options.js";
+
+/** The options of the desk as the configuration says; its keys are those of gRPC. */
+export function deskOptions(config: GatewayConfig, desk: DeskConfig): DeskOptions {
+  const { tls, ...options } = desk;
+  return {
+    ...options,
+    keys: config.gateway.grpc.keys,
+    ...(tls && { tls: { cert: readFileSync(tls.certFile), key: readFileSync(tls.keyFile) } }),
+  };
+}
