@@ -1,0 +1,171 @@
+/**
+ * `npm run conformance -- --lang typescript|python|go|java|rust|all [--only NAME]… [--parallel N] [--json]`: every scenario
+ * with the program of each language; a line each, a matrix at the end. With `--json` the last line is one object.
+ * `--list` prints the scenarios.
+ */
+import { parseArgs } from "node:util";
+import type { Language } from "./language.js";
+import { choose, loadLanguages } from "./languages.js";
+import { ProgramPool } from "./program.js";
+import { type Job, type Outcome, runJobs } from "./runner.js";
+import { loadScenarios, type Scenario } from "./scenario.js";
+
+const CI = process.env.CI === "true";
+const MAX_PARALLEL = 32;
+/** Scenarios mostly wait: more than there are cores. */
+const DEFAULT_PARALLEL = 6;
+
+/** What became of a language. */
+interface Result {
+  passed: number;
+  failed: number;
+  /** Why it did not run. */
+  skipped?: string;
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      lang: { type: "string", default: "all" },
+      only: { type: "string", multiple: true, default: [] },
+      parallel: { type: "string", default: String(DEFAULT_PARALLEL) },
+      json: { type: "boolean", default: false },
+      list: { type: "boolean", default: false },
+    },
+  });
+  const parallel = whole("--parallel", values.parallel, 1, MAX_PARALLEL);
+  const scenarios = selected(loadScenarios(), values.only);
+  if (values.list) {
+    for (const { name, shows } of scenarios) console.log(`${name}: ${shows}`);
+    return 0;
+  }
+  const all = await loadLanguages();
+  const languages = choose(values.lang, all);
+  const results: Record<string, Result> = {};
+  const matrix = new Map<string, Map<string, Outcome>>();
+  const pools = await prepare(languages, all, results);
+  const jobs = [...pools.judged].flatMap(([name, main]) => {
+    const outcomes = new Map<string, Outcome>();
+    matrix.set(name, outcomes);
+    const other = [...pools.all].find(([key]) => key !== name)?.[1] ?? main;
+    if (other === main)
+      console.log(`> ${name}: no other language is here, a second program of ${name} plays it`);
+    return scenarios.map(
+      (scenario): Job => ({
+        scenario,
+        cast: { main, other },
+        ended(outcome) {
+          outcomes.set(outcome.scenario, outcome);
+          count(results, name, outcome.why === undefined);
+          console.log(lineOf(name, outcome));
+        },
+      }),
+    );
+  });
+  const startMs = performance.now();
+  await runJobs(jobs, parallel);
+  for (const [name, pool] of pools.all) {
+    for (const why of await pool.close()) {
+      count(results, name, false);
+      console.log(`FAIL ${name}: at the end of the run: ${why}`);
+    }
+  }
+  printMatrix(scenarios, matrix);
+  const list = Object.values(results);
+  const passed = list.reduce((sum, result) => sum + result.passed, 0);
+  const failed = list.reduce((sum, result) => sum + result.failed, 0);
+  const ok = failed === 0 && passed > 0;
+  const seconds = ((performance.now() - startMs) / 1000).toFixed(0);
+  console.log(`${passed} passed, ${failed} failed in ${seconds} s`);
+  if (values.json) console.log(JSON.stringify({ ok, passed, failed, languages: results }));
+  return ok ? 0 : 1;
+}
+
+/** The programs of the languages that are judged, and of one more when only one is. */
+async function prepare(
+  languages: readonly Language[],
+  all: readonly Language[],
+  results: Record<string, Result>,
+): Promise<{ judged: Map<string, ProgramPool>; all: Map<string, ProgramPool> }> {
+  const judged = new Map<string, ProgramPool>();
+  for (const language of languages) {
+    results[language.name] = { passed: 0, failed: 0 };
+    const missing = language.missing();
+    if (missing) {
+      console.log(`${CI ? "FAIL" : "skip"} ${language.name}: ${missing}`);
+      results[language.name] = { passed: 0, failed: CI ? 1 : 0, skipped: missing };
+      continue;
+    }
+    const startMs = performance.now();
+    try {
+      judged.set(language.name, new ProgramPool(await language.prepare()));
+      console.log(`> ${language.name}: built in ${((performance.now() - startMs) / 1000).toFixed(1)} s`);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      console.log(`FAIL ${language.name}: its program cannot be built: ${why}`);
+      results[language.name] = { passed: 0, failed: 1, skipped: why };
+    }
+  }
+  const pools = new Map(judged);
+  // The others are tried in their order: the first that can be built is the other language.
+  for (const language of all) {
+    if (pools.size !== 1) break;
+    if (pools.has(language.name) || language.missing()) continue;
+    const command = await language.prepare().catch(() => undefined);
+    if (command) pools.set(language.name, new ProgramPool(command));
+  }
+  return { judged, all: pools };
+}
+
+function selected(scenarios: readonly Scenario[], only: readonly string[]): Scenario[] {
+  const unknown = only.find((name) => !scenarios.some((scenario) => scenario.name === name));
+  if (unknown !== undefined) {
+    const there = scenarios.map(({ name }) => name).join(", ");
+    throw new Error(`--only: there is no scenario "${unknown}"; there are ${there}`);
+  }
+  return scenarios.filter(({ name }) => only.length === 0 || only.includes(name));
+}
+
+function whole(name: string, text: string, min: number, max: number): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= min && value <= max) return value;
+  throw new Error(`${name}: "${text}" is no whole number from ${min} to ${max}`);
+}
+
+function count(results: Record<string, Result>, name: string, passed: boolean): void {
+  results[name] ??= { passed: 0, failed: 0 };
+  const result = results[name];
+  if (passed) result.passed++;
+  else result.failed++;
+}
+
+function lineOf(language: string, { scenario, seconds, why }: Outcome): string {
+  const line = `${why === undefined ? "pass" : "FAIL"} ${seconds.toFixed(1).padStart(5)} s  ${language} ${scenario}`;
+  return why === undefined ? line : `${line}: ${why}`;
+}
+
+function printMatrix(
+  scenarios: readonly Scenario[],
+  matrix: ReadonlyMap<string, ReadonlyMap<string, Outcome>>,
+): void {
+  if (matrix.size === 0) return;
+  const width = Math.max(...scenarios.map(({ name }) => name.length));
+  console.log(`\n${"".padEnd(width)}  ${[...matrix.keys()].join("  ")}`);
+  for (const { name } of scenarios) {
+    const cells = [...matrix].map(([language, outcomes]) => {
+      const outcome = outcomes.get(name);
+      return (outcome && outcome.why === undefined ? "pass" : "FAIL").padEnd(language.length);
+    });
+    console.log(`${name.padEnd(width)}  ${cells.join("  ")}`.trimEnd());
+  }
+  console.log("");
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  console.error(error instanceof Error ? error.message : String(error));
+  process.exitCode = 2;
+}
+// Sockets of a gateway that is just closing keep nothing alive that matters.
+process.stdout.write("", () => process.exit());
