@@ -41,6 +41,17 @@ describe("frame tone", () => {
     expect(decodeFrameTone(encodeFrameTone(number, 8000), 8000)[0]).toMatchObject({ number, exact: true });
   });
 
+  it.each(RATES)("reads no other number into the part of a first frame at %i Hz", (rate) => {
+    // 300 looks like 319 when only its first milliseconds are in the window.
+    for (let silence = 0; silence < samplesPerFrame(rate); silence += rate / 2000) {
+      for (const first of [300, 500, 1000]) {
+        const audio = join([new Int16Array(silence), numbered(first, 3, rate)]);
+        const numbers = decodeFrameTone(audio, rate).map(({ number }) => number);
+        expect(numbers).toEqual([first, first + 1, first + 2]);
+      }
+    }
+  });
+
   it.each(RATES)("finds frames after silence of any length and across gaps at %i Hz", (rate) => {
     const silences = [1, 7, 33, 159, 481, 1000];
     for (const silence of silences) {

@@ -162,6 +162,26 @@ function equalAt(samples: Int16Array, start: number, frame: Int16Array): boolean
   return true;
 }
 
+/** Whether a frame that is exact begins within `reach` samples. */
+function exactSoon(
+  samples: Int16Array,
+  from: number,
+  reach: number,
+  sampleRate: number,
+  band: FrameToneBand,
+): boolean {
+  const reference = new Int16Array(samplesPerFrame(sampleRate));
+  const windowSamples = (sampleRate * WINDOW_MS) / 1000;
+  const half = (reference.length - windowSamples) / 2;
+  for (let at = from + 1; at <= from + reach && at + reference.length <= samples.length; at += half) {
+    const number = readNumber(samples, at + half, windowSamples, band);
+    if (number === undefined) continue;
+    encodeFrameTone(number, sampleRate, band, reference);
+    if (equalAt(samples, align(samples, at, half * 2, reference).start, reference)) return true;
+  }
+  return false;
+}
+
 /**
  * Finds the numbered frames of one band in a piece of audio, in order, wherever they begin. Survives
  * silence between frames, mixing with the other band, a moderate change of level, and µ-law. Frames cut in
@@ -178,6 +198,8 @@ export function decodeFrameTone(
   const stepSamples = sampleRate / 1000;
   const found: DecodedFrame[] = [];
   const reference = new Int16Array(frameSamples);
+  /** Where a frame begins that follows the last one without a pause. */
+  let next = -1;
   for (let at = 0; at + frameSamples <= samples.length; ) {
     // The usual case: the next frame begins exactly here.
     const number = readNumber(samples, at + guard / 2, windowSamples, band);
@@ -197,7 +219,9 @@ export function decodeFrameTone(
         if (far.score > alignment.score * 1.2) alignment = far;
         exact = equalAt(samples, alignment.start, reference);
       }
-      if (!exact && likeness(samples, alignment, reference) < MIN_LIKENESS) {
+      // Before the beginning of a frame a part of it may be read as another number.
+      const early = !exact && at !== next && exactSoon(samples, at, windowSamples, sampleRate, band);
+      if (early || (!exact && likeness(samples, alignment, reference) < MIN_LIKENESS)) {
         at += stepSamples;
         continue;
       }
@@ -205,6 +229,7 @@ export function decodeFrameTone(
     }
     found.push({ number, startSample: start, exact });
     at = start + frameSamples;
+    next = at;
   }
   return found;
 }
