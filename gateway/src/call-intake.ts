@@ -71,6 +71,8 @@ export interface IntakeDeps extends CallDeps {
   /** Unset: this gateway is alone. */
   readonly neighbours?: Neighbours | undefined;
   readonly logger: Logger;
+  /** A live call was taken over; told before anybody can hear it. */
+  readonly onTakenOver: (call: Call) => void;
   /** Largest claim delay by chance, so that gateways on one connector do not always race. Default 50. */
   readonly claimJitterMs: number;
   /** How long the earlier events of a call that was taken over are waited for. Default 1,500. */
@@ -195,6 +197,7 @@ export class CallIntake {
         { ...fields, state: restored.live.state, from_gateway_id: restored.fromGatewayId },
         "call taken over",
       );
+      deps.onTakenOver(call);
     }
     this.seat(call, route, restored?.live);
   }

@@ -63,9 +63,9 @@ export class Calls {
         const encoded = encoder.encode(pcm);
         if (encoded.length > 0) listener.audio(position, pcm.length >> 1, encoded);
       },
-      gap(from, durationMs) {
+      gap(from, durationMs, reason) {
         encoder.reset();
-        listener.gap(from, durationMs);
+        listener.gap(from, durationMs, reason);
       },
       ended: () => listener.ended(call.lifecycle.endReason ?? "TERMINATED"),
     });

@@ -1,3 +1,4 @@
+import type { TapGapReason } from "./call/call-audio.js";
 import type { Actor, CallCommand, CommandReply } from "./call/call-commands.js";
 import type { CallSnapshot, CallState, EndReason } from "./call/call-state.js";
 import type { EventLog } from "./call/event-log.js";
@@ -15,8 +16,8 @@ export interface CallFilter {
 export interface Listener {
   /** `pcm` in the listener's format; may be kept. `position` and `samples` at the rate of the call. */
   audio(position: number, samples: number, pcm: Uint8Array): void;
-  /** The provider sent nothing for this long. */
-  gap(from: number, durationMs: number): void;
+  /** Nothing is heard of this: the provider sent nothing, or the talk is paused for listeners. */
+  gap(from: number, durationMs: number, reason: TapGapReason): void;
   /** The call is over; last. */
   ended(reason: EndReason): void;
 }

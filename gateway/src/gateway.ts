@@ -1,4 +1,5 @@
 import { AFTER_DEFAULTS } from "./call/after-wait.js";
+import type { Call } from "./call/call.js";
 import { type CallFacts, type CallOptions, within } from "./call/call-core.js";
 import { CallRegistry } from "./call/call-registry.js";
 import type { CallContexts } from "./call/context-port.js";
@@ -6,7 +7,7 @@ import type { EventLog } from "./call/event-log.js";
 import { type HoldSource, PLAYBACK_DEFAULTS } from "./call/playback.js";
 import { CallIntake, type Neighbours, type Router } from "./call-intake.js";
 import { Calls } from "./calls.js";
-import type { ContextService } from "./context/context-types.js";
+import type { CallContext, ContextService } from "./context/context-types.js";
 import { Dispatcher } from "./dispatch/dispatcher.js";
 import { HUB_DEFAULTS, Hub, type HubOptions } from "./dispatch/hub.js";
 import { type PoolOptions, Pools } from "./dispatch/pool.js";
@@ -135,6 +136,7 @@ export class Gateway {
       log: parts.events,
       neighbours: parts.neighbours,
       logger,
+      onTakenOver: (call) => this.pauseAgain(call),
       claimJitterMs: parts.claimJitterMs ?? 50,
       historyWaitMs: parts.historyWaitMs ?? 1_500,
       maxCalls: parts.maxCalls ?? 2_000,
@@ -179,22 +181,30 @@ export class Gateway {
     }));
   }
 
+  /** A context was written: while its consent is paused nobody but the seat holder hears the call. */
+  contextWritten({ tenant, callId, consent }: CallContext): void {
+    this.registry.find(tenant, callId)?.audio.setPaused(consent?.paused ?? false);
+  }
+
+  /** What its earlier owner kept from listeners stays so; until it is known that nothing was, nobody hears it. */
+  private pauseAgain({ audio, facts }: Call): void {
+    audio.setPaused(true);
+    this.contexts.get(facts.tenant, { callId: facts.callId }).then(
+      ({ consent }) => audio.setPaused(consent?.paused ?? false),
+      () => audio.setPaused(false),
+    );
+  }
+
   /** Events of a call that were told will never be in the store: whoever reads the history later is told so. */
   eventsLost(tenant: string, callId: string, ownerEpoch: number): void {
-    for (const call of this.registry.all()) {
-      if (call.facts.tenant === tenant && call.facts.callId === callId)
-        call.record({ type: "eventsLost", fromEpoch: ownerEpoch });
-    }
+    this.registry.find(tenant, callId)?.record({ type: "eventsLost", fromEpoch: ownerEpoch });
   }
 
   /** Another gateway has the call now: closes what is here without a command. Answers whether there was any. */
   fence(tenant: string, callId: string): boolean {
-    for (const call of this.registry.all()) {
-      if (call.facts.tenant !== tenant || call.facts.callId !== callId) continue;
-      call.fence();
-      return true;
-    }
-    return false;
+    const call = this.registry.find(tenant, callId);
+    call?.fence();
+    return call !== undefined;
   }
 
   /**

@@ -16,6 +16,7 @@ import type { GrpcEdgeOptions } from "./grpc/options.js";
 import { createGrpcServer, type GrpcEdge } from "./grpc/server.js";
 import { localApi } from "./local-api.js";
 import { ContextFeed, createNatsWire, natsWireOptions } from "./nats/index.js";
+import { openRedactor } from "./open-redactor.js";
 import { openBus, openContexts, openEventLog } from "./open-stores.js";
 import { Ops } from "./ops/ops.js";
 import type { Connector } from "./telephony/telephony.js";
@@ -106,7 +107,11 @@ async function startBehind(
     retentionDays: config.contexts.retentionDays,
     defaultCountryCode: config.contexts.defaultCountryCode,
     callOf: (tenant, callId) => findCall(gateway, tenant, callId),
-    ...(contextFeed ? { onWritten: contextFeed.publish } : {}),
+    redactor: await openRedactor(config.contexts.redaction, logger),
+    onWritten: (context) => {
+      contextFeed?.publish(context);
+      gateway.contextWritten(context);
+    },
     onError,
   });
   const connectors = overrides.connectors ?? config.connectors.map((c) => makeConnector(c, logger));
@@ -186,7 +191,10 @@ async function startBehind(
     const edge = grpc;
     ops.sources.grpc = edge;
     await cluster?.start(CLUSTER_WAIT_MS);
-    contextFeed?.start((context) => contexts.writtenElsewhere(context));
+    contextFeed?.start((context) => {
+      contexts.writtenElsewhere(context);
+      gateway.contextWritten(context);
+    });
     await natsWire?.start();
     await gateway.start();
     edge.setServing(true);

@@ -96,6 +96,16 @@ export const CONFIG_TEXTS: Readonly<Record<string, string>> = {
   "contexts.retention_days": "How long a context is kept after its last write.",
   "contexts.default_country_code":
     '`"49"`: numbers in contexts that are written without a country are German. None: they stay as they are.',
+  "contexts.redaction.cards":
+    "Numbers of payment cards (13 to 19 digits, right check digit) become `[card number]` in all words of contexts.",
+  "contexts.redaction.ibans": "Bank accounts (IBAN, right check digits) become `[bank account]`.",
+  "contexts.redaction.emails": "E-mail addresses become `[e-mail]`.",
+  "contexts.redaction.patterns[].name": "Names the pattern.",
+  "contexts.redaction.patterns[].pattern":
+    "A regular expression of JavaScript, with the flags `g` and `u`, at most 500 characters; it must not match an empty text. It runs on every text of every call: avoid nested repetitions.",
+  "contexts.redaction.patterns[].mark": "Stands for what matched.",
+  "contexts.redaction.hook_file":
+    "An ES module whose default export is `(text: string) => string`: it sees each text last and answers the one to keep. Loaded at start. When it throws or answers no text, the text becomes `[redacted]`.",
   "contexts.mongodb.url":
     "Secret: `mongodb://…` or `mongodb+srv://…`. With it contexts are in MongoDB, without in `state_dir`; see [contexts.md](contexts.md).",
   "contexts.mongodb.database": "None: the one of the address, else `callweave`.",

@@ -171,6 +171,7 @@ function fromFields(callId: string, fields: ContextFields): p.CallContext {
     consent: fields.consent && {
       disclosedTime: toTimestamp(fields.consent.disclosedTime),
       transcript: fields.consent.transcript,
+      paused: fields.consent.paused ?? false,
     },
     outcome: fields.outcome ?? "",
   });
@@ -219,6 +220,7 @@ export function toContext(context: p.CallContext | undefined): CallContext {
     consent: context.consent && {
       disclosedTime: toDate(context.consent.disclosedTime),
       transcript: context.consent.transcript,
+      ...(context.consent.paused && { paused: true }),
     },
     notes: context.notes.map(({ time, author, text }) => ({ time: toDate(time), author, text })),
     conflicts: context.conflicts.map(({ time, field, value, writeTime }) => ({

@@ -259,7 +259,7 @@ export interface AudioGap {
    * The receiver was too slow, its stream was away, the provider sent nothing; `LOCAL_QUEUE_FULL`: nobody read
    * `audio()` fast enough in this process.
    */
-  readonly reason: "SLOW_RECEIVER" | "DETACHED" | "PROVIDER" | "LOCAL_QUEUE_FULL" | "UNSPECIFIED";
+  readonly reason: "SLOW_RECEIVER" | "DETACHED" | "PROVIDER" | "PAUSED" | "LOCAL_QUEUE_FULL" | "UNSPECIFIED";
   /** Position of the first missing sample. */
   readonly positionSamples: number;
   /** The same in milliseconds. */
@@ -305,6 +305,11 @@ export interface Consent {
   readonly disclosedTime?: Date;
   /** False: no turns are stored or published. */
   readonly transcript: boolean;
+  /**
+   * True while something is spoken that nobody may keep, such as the number of a card: turns appended meanwhile are kept
+   * without their words, listeners hear nothing. Ends with the next consent that is written without it.
+   */
+  readonly paused?: boolean;
 }
 
 /** The fields of a context that a program may write. Unset fields stay as they are. */

@@ -50,6 +50,11 @@ export class CallRegistry {
     return call;
   }
 
+  /** A live call of the tenant. */
+  find(tenant: string, callId: string): Call | undefined {
+    return this.live.get(keyOf(tenant, callId));
+  }
+
   /** The live call of a provider's session. */
   ofSession(connector: string, sessionId: string): Call | undefined {
     return this.bySession.get(`${connector}\n${sessionId}`);

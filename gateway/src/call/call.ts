@@ -40,7 +40,7 @@ export class Call implements CallCore, CallLegHandler {
     announcing: false,
     seatLeftEmpty: false,
   };
-  readonly audio = new CallAudio();
+  readonly audio: CallAudio;
   expectedEnd: EndReason | undefined;
   answerUnknown = false;
 
@@ -75,6 +75,7 @@ export class Call implements CallCore, CallLegHandler {
       callEnded: (call) => this.whileOurs(() => deps.contexts.callEnded(call)),
     };
     this.seating = deps.seating;
+    this.audio = new CallAudio(facts.sampleRateHz);
     this.createTime = restored?.live?.createTime ?? deps.clock.wallNow();
     this.seat = new Seat(deps.clock);
     this.playback = new Playback(

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { type Bus, type BusMessage, encodeToken } from "../bus/bus.js";
+import type { TapGapReason } from "../call/call-audio.js";
 import type { Actor } from "../call/call-commands.js";
 import type { EndReason } from "../call/call-state.js";
 import type { AudioFormat } from "../dispatch/agent-port.js";
@@ -27,6 +28,7 @@ export interface RemoteListenOptions {
 const AUDIO = 1;
 const GAP = 2;
 const ENDED = 3;
+const PAUSED = 4;
 const HEAD_BYTES = 13;
 
 function listenSubject(gatewayId: string, listenId: string): string {
@@ -108,8 +110,9 @@ function deliver({ data }: BusMessage, listener: Listener): boolean {
     const position = view.getFloat64(at + 1);
     const value = view.getUint32(at + 9);
     at += HEAD_BYTES;
-    if (kind === GAP) listener.gap(position, value);
-    else if (kind === AUDIO) {
+    if (kind === GAP || kind === PAUSED) {
+      listener.gap(position, value, kind === GAP ? "PROVIDER" : "PAUSED");
+    } else if (kind === AUDIO) {
       const bytes = view.getUint32(at);
       at += 4;
       // A copy: the listener may keep it, and the message holds more than this.
@@ -170,7 +173,7 @@ export class ListenHost {
     const sender = new AudioSender(this.bus, listenSubject(from, listenId), rate, this.options.maxQueuedMs);
     const listening = this.open(actor, callId, source, format, {
       audio: (position, samples, pcm) => sender.audio(position, samples, pcm),
-      gap: (position, durationMs) => sender.gap(position, durationMs),
+      gap: (position, durationMs, reason) => sender.gap(position, durationMs, reason),
       ended: (reason) => {
         sender.ended(reason);
         this.heard.delete(listenId);
@@ -217,8 +220,8 @@ class AudioSender {
     this.push(Buffer.concat([head(AUDIO, position, samples), length, pcm]), samples, position);
   }
 
-  gap(position: number, durationMs: number): void {
-    this.push(head(GAP, position, Math.round(durationMs)), 0, position);
+  gap(position: number, durationMs: number, reason: TapGapReason): void {
+    this.push(head(reason === "PROVIDER" ? GAP : PAUSED, position, Math.round(durationMs)), 0, position);
   }
 
   ended(reason: EndReason): void {

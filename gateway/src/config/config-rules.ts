@@ -193,6 +193,11 @@ export function readFiles(config: ParsedConfig, folder: string, fail: Fail): voi
       .trim();
     delete auth.api_key_file;
   });
+  const { redaction } = config.contexts;
+  if (redaction.hook_file !== undefined) {
+    const path = ["contexts", "redaction", "hook_file"];
+    redaction.hook_file = checkedFile(folder, redaction.hook_file, path, fail);
+  }
   if (config.nats) readNatsFiles(config.nats, folder, fail);
   config.pools.forEach(({ hold }, i) => {
     if (hold.file !== undefined)

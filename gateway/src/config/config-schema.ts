@@ -47,9 +47,27 @@ function section<T extends z.ZodRawShape>(shape: T) {
   return z.strictObject(shape, { error: sectionError });
 }
 
+function isPattern(source: string): boolean {
+  try {
+    return !new RegExp(source, "gu").test("");
+  } catch {
+    return false;
+  }
+}
+
 function sectionError(issue: { readonly code?: string | undefined }): string | undefined {
   return issue.code === "invalid_type" ? "must be a section with keys" : undefined;
 }
+
+const redactionPattern = section({
+  name,
+  pattern: z
+    .string("must be a regular expression")
+    .min(1, "must not be empty")
+    .max(500, "must have at most 500 characters")
+    .refine(isPattern, "must be a regular expression that does not match an empty text"),
+  mark: z.string("must be a text").max(100, "must have at most 100 characters").default("[redacted]"),
+});
 
 const key = section({
   name,
@@ -294,6 +312,13 @@ export const configSchema = section({
         z.string().regex(/^(?:[1-9][0-9]{0,2})?$/, 'must be a country code without + ("49")'),
       )
       .default(""),
+    redaction: section({
+      cards: yesNo(true),
+      ibans: yesNo(true),
+      emails: yesNo(true),
+      patterns: list(redactionPattern),
+      hook_file: text().optional(),
+    }).prefault({}),
     mongodb: mongodb.optional(),
     spool: section({
       max_local_bytes: whole(65_536, 2 ** 50, 256 * 2 ** 20),

@@ -204,9 +204,24 @@ export interface ContextsConfig {
   readonly retentionDays: number;
   /** Country of numbers written without one ("1", "49"). Default empty: none. */
   readonly defaultCountryCode: string;
+  readonly redaction: RedactionConfig;
   /** Without: contexts are kept in the state folder. */
   readonly mongodb?: MongoConfig;
   readonly spool: ContextSpoolConfig;
+}
+
+/** What is taken out of words before they are stored or published. */
+export interface RedactionConfig {
+  /** Default true. */
+  readonly cards: boolean;
+  /** Default true. */
+  readonly ibans: boolean;
+  /** Default true. */
+  readonly emails: boolean;
+  /** Regular expressions of JavaScript with the flags g and u. */
+  readonly patterns: readonly { readonly name: string; readonly pattern: string; readonly mark: string }[];
+  /** An ES module whose default export gets each text and answers the one to keep; absolute. */
+  readonly hookFile?: string;
 }
 
 /** The database of the contexts. */

@@ -179,6 +179,25 @@ describe("loadConfig", () => {
       "gateway: { grpc: { port: http } }",
       ["1:20 gateway.grpc.port: must be a whole number from 0 to 65535"],
     ],
+    [
+      "a pattern that is none",
+      "contexts: { redaction: { patterns: [{ name: a, pattern: '(' }] } }",
+      [
+        "1:48 contexts.redaction.patterns[0].pattern: must be a regular expression that does not match an empty text",
+      ],
+    ],
+    [
+      "a pattern that matches everywhere",
+      "contexts: { redaction: { patterns: [{ name: a, pattern: 'x*' }] } }",
+      [
+        "1:48 contexts.redaction.patterns[0].pattern: must be a regular expression that does not match an empty text",
+      ],
+    ],
+    [
+      "a long pattern",
+      `contexts: { redaction: { patterns: [{ name: a, pattern: ${"x".repeat(501)} }] } }`,
+      ["1:48 contexts.redaction.patterns[0].pattern: must have at most 500 characters"],
+    ],
     ["a list for a section", "gateway: []", ["1:1 gateway: must be a section with keys"]],
     ["no section at all", "- a", ["1:1 must be a section with keys"]],
     ["something missing", "pools:\n  - tenant: a\n", ["2:5 pools[0].name: is missing"]],

@@ -216,7 +216,9 @@ function mergedConsent(mine: CallContext, theirs: CallContext): CallContext["con
   if (!mine.consent || !theirs.consent) return mine.consent ?? theirs.consent;
   const newer = mine.updateTime.getTime() > theirs.updateTime.getTime() ? mine.consent : theirs.consent;
   const transcript = mine.consent.transcript && theirs.consent.transcript;
-  return { ...newer, transcript };
+  const paused = mine.consent.paused === true || theirs.consent.paused === true;
+  const { paused: _paused, ...rest } = newer;
+  return { ...rest, transcript, ...(paused && { paused }) };
 }
 
 /** After a refusal conflicts hold no words either. */

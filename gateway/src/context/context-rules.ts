@@ -1,7 +1,7 @@
 import { CallError, invalidField } from "../call/call-error.js";
 import type { CallSnapshot } from "../call/call-state.js";
 import { canonicalNumber } from "../util/numbers.js";
-import { redactText, redactValue } from "../util/redact.js";
+import type { Redactor } from "../util/redact.js";
 import { isObject } from "../util/tagged-json.js";
 import type { CallContext, ContextInput, MaskField, Turn } from "./context-types.js";
 
@@ -15,6 +15,8 @@ export interface ContextLimits {
   readonly maxNotes: number;
 }
 
+/** Stands for the words of a turn while the talk is paused. */
+export const PAUSED_MARK = "[paused]";
 const MAX_DATA_BYTES = 65_536;
 const MAX_DATA_DEPTH = 32;
 const LOCALE = /^[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*$/;
@@ -38,8 +40,8 @@ export function requireNumber(field: string, raw: string, countryCode: string): 
   return number;
 }
 
-/** Checks all of an input and brings it into the form that is stored: numbers in one writing, card numbers taken out. */
-export function cleanInput(input: ContextInput, countryCode: string): ContextInput {
+/** Checks all of an input and brings it into the form that is stored: numbers in one writing, words redacted. */
+export function cleanInput(input: ContextInput, countryCode: string, redactor: Redactor): ContextInput {
   requireCallId(input.callId);
   const { sessionId, caller, callee, locale, routingHint, summary, turns, data, outcome } = input;
   if (locale) requireLocale("locale", locale);
@@ -49,39 +51,42 @@ export function cleanInput(input: ContextInput, countryCode: string): ContextInp
     ...(caller !== undefined && { caller: requireNumber("caller", caller, countryCode) }),
     ...(callee !== undefined && { callee: requireNumber("callee", callee, countryCode) }),
     ...(routingHint !== undefined && {
-      routingHint: redactText(bounded("routing_hint", routingHint, 0, 100)),
+      routingHint: redactor.text(bounded("routing_hint", routingHint, 0, 100)),
     }),
-    ...(summary !== undefined && { summary: redactText(bounded("summary", summary, 0, 2000)) }),
-    ...(outcome !== undefined && { outcome: redactText(bounded("outcome", outcome, 0, 500)) }),
-    ...(turns !== undefined && { turns: turns.map(cleanTurn) }),
-    ...(data !== undefined && { data: cleanData(data) }),
+    ...(summary !== undefined && { summary: redactor.text(bounded("summary", summary, 0, 2000)) }),
+    ...(outcome !== undefined && { outcome: redactor.text(bounded("outcome", outcome, 0, 500)) }),
+    ...(turns !== undefined && { turns: turns.map((turn) => cleanTurn(turn, redactor)) }),
+    ...(data !== undefined && { data: cleanData(data, redactor) }),
   };
 }
 
-/** Checks a turn and takes card numbers out of it. Throws INVALID_FIELD. */
-export function cleanTurn(turn: Turn): Turn {
+/** Checks a turn and redacts its words. Throws INVALID_FIELD. */
+export function cleanTurn(turn: Turn, redactor: Redactor): Turn {
   if (Number.isNaN(turn.time.getTime())) throw invalidField("turns.time", "a time");
   if (turn.locale !== "") requireLocale("turns.locale", turn.locale);
   return {
     id: bounded("turns.id", turn.id, 1, 100),
     role: turn.role,
-    text: redactText(bounded("turns.text", turn.text, 0, 10_000)),
+    text: redactor.text(bounded("turns.text", turn.text, 0, 10_000)),
     locale: turn.locale,
     time: turn.time,
-    heard: redactText(bounded("turns.heard", turn.heard, 0, 10_000)),
+    heard: redactor.text(bounded("turns.heard", turn.heard, 0, 10_000)),
     interrupted: turn.interrupted,
   };
 }
 
 /** A note's text, checked and redacted. Throws INVALID_FIELD. */
-export function cleanNote(text: string): string {
-  return redactText(bounded("add_note", text, 1, 2000));
+export function cleanNote(text: string, redactor: Redactor): string {
+  return redactor.text(bounded("add_note", text, 1, 2000));
 }
 
-/** Data that JSON can carry, without keys that could change objects of programs, card numbers taken out. */
-export function cleanData(data: Readonly<Record<string, unknown>>): Record<string, unknown> {
+/** Data that JSON can carry, without keys that could change objects of programs, redacted. */
+export function cleanData(
+  data: Readonly<Record<string, unknown>>,
+  redactor: Redactor,
+): Record<string, unknown> {
   requireJson(data, 0);
-  return requireDataSize(redactValue(data) as Record<string, unknown>);
+  return requireDataSize(redactor.value(data) as Record<string, unknown>);
 }
 
 function requireDataSize(data: Record<string, unknown>): Record<string, unknown> {
@@ -210,12 +215,14 @@ export function addTurns(context: CallContext, turns: readonly Turn[], limits: C
   for (const turn of turns) {
     const place = places.get(turn.id);
     if (place === undefined) {
-      places.set(turn.id, all.push(turn) - 1);
+      const kept = context.consent?.paused ? { ...turn, text: PAUSED_MARK, heard: "" } : turn;
+      places.set(turn.id, all.push(kept) - 1);
       changed = true;
       continue;
     }
     const known = all[place] as Turn;
-    const heard = known.heard || turn.heard;
+    const wordless = context.consent?.paused || known.text === PAUSED_MARK;
+    const heard = known.heard || (wordless ? "" : turn.heard);
     const interrupted = known.interrupted || turn.interrupted;
     if (heard === known.heard && interrupted === known.interrupted) continue;
     all[place] = { ...known, heard, interrupted };

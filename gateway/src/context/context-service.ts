@@ -2,6 +2,7 @@ import { CallError, invalidField } from "../call/call-error.js";
 import type { CallSnapshot } from "../call/call-state.js";
 import type { CallContexts, ContextPatch, ContextStatus, ContextWrite } from "../call/context-port.js";
 import { type Clock, systemClock, type Timer } from "../util/clock.js";
+import { Redactor } from "../util/redact.js";
 import { type ContextKey, notFound, notSaved, storeAway } from "./context-errors.js";
 import {
   addTurns,
@@ -54,6 +55,8 @@ export interface ContextServiceOptions {
   readonly maxWaitingPerWatcher?: number;
   /** Country of numbers that are written without one ("1", "49"). Default none. */
   readonly defaultCountryCode?: string;
+  /** Takes out of all words what must not be kept. Default: numbers of cards and accounts, e-mail addresses. */
+  readonly redactor?: Redactor;
   /** A live call, so that a first write by an agent gets the call's facts. Default none. */
   readonly callOf?: (tenant: string, callId: string) => CallSnapshot | undefined;
   /** Told of every context that was written here, also by merging two writes; for watchers at other gateways. */
@@ -97,6 +100,7 @@ export class StoredContextService implements ContextService, CallContexts {
       maxNotes: 200,
       maxWaitingPerWatcher: 10_000,
       defaultCountryCode: "",
+      redactor: new Redactor(),
       callOf: () => undefined,
       onWritten: () => {},
       maxWaitingEnds: 10_000,
@@ -112,7 +116,7 @@ export class StoredContextService implements ContextService, CallContexts {
   }
 
   async save(tenant: string, input: ContextInput): Promise<WrittenContext> {
-    const clean = cleanInput(input, this.options.defaultCountryCode);
+    const clean = this.clean(input);
     if ((clean.turns?.length ?? 0) > this.limits.maxTurns)
       throw limitReached("max_turns", this.limits.maxTurns);
     return this.change(tenant, clean.callId, "create", (context) =>
@@ -130,8 +134,8 @@ export class StoredContextService implements ContextService, CallContexts {
   ): Promise<WrittenContext> {
     if (mask.length === 0 && addNote === "")
       throw invalidField("update_mask", "at least one field unless a note is added");
-    const clean = cleanInput(input, this.options.defaultCountryCode);
-    const note = addNote === "" ? undefined : cleanNote(addNote);
+    const clean = this.clean(input);
+    const note = addNote === "" ? undefined : cleanNote(addNote, this.options.redactor);
     return this.change(tenant, clean.callId, "existing", (context) => {
       if (revision !== 0 && revision !== context.revision) {
         throw new CallError("REVISION_CONFLICT", "the context changed since it was read", {
@@ -151,7 +155,7 @@ export class StoredContextService implements ContextService, CallContexts {
   async appendTurns(tenant: string, callId: string, turns: readonly Turn[]) {
     requireCallId(callId);
     if (turns.length < 1 || turns.length > 100) throw invalidField("turns", "1 to 100 turns", turns.length);
-    const clean = turns.map(cleanTurn);
+    const clean = turns.map((turn) => cleanTurn(turn, this.options.redactor));
     const { context, durability } = await this.change(tenant, callId, "live", (before) =>
       addTurns(before, clean, this.limits),
     );
@@ -261,7 +265,7 @@ export class StoredContextService implements ContextService, CallContexts {
   }
 
   async merge(call: CallSnapshot, patch: ContextPatch): Promise<ContextWrite> {
-    const clean = cleanInput({ ...patch, callId: call.callId }, this.options.defaultCountryCode);
+    const clean = this.clean({ ...patch, callId: call.callId });
     const { context, durability } = await this.change(
       call.tenant,
       call.callId,
@@ -321,6 +325,10 @@ export class StoredContextService implements ContextService, CallContexts {
     await this.writes.idle();
     await this.sweeping;
     await this.store.close();
+  }
+
+  private clean(input: ContextInput): ContextInput {
+    return cleanInput(input, this.options.defaultCountryCode, this.options.redactor);
   }
 
   private number(field: string, raw: string): string {

@@ -15,6 +15,15 @@ export interface Turn {
   readonly interrupted: boolean;
 }
 
+/** What the caller was told and agreed to. */
+export interface ContextConsent {
+  readonly disclosedTime?: Date;
+  /** False: nothing that was said is kept. */
+  readonly transcript: boolean;
+  /** True: turns are kept without their words meanwhile, and listeners hear nothing. */
+  readonly paused?: boolean;
+}
+
 /** A human's note. */
 export interface ContextNote {
   readonly time: Date;
@@ -51,7 +60,7 @@ export interface CallContext {
   readonly turnCount: number;
   readonly truncated: boolean;
   readonly data: Readonly<Record<string, unknown>>;
-  readonly consent?: { readonly disclosedTime?: Date; readonly transcript: boolean };
+  readonly consent?: ContextConsent;
   readonly notes: readonly ContextNote[];
   readonly outcome: string;
   readonly escalationOutcome?: EscalationOutcome;
@@ -98,7 +107,7 @@ export interface ContextInput {
   readonly summarySource?: "MODEL" | "RULES";
   readonly turns?: readonly Turn[];
   readonly data?: Readonly<Record<string, unknown>>;
-  readonly consent?: { readonly disclosedTime?: Date; readonly transcript: boolean };
+  readonly consent?: ContextConsent;
   readonly outcome?: string;
 }
 

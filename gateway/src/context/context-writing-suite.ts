@@ -214,6 +214,24 @@ export function describeWriting(name: string, open: OpenStore, epoch?: Date): vo
       });
     });
 
+    describe("consent paused", () => {
+      it("keeps turns without their words until it ends", async () => {
+        await f.save({ turns: [turn("1", { text: "before" })], consent: { transcript: true, paused: true } });
+        await f.contexts.appendTurns("t", "c-1", [turn("2", { text: "4 1 1 1", heard: "4" })]);
+        await f.save({ consent: { transcript: true }, turns: [turn("3", { text: "after" })] });
+        // What was spoken meanwhile does not come in later either.
+        await f.contexts.appendTurns("t", "c-1", [turn("2", { heard: "4 1", interrupted: true })]);
+        const { turns, consent } = await f.get();
+        expect(turns.map(({ id, text, heard }) => [id, text, heard])).toEqual([
+          ["1", "[paused]", ""],
+          ["2", "[paused]", ""],
+          ["3", "after", ""],
+        ]);
+        expect(turns[1]?.interrupted).toBe(true);
+        expect(consent).toEqual({ transcript: true });
+      });
+    });
+
     describe("update", () => {
       const update = (
         input: Partial<ContextInput>,

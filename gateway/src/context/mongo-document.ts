@@ -30,7 +30,11 @@ export interface ContextDocument {
   readonly turn_count: number;
   /** Keys escaped: see `escapeKeys`. */
   readonly data: Record<string, unknown>;
-  readonly consent?: { readonly disclosed_time?: Date; readonly transcript: boolean };
+  readonly consent?: {
+    readonly disclosed_time?: Date;
+    readonly transcript: boolean;
+    readonly paused?: boolean;
+  };
   readonly notes: readonly ContextNote[];
   readonly outcome: string;
   readonly escalation_outcome?: CallContext["escalationOutcome"];
@@ -72,6 +76,7 @@ export function toDocument(context: CallContext, v: number): ContextDocument {
       consent: {
         ...(consent.disclosedTime && { disclosed_time: consent.disclosedTime }),
         transcript: consent.transcript,
+        ...(consent.paused && { paused: true }),
       },
     }),
     notes: context.notes,
@@ -113,6 +118,7 @@ export function fromDocument(document: ContextDocument): CallContext {
       consent: {
         ...(consent.disclosed_time && { disclosedTime: consent.disclosed_time }),
         transcript: consent.transcript,
+        ...(consent.paused && { paused: true }),
       },
     }),
     notes: document.notes,

@@ -50,6 +50,7 @@ export function toPbContext(context: CallContext, withTurns: boolean): PbContext
     consent: context.consent && {
       disclosedTime: toOptionalTimestamp(context.consent.disclosedTime),
       transcript: context.consent.transcript,
+      paused: context.consent.paused ?? false,
     },
     notes: context.notes.map((note) => ({
       time: toTimestamp(note.time),
@@ -126,6 +127,7 @@ export function fromPbContext(context: PbContext | undefined): ContextInput {
       consent: withDisclosed(
         date("context.consent.disclosed_time", consent.disclosedTime),
         consent.transcript,
+        consent.paused,
       ),
     }),
     ...given("outcome", text("context.outcome", context.outcome, 0, 500)),
@@ -152,6 +154,6 @@ function given<K extends string>(key: K, value: string): { [k in K]?: string } {
   return value === "" ? {} : ({ [key]: value } as { [k in K]: string });
 }
 
-function withDisclosed(disclosedTime: Date | undefined, transcript: boolean) {
-  return disclosedTime ? { disclosedTime, transcript } : { transcript };
+function withDisclosed(disclosedTime: Date | undefined, transcript: boolean, paused: boolean) {
+  return { ...(disclosedTime && { disclosedTime }), transcript, ...(paused && { paused }) };
 }

@@ -41,6 +41,7 @@ export function contextHeaderFromPb(pb: PbContext, tenant: string): CallContext 
       consent: {
         ...(pb.consent.disclosedTime && { disclosedTime: toDate(pb.consent.disclosedTime) }),
         transcript: pb.consent.transcript,
+        ...(pb.consent.paused && { paused: true }),
       },
     }),
     notes: pb.notes.map((note) => ({ time: toDate(note.time), author: note.author, text: note.text })),

@@ -47,7 +47,7 @@ describe("ListenWriter", () => {
     turn();
     expect(written).toEqual([]);
     writer.start(format);
-    writer.gap(160, 40);
+    writer.gap(160, 40, "PROVIDER");
     writer.audio(480, 160, new Uint8Array(320));
     writer.ended("TERMINATED");
     writer.audio(640, 160, new Uint8Array(320));
@@ -79,7 +79,7 @@ describe("ListenWriter", () => {
     writer.start(format);
     turn();
     writer.audio(0, 160, new Uint8Array(320));
-    writer.gap(160, 100);
+    writer.gap(160, 100, "PAUSED");
     for (let i = 6; i < 10; i++) writer.audio(i * 160, 160, new Uint8Array(320));
     drain();
     expect(kinds(written)).toEqual(["started", "gap", "a4", "a5"]);

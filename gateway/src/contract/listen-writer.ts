@@ -4,6 +4,7 @@ import {
   type AudioFormat as PbAudioFormat,
   EndReason as PbEndReason,
 } from "@callweave/proto";
+import type { TapGapReason } from "../call/call-audio.js";
 import type { EndReason } from "../call/call-state.js";
 import type { Listener } from "../gateway-api.js";
 import { toDuration, toUint } from "./convert.js";
@@ -66,8 +67,8 @@ export class ListenWriter implements Listener {
     this.push({ message: { item: { $case: "audio", value } }, samples, position });
   }
 
-  gap(from: number, durationMs: number): void {
-    const message = gapMessage(from, durationMs, AudioGapReason.PROVIDER);
+  gap(from: number, durationMs: number, reason: TapGapReason): void {
+    const message = gapMessage(from, durationMs, AudioGapReason[reason]);
     this.push({ message, samples: 0, position: from });
   }
 

@@ -5,31 +5,95 @@ export const CARD_MARK = "[card number]";
 /** What stands for a bank account's number. */
 export const IBAN_MARK = "[bank account]";
 
+/** What stands for an e-mail address. */
+export const EMAIL_MARK = "[e-mail]";
+/** What stands for a text that the hook could not handle: rather no words than the wrong ones. */
+export const HOOK_FAILED_MARK = "[redacted]";
+
+/** A pattern of an installation's own. */
+export interface RedactionPattern {
+  /** Names it in the configuration and in errors. */
+  readonly name: string;
+  /** With the flags g and u; every match is replaced. */
+  readonly pattern: RegExp;
+  /** Stands for each match, as it is: "$1" means nothing. */
+  readonly mark: string;
+}
+
+/** What a redactor takes out. */
+export interface RedactorOptions {
+  /** Numbers of payment cards with a right check digit. Default true. */
+  readonly cards?: boolean;
+  /** Numbers of bank accounts (IBAN) with right check digits. Default true. */
+  readonly ibans?: boolean;
+  /** E-mail addresses. Default true. */
+  readonly emails?: boolean;
+  /** In this order, after the above. Default none. */
+  readonly patterns?: readonly RedactionPattern[];
+  /** Sees each text last and answers the one to keep. When it throws or answers no text, the text becomes "[redacted]". */
+  readonly hook?: (text: string) => unknown;
+  /** Told when the hook failed; without the text. */
+  readonly onHookFailed?: (error: unknown) => void;
+}
+
+/** Takes out of texts and JSON values what must not be kept. */
+export class Redactor {
+  private readonly steps: readonly ((text: string) => string)[];
+
+  constructor(options: RedactorOptions = {}) {
+    const { cards = true, ibans = true, emails = true, patterns = [], hook } = options;
+    const onHookFailed = options.onHookFailed ?? (() => {});
+    this.steps = [
+      ...(emails ? [(text: string) => text.replace(EMAIL, EMAIL_MARK)] : []),
+      ...(ibans
+        ? [(text: string) => text.replace(IBAN, (match) => (isIban(match) ? IBAN_MARK : match))]
+        : []),
+      ...(cards ? [(text: string) => text.replace(DIGIT_RUN, (run) => redactRun(run))] : []),
+      ...patterns.map(
+        ({ pattern, mark }) =>
+          (text: string) =>
+            text.replace(pattern, () => mark),
+      ),
+      ...(hook ? [(text: string) => hooked(hook, text, onHookFailed)] : []),
+    ];
+  }
+
+  /** The text without what is taken out. */
+  text(text: string): string {
+    return text === "" ? text : this.steps.reduce((rest, step) => step(rest), text);
+  }
+
+  /** The same in all strings and large whole numbers of a JSON value, also in keys. Answers a new value. */
+  value(value: unknown): unknown {
+    if (typeof value === "string") return this.text(value);
+    if (typeof value === "number" && Number.isSafeInteger(value) && value > 1e12) {
+      const text = this.text(String(value));
+      return text === String(value) ? value : text;
+    }
+    if (Array.isArray(value)) return value.map((item) => this.value(item));
+    if (!isObject(value)) return value;
+    return Object.fromEntries(Object.entries(value).map(([key, v]) => [this.text(key), this.value(v)]));
+  }
+}
+
+function hooked(hook: (text: string) => unknown, text: string, onFailed: (error: unknown) => void): string {
+  try {
+    const kept = hook(text);
+    if (typeof kept === "string") return kept;
+    onFailed(new Error(`the redaction hook answered ${typeof kept}, not a text`));
+  } catch (error) {
+    // The error itself may hold the words.
+    onFailed(new Error(`the redaction hook failed: ${error instanceof Error ? error.name : typeof error}`));
+  }
+  return HOOK_FAILED_MARK;
+}
+
+/** Bounded on both sides of the @, so that a long text without one takes no longer than its length. */
+const EMAIL =
+  /(?<![\p{L}\p{N}._%+-])[\p{L}\p{N}._%+-]{1,64}@[\p{L}\p{N}-]{1,63}(?:\.[\p{L}\p{N}-]{1,63}){1,8}(?![\p{L}\p{N}-])/gu;
 /** Digits, alone or in groups with one or two separators between. */
 const DIGIT_RUN = /[0-9](?:[ .\-\u00a0\u2010-\u2015]{0,2}[0-9]){12,}/g;
 const IBAN = /\b[A-Za-z]{2}[0-9]{2}(?: ?[A-Za-z0-9]{4}){2,7}(?: ?[A-Za-z0-9]{1,3})?\b/g;
-
-/**
- * Takes the numbers of payment cards (13 to 19 digits, in groups or not, with a right Luhn digit) and of bank accounts
- * (IBAN with right check digits) out of a text.
- */
-export function redactText(text: string): string {
-  if (text.length < 13) return text;
-  return text
-    .replace(IBAN, (match) => (isIban(match) ? IBAN_MARK : match))
-    .replace(DIGIT_RUN, (run) => redactRun(run));
-}
-
-/** The same in all strings and whole numbers of a JSON value, also in keys. Answers a new value. */
-export function redactValue(value: unknown): unknown {
-  if (typeof value === "string") return redactText(value);
-  if (typeof value === "number" && Number.isSafeInteger(value) && value > 1e12) {
-    return redactText(String(value)) === String(value) ? value : CARD_MARK;
-  }
-  if (Array.isArray(value)) return value.map(redactValue);
-  if (!isObject(value)) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, v]) => [redactText(key), redactValue(v)]));
-}
 
 /** Looks at each stretch of whole groups: an expiry date or an amount may stand beside the number. */
 function redactRun(run: string): string {

@@ -111,6 +111,8 @@ export enum AudioGapReason {
   DETACHED = 2,
   /** PROVIDER - The provider sent nothing. */
   PROVIDER = 3,
+  /** PAUSED - Consent.paused was set: what was said is for the seat holder alone. Told about once a second. To listeners alone. */
+  PAUSED = 4,
   UNRECOGNIZED = -1,
 }
 
@@ -128,6 +130,9 @@ export function audioGapReasonFromJSON(object: any): AudioGapReason {
     case 3:
     case "AUDIO_GAP_REASON_PROVIDER":
       return AudioGapReason.PROVIDER;
+    case 4:
+    case "AUDIO_GAP_REASON_PAUSED":
+      return AudioGapReason.PAUSED;
     case -1:
     case "UNRECOGNIZED":
     default:
@@ -145,6 +150,8 @@ export function audioGapReasonToJSON(object: AudioGapReason): string {
       return "AUDIO_GAP_REASON_DETACHED";
     case AudioGapReason.PROVIDER:
       return "AUDIO_GAP_REASON_PROVIDER";
+    case AudioGapReason.PAUSED:
+      return "AUDIO_GAP_REASON_PAUSED";
     case AudioGapReason.UNRECOGNIZED:
     default:
       return "UNRECOGNIZED";

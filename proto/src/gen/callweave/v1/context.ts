@@ -212,6 +212,12 @@ export interface Consent {
     | undefined;
   /** False after the caller refused: no turns are stored or published, only reason and outcome. */
   transcript: boolean;
+  /**
+   * True while something is spoken that nobody may keep, such as the number of a card. Turns appended meanwhile are kept
+   * without their words ("[paused]"), and whoever listens (ListenCall) gets an AudioGap PAUSED instead of audio; the seat
+   * holder hears on. Ends with the next consent that is written without it.
+   */
+  paused: boolean;
 }
 
 /** A human's note on a call. */
@@ -469,7 +475,7 @@ export const Turn: MessageFns<Turn> = {
 };
 
 function createBaseConsent(): Consent {
-  return { disclosedTime: undefined, transcript: false };
+  return { disclosedTime: undefined, transcript: false, paused: false };
 }
 
 export const Consent: MessageFns<Consent> = {
@@ -479,6 +485,9 @@ export const Consent: MessageFns<Consent> = {
     }
     if (message.transcript !== false) {
       writer.uint32(16).bool(message.transcript);
+    }
+    if (message.paused !== false) {
+      writer.uint32(24).bool(message.paused);
     }
     return writer;
   },
@@ -512,6 +521,14 @@ export const Consent: MessageFns<Consent> = {
             message.transcript = reader.bool();
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.paused = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -532,6 +549,7 @@ export const Consent: MessageFns<Consent> = {
         ? fromJsonTimestamp(object.disclosed_time)
         : undefined,
       transcript: isSet(object.transcript) ? globalThis.Boolean(object.transcript) : false,
+      paused: isSet(object.paused) ? globalThis.Boolean(object.paused) : false,
     };
   },
 
@@ -542,6 +560,9 @@ export const Consent: MessageFns<Consent> = {
     }
     if (message.transcript !== false) {
       obj.transcript = message.transcript;
+    }
+    if (message.paused !== false) {
+      obj.paused = message.paused;
     }
     return obj;
   },
@@ -555,6 +576,7 @@ export const Consent: MessageFns<Consent> = {
       ? Timestamp.fromPartial(object.disclosedTime)
       : undefined;
     message.transcript = object.transcript ?? false;
+    message.paused = object.paused ?? false;
     return message;
   },
 };
