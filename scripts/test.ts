@@ -34,6 +34,14 @@ const STEPS: readonly Step[] = [
   },
   { name: "breaking", what: "the contract against the last release", run: breaking },
   { name: "documents", what: "generated documents and notices", run: documents },
+  {
+    name: "supply-chain",
+    what: "lock file, install scripts, licences, known weaknesses, bill of materials",
+    run: async () => {
+      const run = await npx("tsx", "scripts/supply-chain/main.ts");
+      return countLastLine(run.output, run.failed === 0);
+    },
+  },
   { name: "unit", what: "unit tests", run: () => vitest("unit", ["--project", "unit"]) },
   {
     name: "integration-quick",
