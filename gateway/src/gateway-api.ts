@@ -1,3 +1,4 @@
+import type { AuditReader } from "./audit/audit-sink.js";
 import type { TapGapReason } from "./call/call-audio.js";
 import type { Actor, CallCommand, CommandReply } from "./call/call-commands.js";
 import type { CallSnapshot, CallState, EndReason } from "./call/call-state.js";
@@ -120,4 +121,6 @@ export interface GatewayApi {
   readonly contexts: ContextService;
   readonly events: EventLog;
   readonly fleet: FleetApi;
+  /** Undefined where no audit log is kept. */
+  readonly audit?: AuditReader | undefined;
 }

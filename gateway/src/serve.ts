@@ -1,7 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
+import { createSecureContext } from "node:tls";
 import { HoldSound, loadAnnouncement, loadHoldSound } from "./audio/hold-audio.js";
+import { authOptions } from "./auth/from-config.js";
 import { PLAYBACK_DEFAULTS } from "./call/playback.js";
 import type { RouteDecision, Router } from "./call-intake.js";
 import { Cluster } from "./cluster/cluster.js";
@@ -9,10 +11,11 @@ import type { GatewayConfig, PoolConfig } from "./config/config-types.js";
 import { routeCall } from "./config/routes.js";
 import { makeConnector } from "./connectors.js";
 import { StoredContextService } from "./context/context-service.js";
+import { Authenticator } from "./contract/authenticator.js";
 import { DeskServer, deskOptions } from "./desk/index.js";
 import type { PoolOptions } from "./dispatch/pool.js";
 import { Gateway } from "./gateway.js";
-import type { GrpcEdgeOptions } from "./grpc/options.js";
+import type { EdgeTls, GrpcEdgeOptions } from "./grpc/options.js";
 import { createGrpcServer, type GrpcEdge } from "./grpc/server.js";
 import { localApi } from "./local-api.js";
 import { ContextFeed, createNatsWire, natsWireOptions } from "./nats/index.js";
@@ -37,6 +40,11 @@ export interface RunningGateway {
   readonly desk: DeskServer | undefined;
   /** Health, readiness and metrics; its `port` is undefined when `ops.enabled` is false. */
   readonly ops: Ops;
+  /**
+   * Credentials and certificates as this configuration says from now on; everything else of it is left out. Calls and
+   * streams that there are go on. Rejects, and changes nothing, when they cannot be used.
+   */
+  reload(config: GatewayConfig): Promise<void>;
   /** Takes nothing new and waits for the calls to end, at most `graceMs`; then ends. */
   drain(graceMs: number): Promise<void>;
   /** Ends at once: sockets closed without commands, stores flushed. */
@@ -164,9 +172,16 @@ async function startBehind(
   if (stored.source) ops.sources.contextStore = stored.source;
   if (cluster) ops.sources.cluster = cluster.opsSource;
   const api = cluster ? cluster.bind(gateway) : localApi(gateway);
+  const authenticator = new Authenticator(authOptions(config), { logger });
+  const shared = { authenticator };
   const natsWire =
     bus && config.nats?.wire.enabled
-      ? createNatsWire(api, bus, natsWireOptions(config, config.nats, gatewayId, VERSION), logger)
+      ? createNatsWire(
+          api,
+          bus,
+          { ...natsWireOptions(config, config.nats, gatewayId, VERSION), ...shared },
+          logger,
+        )
       : undefined;
   let grpc: GrpcEdge | undefined;
   let desk: DeskServer | undefined;
@@ -184,11 +199,13 @@ async function startBehind(
     await ops.stop();
   };
   try {
-    grpc = createGrpcServer(api, grpcOptions(config), logger);
+    await authenticator.start();
+    grpc = createGrpcServer(api, { ...grpcOptions(config), ...shared }, logger);
     const port = await grpc.listen();
-    desk = config.desk && new DeskServer(api, deskOptions(config, config.desk), logger);
+    desk = config.desk && new DeskServer(api, { ...deskOptions(config, config.desk), ...shared }, logger);
     const deskPort = await desk?.listen();
     const edge = grpc;
+    let tlsNow = edgeTls(config);
     ops.sources.grpc = edge;
     await cluster?.start(CLUSTER_WAIT_MS);
     contextFeed?.start((context) => {
@@ -209,6 +226,15 @@ async function startBehind(
       desk,
       ops,
       stop,
+      async reload(fresh) {
+        const tls = edgeTls(fresh);
+        if ((tls === undefined) !== (config.gateway.grpc.tls === undefined))
+          throw new Error("gateway.grpc.tls cannot be added or taken away while the gateway runs");
+        if (tls) checkTls(tls);
+        await authenticator.reload(authOptions(fresh));
+        if (tls && !sameTls(tls, tlsNow)) edge.reloadTls(tls);
+        tlsNow = tls;
+      },
       async drain(graceMs) {
         edge.setServing(false);
         cluster?.drain();
@@ -285,14 +311,29 @@ function routerOf(config: GatewayConfig): Router {
 }
 
 function grpcOptions(config: GatewayConfig): GrpcEdgeOptions {
-  const { tls, ...options } = config.gateway.grpc;
-  if (!tls) return options;
-  return {
-    ...options,
-    tls: {
+  const { tls: _files, ...options } = config.gateway.grpc;
+  const tls = edgeTls(config);
+  const stream = { expiryWarningMs: config.auth.expiryWarningSeconds * 1000 };
+  return { ...options, stream, ...(tls && { tls }) };
+}
+
+/** Throws when OpenSSL cannot use them: a certificate without its key, or half a file. */
+function checkTls({ cert, key, clientCa }: EdgeTls): void {
+  createSecureContext({ cert, key, ...(clientCa && { ca: clientCa }) });
+}
+
+function sameTls(a: EdgeTls, b: EdgeTls | undefined): boolean {
+  const bytes = ({ cert, key, clientCa }: EdgeTls) => Buffer.concat([cert, key, clientCa ?? Buffer.alloc(0)]);
+  return b !== undefined && bytes(a).equals(bytes(b));
+}
+
+function edgeTls({ gateway }: GatewayConfig): EdgeTls | undefined {
+  const { tls } = gateway.grpc;
+  return (
+    tls && {
       cert: readFileSync(tls.certFile),
       key: readFileSync(tls.keyFile),
       ...(tls.clientCaFile ? { clientCa: readFileSync(tls.clientCaFile) } : {}),
-    },
-  };
+    }
+  );
 }

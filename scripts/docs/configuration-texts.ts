@@ -12,6 +12,12 @@ export const CONFIG_TEXTS: Readonly<Record<string, string>> = {
   "gateway.grpc.keys[].key_file": "A file that holds the key.",
   "gateway.grpc.keys[].key_sha256":
     "SHA-256 of the key, 64 hexadecimal digits, so that the file holds no secret.",
+  "gateway.grpc.keys[].role":
+    "What its holder may do: [a predefined role](security.md#roles). Neither role nor scopes: everything in the tenant, as `admin`.",
+  "gateway.grpc.keys[].scopes":
+    "Single [scopes](security.md#scopes), also beside a role: `listen`, or narrowed `listen@pool=sales|support@connector=main`.",
+  "gateway.grpc.keys[].pools": "Narrow role and scopes to these pools. Empty: all.",
+  "gateway.grpc.keys[].connectors": "Narrow role and scopes to these connectors. Empty: all.",
   "gateway.grpc.tls.cert_file": "PEM. Without `tls` the port speaks plain text.",
   "gateway.grpc.tls.key_file": "PEM.",
   "gateway.grpc.tls.client_ca_file":
@@ -35,6 +41,47 @@ export const CONFIG_TEXTS: Readonly<Record<string, string>> = {
     "`ListenCall` on one call; one more is refused with LIMIT_REACHED.",
   "gateway.limits.media_give_up_ms":
     "A call whose media connection is gone counts as over after so long without a sign of the provider (MEDIA_LOST).",
+  "auth.issuers[].issuer": "Whose signed tokens (JWT) are believed: the claim `iss`, exactly.",
+  "auth.issuers[].audience": "The claim `aud` has to name this.",
+  "auth.issuers[].jwks_url":
+    "Where the public keys (JWKS) are: `https://`, on this machine also `http://`. Exactly one of `jwks_url` and `jwks_file`. While it is away the keys that are known go on; without any, tokens are refused.",
+  "auth.issuers[].jwks_file": "A file with the public keys.",
+  "auth.issuers[].algorithms": "Signatures that are taken; asymmetric ones alone can be named.",
+  "auth.issuers[].tenants": "The tenants that the issuer may speak for; a token of any other is refused.",
+  "auth.issuers[].tenant_claim": "The claim that names the tenant.",
+  "auth.issuers[].role_claim": "The claim that names a role.",
+  "auth.issuers[].scope_claim":
+    "The claim with the scopes, a text with spaces or a list. `pools` and `connectors` narrow them.",
+  "auth.issuers[].refresh_seconds": "How often the keys are loaded anew.",
+  "auth.issuers[].cooldown_seconds":
+    "An unknown `kid` makes them load at once, but not more often than this.",
+  "auth.issuers[].timeout_ms": "How long loading may take.",
+  "auth.certificates[].san":
+    "A subject alternative name of client certificates: `URI:spiffe://example.org/agent/*` or `DNS:desk.example.org`; a star stands for one part. The first entry that matches holds; needs `gateway.grpc.tls.client_ca_file`.",
+  "auth.certificates[].name": "Appears as `client:<name>`. None: the name that matched.",
+  "auth.certificates[].tenant": "Whose calls and contexts its holder sees.",
+  "auth.certificates[].role": "A role; this or `scopes` is needed.",
+  "auth.certificates[].scopes": "Single scopes.",
+  "auth.certificates[].pools": "Narrow role and scopes to these pools. Empty: all.",
+  "auth.certificates[].connectors": "Narrow role and scopes to these connectors. Empty: all.",
+  "auth.leeway_seconds": "How far clocks may differ when tokens are checked.",
+  "auth.expiry_warning_seconds":
+    "How long before its end an agent is told that its credential expires (`CredentialExpiring`).",
+  "auth.watch_interval_ms":
+    "How often the configuration file, keys, key sets and certificates are looked at for changes; 0: never, SIGHUP alone.",
+  "auth.without_keys":
+    "Listens beyond loopback without any credential, when it says: `Everybody who reaches this port may hear, command and end every call.`",
+  "audit.enabled": "Keeps the audit log in `state_dir`.",
+  "audit.retention_days": "Older files of the audit log are removed.",
+  "audit.max_bytes": "Of all files of the audit log; beyond it the oldest are removed.",
+  "audit.fsync":
+    "`always`: written down means on the disk. `interval`: within `fsync_interval_ms`. `never`: when the system likes.",
+  "audit.fsync_interval_ms": "With `fsync: interval`.",
+  "audit.max_queued": "Entries that wait for the disk; further ones are lost, and how many is written down.",
+  "audit.max_refused_per_minute":
+    "Refused credentials that get an entry each; further ones of the minute are counted in one.",
+  "audit.key_file":
+    "32 bytes or more that key the chain and the hashes of numbers. None: a key is made in `state_dir/audit`. Lost, the log can no longer be verified.",
   "connectors[].name": "Name of the connection to the provider in calls, routes and logs.",
   "connectors[].tenant": "Whose calls these are.",
   "connectors[].kind": "The adapter; there is one: `telcoflow`.",
@@ -124,6 +171,7 @@ export const CONFIG_TEXTS: Readonly<Record<string, string>> = {
   "contexts.spool.recent_count": "Contexts in memory that stay readable while MongoDB is away.",
   "contexts.spool.recent_bytes": "Bytes of them, estimated.",
   "contexts.spool.recent_ms": "How long after they were read or written.",
+  "ops.metrics": "Serves `/metrics`; false: health and readiness alone.",
   "ops.enabled":
     "`false`: no port for `/healthz`, `/readyz` and `/metrics` ([operations.md](operations.md)).",
   "ops.host":

@@ -39,6 +39,7 @@ const METHODS = [
   contract.CallServiceDefinition,
   contract.ContextServiceDefinition,
   contract.FleetServiceDefinition,
+  contract.AuditServiceDefinition,
 ]
   .flatMap((service) => Object.values(service))
   .filter((method) => !method.responseStream)

@@ -5,7 +5,7 @@ import { loadSync } from "@grpc/proto-loader";
 
 // Somebody who has the .proto text, grpc-js and proto-loader, and no code of ours but the reader of error details.
 const definition = loadSync(
-  ["agent_service", "call_service", "context_service", "fleet_service"].map(
+  ["agent_service", "audit_service", "call_service", "context_service", "fleet_service"].map(
     (name) => `callweave/v1/${name}.proto`,
   ),
   {

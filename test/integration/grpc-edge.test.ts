@@ -201,6 +201,7 @@ describe("gRPC edge / health and reflection", () => {
     const names = list.list_services_response.service.map((one: { name: string }) => one.name);
     expect(names.filter((name: string) => name.startsWith("callweave")).sort()).toEqual([
       "callweave.v1.AgentService",
+      "callweave.v1.AuditService",
       "callweave.v1.CallService",
       "callweave.v1.ContextService",
       "callweave.v1.FleetService",

@@ -10,7 +10,7 @@ import { createGrpcServer, type GrpcEdge } from "../../gateway/src/grpc/server.j
 
 // The client here is an outsider: it reads the .proto text with proto-loader and shares no code with the gateway.
 const root = fileURLToPath(new URL("../../proto/", import.meta.url));
-const services = ["agent_service", "call_service", "context_service", "fleet_service"];
+const services = ["agent_service", "audit_service", "call_service", "context_service", "fleet_service"];
 const definition = loadSync([...services.map((name) => `callweave/v1/${name}.proto`), healthProto], {
   includeDirs: [root],
   keepCase: true,

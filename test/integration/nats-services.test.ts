@@ -46,11 +46,12 @@ const REQUESTS: Readonly<Record<string, Record<string, unknown>>> = {
   ListPools: {},
   ListAgents: { pool: "default" },
   ListGateways: {},
+  ListAudit: { kinds: ["AUDIT_KIND_LISTEN"], number: "+15550100" },
 };
 
 // biome-ignore lint/suspicious/noExplicitAny: any message of the contract
 const codec = (name: string) => (contract as any)[name];
-const SERVICES = ["CallService", "ContextService", "FleetService"] as const;
+const SERVICES = ["CallService", "ContextService", "FleetService", "AuditService"] as const;
 // biome-ignore lint/suspicious/noExplicitAny: see above
 const definitionOf = (service: string) => (contract as any)[`${service}Definition`];
 const METHODS = SERVICES.flatMap((service) =>

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { readWav } from "../audio/wav.js";
+import { parseScope } from "../contract/principal.js";
 import type { ParsedConfig } from "./config-schema.js";
 import type { ConfigPath } from "./config-source.js";
 
@@ -12,6 +13,7 @@ const LOOPBACK = /^(?:localhost|::1|127(?:\.[0-9]{1,3}){3})$/;
 /** What the schema cannot say: names that must exist or be unique, keys that go together, exposure without keys. */
 export function checkRules(config: ParsedConfig, fail: Fail): void {
   checkGrpc(config, fail);
+  checkAuthSection(config, fail);
   checkNats(config.nats, fail);
   checkDesk(config, fail);
   checkTenants(config, fail);
@@ -30,9 +32,11 @@ export function checkRules(config: ParsedConfig, fail: Fail): void {
 function checkGrpc(config: ParsedConfig, fail: Fail): void {
   const { host, keys } = config.gateway.grpc;
   const path = ["gateway", "grpc"];
-  if (!LOOPBACK.test(host) && keys.length === 0)
+  const { issuers, certificates, without_keys } = config.auth;
+  const credentials = keys.length + issuers.length + certificates.length;
+  if (!LOOPBACK.test(host) && credentials === 0 && without_keys === undefined)
     fail([...path, "host"], "must be a loopback address (127.0.0.1, ::1, localhost) unless keys are set");
-  checkUnique(keys, (key) => key.name, [...path, "keys"], "name", fail);
+  checkKeyNames(keys, [...path, "keys"], fail);
   checkUnique(keys, (key) => key.key, [...path, "keys"], "key", fail);
   checkUnique(keys, (key) => key.key_sha256?.toLowerCase(), [...path, "keys"], "key_sha256", fail);
   keys.forEach(({ key, key_file, key_sha256 }, i) => {
@@ -42,9 +46,9 @@ function checkGrpc(config: ParsedConfig, fail: Fail): void {
   });
 }
 
-function checkDesk({ desk, gateway, pools }: ParsedConfig, fail: Fail): void {
+function checkDesk({ desk, gateway, auth, pools }: ParsedConfig, fail: Fail): void {
   if (!desk) return;
-  const exposed = gateway.grpc.keys.length > 0;
+  const exposed = gateway.grpc.keys.length + auth.issuers.length > 0 || auth.without_keys !== undefined;
   if (!LOOPBACK.test(desk.host) && !exposed)
     fail(["desk", "host"], "must be a loopback address (127.0.0.1, ::1, localhost) unless keys are set");
   if (!LOOPBACK.test(desk.host) && desk.origins.length === 0)
@@ -63,6 +67,58 @@ function checkDesk({ desk, gateway, pools }: ParsedConfig, fail: Fail): void {
   });
 }
 
+/** A name may have two keys, so that one can leave while another comes; they are of one tenant and have the same rights. */
+function checkKeyNames(keys: ParsedConfig["gateway"]["grpc"]["keys"], path: ConfigPath, fail: Fail): void {
+  keys.forEach((key, i) => {
+    checkRights(key, [...path, i], fail);
+    const earlier = keys.slice(0, i).filter((other) => other.name === key.name);
+    if (earlier.length > 1) fail([...path, i, "name"], "must not be given more than twice");
+    const rights = ({ tenant, role, scopes, pools, connectors }: typeof key) =>
+      JSON.stringify([tenant, role, scopes, pools, connectors]);
+    const [first] = earlier;
+    if (first && rights(first) !== rights(key))
+      fail([...path, i, "name"], "must not be given twice with different tenants or rights");
+  });
+}
+
+function checkRights(
+  rights: { role?: string | undefined; scopes: string[]; pools: string[]; connectors: string[] },
+  path: ConfigPath,
+  fail: Fail,
+): void {
+  rights.scopes.forEach((scope, i) => {
+    try {
+      parseScope(scope);
+    } catch (error) {
+      fail([...path, "scopes", i], `must be right: ${(error as Error).message}`);
+    }
+  });
+}
+
+function checkAuthSection(config: ParsedConfig, fail: Fail): void {
+  const { issuers, certificates, without_keys } = config.auth;
+  checkUnique(issuers, (one) => one.issuer, ["auth", "issuers"], "issuer", fail);
+  issuers.forEach((issuer, i) => {
+    if ((issuer.jwks_url === undefined) === (issuer.jwks_file === undefined))
+      fail(["auth", "issuers", i], "must have exactly one of jwks_url and jwks_file");
+    for (const tenant of issuer.tenants)
+      if (tenant.startsWith("_")) fail(["auth", "issuers", i, "tenants"], "must not begin with _");
+  });
+  certificates.forEach((certificate, i) => {
+    const path = ["auth", "certificates", i];
+    checkRights(certificate, path, fail);
+    if (certificate.role === undefined && certificate.scopes.length === 0)
+      fail(path, "must have a role or scopes");
+  });
+  if (certificates.length > 0 && config.gateway.grpc.tls?.client_ca_file === undefined)
+    fail(["auth", "certificates"], "need gateway.grpc.tls.client_ca_file");
+  if (
+    without_keys !== undefined &&
+    config.gateway.grpc.keys.length + issuers.length + certificates.length > 0
+  )
+    fail(["auth", "without_keys"], "must be absent where there are keys, issuers or certificates");
+}
+
 /** Names with _ in front are the gateways' own on NATS. */
 function checkTenants(config: ParsedConfig, fail: Fail): void {
   const check = (items: readonly { readonly tenant?: string | undefined }[], path: ConfigPath) =>
@@ -70,6 +126,7 @@ function checkTenants(config: ParsedConfig, fail: Fail): void {
       if (tenant?.startsWith("_")) fail([...path, i, "tenant"], "must not begin with _");
     });
   check(config.gateway.grpc.keys, ["gateway", "grpc", "keys"]);
+  check(config.auth.certificates, ["auth", "certificates"]);
   check(config.connectors, ["connectors"]);
   check(config.routes, ["routes"]);
   check(config.pools, ["pools"]);
@@ -198,6 +255,13 @@ export function readFiles(config: ParsedConfig, folder: string, fail: Fail): voi
     const path = ["contexts", "redaction", "hook_file"];
     redaction.hook_file = checkedFile(folder, redaction.hook_file, path, fail);
   }
+  config.auth.issuers.forEach((issuer, i) => {
+    if (issuer.jwks_file !== undefined)
+      issuer.jwks_file = checkedFile(folder, issuer.jwks_file, ["auth", "issuers", i, "jwks_file"], fail);
+  });
+  const { audit } = config;
+  if (audit.key_file !== undefined)
+    audit.key_file = checkedFile(folder, audit.key_file, ["audit", "key_file"], fail);
   if (config.nats) readNatsFiles(config.nats, folder, fail);
   config.pools.forEach(({ hold }, i) => {
     if (hold.file !== undefined)

@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { ALGORITHMS } from "../auth/tokens.js";
+import { ROLE_NAMES } from "../contract/principal.js";
 import { isE164 } from "../util/numbers.js";
 import { isTimeZone, parseOpening } from "./hours.js";
 
@@ -68,16 +70,69 @@ const redactionPattern = section({
     .refine(isPattern, "must be a regular expression that does not match an empty text"),
   mark: z.string("must be a text").max(100, "must have at most 100 characters").default("[redacted]"),
 });
+/** What a credential allows; checked in full by `checkRights`. */
+const rights = {
+  role: choice(ROLE_NAMES as [string, ...string[]]).optional(),
+  scopes: list(text()),
+  pools: list(name),
+  connectors: list(name),
+};
 
 const key = section({
   name,
   tenant: name.default("default"),
+  ...rights,
   key: text().optional(),
   key_file: text().optional(),
   key_sha256: z
     .string("must be 64 hexadecimal digits")
     .regex(/^[0-9a-fA-F]{64}$/, "must be 64 hexadecimal digits")
     .optional(),
+});
+
+const httpUrl = z
+  .string("must be a text")
+  .regex(
+    /^(?:https:\/\/|http:\/\/(?:localhost|127\.0\.0\.1|\[::1\])[:/])[^\s@]+$/,
+    "must be an https:// address, or http:// on this machine",
+  );
+
+const issuer = section({
+  issuer: text(),
+  audience: text(),
+  jwks_url: httpUrl.optional(),
+  jwks_file: text().optional(),
+  algorithms: z
+    .array(choice(ALGORITHMS), "must be a list")
+    .min(1, "must have one entry at least")
+    .default(["RS256", "ES256", "EdDSA"]),
+  tenants: z.array(name, "must be a list").min(1, "must have one entry at least").default(["default"]),
+  tenant_claim: text().default("tenant"),
+  role_claim: text().default("role"),
+  scope_claim: text().default("scope"),
+  refresh_seconds: whole(1, 86_400, 300),
+  cooldown_seconds: whole(1, 3_600, 30),
+  timeout_ms: whole(100, 60_000, 5_000),
+});
+
+const sanRule = 'must be "URI:…" or "DNS:…" without spaces';
+const certificate = section({
+  san: z.string(sanRule).regex(/^(?:URI|DNS):\S{1,256}$/, sanRule),
+  name: name.optional(),
+  tenant: name.default("default"),
+  ...rights,
+});
+
+/** What somebody has to write who wants a port without any credential. */
+export const WITHOUT_KEYS = "Everybody who reaches this port may hear, command and end every call.";
+
+const auth = section({
+  issuers: list(issuer),
+  certificates: list(certificate),
+  leeway_seconds: whole(0, 300, 30),
+  expiry_warning_seconds: whole(0, 3_600, 60),
+  watch_interval_ms: whole(0, 3_600_000, 2_000),
+  without_keys: z.literal(WITHOUT_KEYS, `must be absent, or the sentence "${WITHOUT_KEYS}"`).optional(),
 });
 
 const grpc = section({
@@ -293,6 +348,17 @@ export const configSchema = section({
       media_give_up_ms: whole(1000, 600_000, 10_000),
     }).prefault({}),
   }).prefault({}),
+  auth: auth.prefault({}),
+  audit: section({
+    enabled: yesNo(true),
+    retention_days: whole(1, 3_650, 365),
+    max_bytes: whole(1_048_576, 2 ** 40, 256 * 2 ** 20),
+    fsync: choice(["always", "interval", "never"]).default("always"),
+    fsync_interval_ms: whole(10, 60_000, 1_000),
+    max_queued: whole(100, 1_000_000, 10_000),
+    max_refused_per_minute: whole(1, 100_000, 60),
+    key_file: text().optional(),
+  }).prefault({}),
   connectors: list(connector),
   routes: list(route),
   pools: list(poolSchema),
@@ -337,6 +403,7 @@ export const configSchema = section({
     port: optionalWhole(0, 65_535),
     max_connections: whole(1, 10_000, 64),
     tenant_labels: yesNo(false),
+    metrics: yesNo(true),
   }).prefault({}),
   nats: nats.optional(),
   desk: desk.optional(),

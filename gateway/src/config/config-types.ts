@@ -1,6 +1,8 @@
 /** The whole configuration, all defaults filled in. The YAML file has the same shape with snake_case keys. */
 export interface GatewayConfig {
   readonly gateway: GatewaySection;
+  readonly auth: AuthConfig;
+  readonly audit: AuditConfig;
   readonly connectors: readonly ConnectorConfig[];
   /** First match wins; a call that none matches goes to the pool "default". */
   readonly routes: readonly RouteConfig[];
@@ -55,8 +57,82 @@ export interface GrpcConfig {
   readonly maxListenMs: number;
 }
 
-/** Who may come. Exactly one of `key` and `keySha256`. */
-export interface KeyConfig {
+/** Credentials beside the static keys. */
+export interface AuthConfig {
+  /** Whose signed tokens are believed. */
+  readonly issuers: readonly IssuerConfig[];
+  /** Which client certificates stand for whom; they need `gateway.grpc.tls.client_ca_file`. */
+  readonly certificates: readonly CertificateConfig[];
+  /** How far clocks may differ when tokens are checked. Default 30. */
+  readonly leewaySeconds: number;
+  /** How long before its end an agent is told that its credential expires. Default 60. */
+  readonly expiryWarningSeconds: number;
+  /** How often files are looked at for changes; 0: never, SIGHUP alone. Default 2,000. */
+  readonly watchIntervalMs: number;
+  /** Set: without credentials everybody who reaches the port may do everything. */
+  readonly withoutKeys?: string;
+}
+
+/** An issuer of tokens. Exactly one of `jwksUrl` and `jwksFile`. */
+export interface IssuerConfig {
+  readonly issuer: string;
+  readonly audience: string;
+  readonly jwksUrl?: string;
+  /** Absolute. */
+  readonly jwksFile?: string;
+  readonly algorithms: readonly string[];
+  /** Default ["default"]. */
+  readonly tenants: readonly string[];
+  readonly tenantClaim: string;
+  readonly roleClaim: string;
+  readonly scopeClaim: string;
+  /** Default 300. */
+  readonly refreshSeconds: number;
+  /** Default 30. */
+  readonly cooldownSeconds: number;
+  /** Default 5,000. */
+  readonly timeoutMs: number;
+}
+
+/** What a credential allows. */
+export interface RightsConfig {
+  readonly role?: string;
+  readonly scopes: readonly string[];
+  readonly pools: readonly string[];
+  readonly connectors: readonly string[];
+}
+
+/** Whose client certificate stands for whom. */
+export interface CertificateConfig extends RightsConfig {
+  /** "URI:spiffe://…" or "DNS:…", a star for one part. */
+  readonly san: string;
+  readonly name?: string;
+  /** Default "default". */
+  readonly tenant: string;
+}
+
+/** The audit log in the state folder. */
+export interface AuditConfig {
+  /** Default true. */
+  readonly enabled: boolean;
+  /** Default 365. */
+  readonly retentionDays: number;
+  /** Of all files; the oldest go first. Default 256 MiB. */
+  readonly maxBytes: number;
+  /** When what was written is on the disk. Default "always". */
+  readonly fsync: "always" | "interval" | "never";
+  /** Default 1,000. */
+  readonly fsyncIntervalMs: number;
+  /** Entries that wait for the disk; further ones are counted and lost. Default 10,000. */
+  readonly maxQueued: number;
+  /** Refused credentials that get an entry of their own in a minute; further ones are counted. Default 60. */
+  readonly maxRefusedPerMinute: number;
+  /** Absolute. None: a key is made in the state folder. */
+  readonly keyFile?: string;
+}
+
+/** Who may come. Exactly one of `key` and `keySha256`. Neither role nor scopes: everything in the tenant. */
+export interface KeyConfig extends RightsConfig {
   readonly name: string;
   /** Default "default". */
   readonly tenant: string;
@@ -270,6 +346,8 @@ export interface OpsConfig {
   readonly maxConnections: number;
   /** Label the figures of pools with their tenant. Default false: pools of one name are added up. */
   readonly tenantLabels: boolean;
+  /** False: health and readiness alone. Default true. */
+  readonly metrics: boolean;
 }
 
 /** The message bus. At most one of `credentialsFile`, `user` with `password`, `token`, `nkeySeedFile`. */

@@ -5,7 +5,6 @@ import { describeUnserved } from "./routes.js";
 /** The lines that are printed at start: which calls are taken, who may come, how long things are kept. Numbers are masked. */
 export function describeServing(config: GatewayConfig): string[] {
   const { grpc } = config.gateway;
-  const keys = grpc.keys.map((key) => key.name).join(", ");
   return [
     ...(config.connectors.length === 0
       ? ["no connector is configured: no calls come"]
@@ -15,10 +14,8 @@ export function describeServing(config: GatewayConfig): string[] {
       unserved: "connect",
       ringTimeSeconds: 60,
     })}`,
-    `gRPC on ${grpc.host}:${grpc.port}, ${
-      grpc.keys.length === 0 ? "for this machine only, without keys" : `for the keys ${keys}`
-    }${grpc.tls ? ", TLS" : ""}`,
-    ...(config.desk ? [describeDesk(config.desk, grpc.keys.length > 0)] : []),
+    `gRPC on ${grpc.host}:${grpc.port}, ${whoMayCome(config)}${grpc.tls ? ", TLS" : ""}`,
+    ...(config.desk ? [describeDesk(config.desk, hasCredentials(config))] : []),
     `events are kept ${days(config.events.retentionDays)}, contexts ${days(config.contexts.retentionDays)} after the last write, ${whereKept(config)}`,
   ];
 }
@@ -26,6 +23,24 @@ export function describeServing(config: GatewayConfig): string[] {
 function describeDesk({ host, port, tls, origins }: DeskConfig, keys: boolean): string {
   const pages = origins.length > 0 ? `, pages of ${origins.join(", ")}` : "";
   return `desk on ${tls ? "https" : "http"}://${host}:${port}, ${keys ? "for holders of keys" : "for this machine only, without keys"}${pages}`;
+}
+
+function hasCredentials({ gateway, auth }: GatewayConfig): boolean {
+  return gateway.grpc.keys.length + auth.issuers.length + auth.certificates.length > 0;
+}
+
+function whoMayCome({ gateway, auth }: GatewayConfig): string {
+  const keys = [...new Set(gateway.grpc.keys.map((key) => key.name))].join(", ");
+  const ways = [
+    keys && `for the keys ${keys}`,
+    auth.issuers.length > 0 && `for tokens of ${auth.issuers.map((one) => one.issuer).join(", ")}`,
+    auth.certificates.length > 0 &&
+      `for certificates of ${auth.certificates.map((one) => one.san).join(", ")}`,
+  ].filter((way) => typeof way === "string" && way !== "");
+  if (ways.length > 0) return ways.join(", ");
+  return auth.withoutKeys === undefined
+    ? "for this machine only, without keys"
+    : "FOR EVERYBODY WHO REACHES IT, without keys";
 }
 
 function whereKept({ nats, contexts, gateway }: GatewayConfig): string {

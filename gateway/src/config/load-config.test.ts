@@ -363,6 +363,8 @@ describe("loadConfig / nats", () => {
   });
 });
 
+const NO_RIGHTS = { scopes: [], pools: [], connectors: [] };
+
 describe("loadConfig / environment", () => {
   it("goes over the file", () => {
     const config = load("gateway: { grpc: { port: 1 }, state_dir: x }\nserve:\n", {
@@ -376,8 +378,8 @@ describe("loadConfig / environment", () => {
     expect(config.gateway.stateDir).toBe("/data");
     expect(config.serve.logLevel).toBe("debug");
     expect(config.gateway.grpc.keys).toEqual([
-      { name: "agent", tenant: "default", key: "0123456789abcdef" },
-      { name: "desk", tenant: "acme", key: "fedcba9876543210==" },
+      { name: "agent", tenant: "default", key: "0123456789abcdef", ...NO_RIGHTS },
+      { name: "desk", tenant: "acme", key: "fedcba9876543210==", ...NO_RIGHTS },
     ]);
     expect(config.pools.map((p) => p.tenant).sort()).toEqual(["acme", "default"]);
   });
@@ -414,7 +416,7 @@ describe("loadConfig / environment", () => {
     expect(load(connectors).connectors[0]?.auth).toEqual({ apiKey: "from-a-file", connectorUuid: "u" });
     writeFileSync(join(folder, "key"), "0123456789abcdef-file\n");
     const keys = load("gateway: { grpc: { keys: [{ name: a, key_file: key }] } }").gateway.grpc.keys;
-    expect(keys).toEqual([{ name: "a", tenant: "default", key: "0123456789abcdef-file" }]);
+    expect(keys).toEqual([{ name: "a", tenant: "default", key: "0123456789abcdef-file", ...NO_RIGHTS }]);
   });
 
   it("fills in references, also where numbers are wanted", () => {

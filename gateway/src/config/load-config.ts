@@ -152,8 +152,15 @@ function distance(a: string, b: string): number {
 
 function addDefaultPools(config: ParsedConfig): void {
   const tenants = new Set(["default"]);
-  for (const { tenant } of [...config.gateway.grpc.keys, ...config.connectors, ...config.pools])
-    tenants.add(tenant);
+  const named = [
+    ...config.gateway.grpc.keys,
+    ...config.auth.certificates,
+    ...config.connectors,
+    ...config.pools,
+  ];
+  for (const { tenant } of named) tenants.add(tenant);
+  for (const { tenants: spokenFor } of config.auth.issuers)
+    for (const tenant of spokenFor) tenants.add(tenant);
   for (const { tenant } of config.routes) if (tenant !== undefined) tenants.add(tenant);
   for (const tenant of tenants) {
     if (!config.pools.some((p) => p.tenant === tenant && p.name === "default"))

@@ -1,33 +1,44 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
+import { CallError } from "../call/call-error.js";
 import { Authenticator, isLoopback } from "./authenticator.js";
 
 const KEY = "test-key-0123456789";
 const bearer = (value: string) => [value];
 
 describe("Authenticator", () => {
-  const keys = new Authenticator([
-    { name: "desk", tenant: "acme", key: KEY },
-    {
-      name: "agents",
-      tenant: "other",
-      keySha256: createHash("sha256").update("another-key-012345").digest("hex"),
-    },
-  ]);
-
-  it("gives the tenant and name of the key, plain or hashed", () => {
-    expect(keys.authenticate(bearer(`Bearer ${KEY}`), "192.0.2.1:5")).toEqual({
-      tenant: "acme",
-      name: "desk",
-    });
-    expect(keys.authenticate(bearer("bearer another-key-012345"), "[::1]:5")).toEqual({
-      tenant: "other",
-      name: "agents",
-    });
-    expect(keys.authenticateToken(KEY, "127.0.0.1:1").name).toBe("desk");
+  const keySha256 = createHash("sha256").update("another-key-012345").digest("hex");
+  const keys = new Authenticator({
+    keys: [
+      { name: "desk", tenant: "acme", key: KEY },
+      { name: "agents", tenant: "other", keySha256, role: "agent", pools: ["sales"] },
+    ],
   });
 
-  it("refuses everything else, on loopback too, without repeating it", () => {
+  it("gives tenant, name and rights of the key, plain or hashed", async () => {
+    const desk = await keys.authenticate(bearer(`Bearer ${KEY}`), "192.0.2.1:5");
+    expect(desk).toMatchObject({ tenant: "acme", name: "desk", role: "admin", proof: "key" });
+    expect(desk.grants.get("context:erase")).toEqual([{ pools: [], connectors: [] }]);
+    const agents = await keys.authenticate(bearer("bearer another-key-012345"), "[::1]:5");
+    expect(agents).toMatchObject({ tenant: "other", name: "agents", role: "agent" });
+    expect(agents.grants.get("speak")).toEqual([{ pools: ["sales"], connectors: [] }]);
+    expect(agents.grants.has("context:erase")).toBe(false);
+    expect((await keys.authenticateToken(KEY, "127.0.0.1:1")).name).toBe("desk");
+  });
+
+  it("takes two keys of one name, and no third, so that one can leave while another comes", async () => {
+    const two = ["first-key-01234567", "second-key-0123456"].map((key) => ({ name: "a", tenant: "t", key }));
+    const rotating = new Authenticator({ keys: two });
+    for (const { key } of two) expect((await rotating.authenticateToken(key, "127.0.0.1:1")).name).toBe("a");
+    const third = { name: "a", tenant: "t", key: "third-key-01234567" };
+    expect(() => new Authenticator({ keys: [...two, third] })).toThrow("more than twice");
+    await rotating.reload({ keys: [two[1], third] as typeof two });
+    await expect(rotating.authenticateToken("first-key-01234567", "127.0.0.1:1")).rejects.toThrow(CallError);
+    await expect(rotating.reload({ keys: [] })).rejects.toThrow("cannot be taken away");
+    expect((await rotating.authenticateToken("third-key-01234567", "127.0.0.1:1")).name).toBe("a");
+  });
+
+  it("refuses everything else, on loopback too, without repeating it", async () => {
     const double = [...bearer(`Bearer ${KEY}`), ...bearer(`Bearer ${KEY}`)];
     for (const metadata of [
       [],
@@ -38,39 +49,45 @@ describe("Authenticator", () => {
       bearer(`Bearer ${KEY} ${KEY}`),
       double,
     ]) {
-      let error: unknown;
-      try {
-        keys.authenticate(metadata, "127.0.0.1:5");
-      } catch (thrown) {
-        error = thrown;
-      }
+      const error = await keys.authenticate(metadata, "127.0.0.1:5").catch((thrown: unknown) => thrown);
       expect(error).toMatchObject({ reason: "UNAUTHENTICATED", metadata: {} });
       expect(String(error)).not.toContain("wrong");
       expect(String(error)).not.toContain(KEY);
     }
   });
 
-  it("serves this machine alone when there are no keys", () => {
-    const open = new Authenticator([]);
+  it("serves this machine alone when there are no keys", async () => {
+    const open = new Authenticator({});
     for (const peer of ["127.0.0.1:5", "127.9.9.9:5", "::1:5", "::ffff:127.0.0.1:5"]) {
-      expect(open.authenticate([], peer)).toEqual({ tenant: "default", name: "local" });
+      expect(await open.authenticate([], peer)).toMatchObject({
+        tenant: "default",
+        name: "local",
+        role: "admin",
+      });
     }
     for (const peer of ["192.0.2.1:5", "unknown", "", "[2001:db8::1]:5", "127.0.0.1.example:5"]) {
-      expect(() => open.authenticate([], peer)).toThrow("only this machine");
+      await expect(open.authenticate([], peer)).rejects.toThrow("only this machine");
     }
+    const all = new Authenticator({ openToAll: true });
+    expect((await all.authenticate([], "192.0.2.1:5")).name).toBe("local");
+    expect(
+      new Authenticator({ openToAll: true, keys: [{ name: "a", tenant: "t", key: KEY }] }),
+    ).toMatchObject({ hasKeys: true, isOpenToAll: false });
   });
 
   it("refuses keys that protect nothing", () => {
-    const make = (key: object) => () => new Authenticator([{ name: "a", tenant: "t", ...key }]);
+    const make = (key: object) => () => new Authenticator({ keys: [{ name: "a", tenant: "t", ...key }] });
     expect(make({})).toThrow("16 characters");
     expect(make({ key: "short" })).toThrow("16 characters");
     expect(make({ key: "" })).toThrow("16 characters");
     expect(make({ keySha256: "abc" })).toThrow("64 hexadecimal");
     expect(make({ key: KEY, keySha256: "0".repeat(64) })).toThrow("both");
     expect(make({ key: KEY, tenant: "" })).toThrow("tenant");
-    expect(() => new Authenticator([0, 1].map((i) => ({ name: `k${i}`, tenant: "t", key: KEY })))).toThrow(
-      "same",
-    );
+    const same = [0, 1].map((i) => ({ name: `k${i}`, tenant: "t", key: KEY }));
+    expect(() => new Authenticator({ keys: same })).toThrow("same");
+    expect(make({ key: KEY, role: "boss" })).toThrow("role must be one of");
+    expect(make({ key: KEY, scopes: ["fly"] })).toThrow("scope must be one of");
+    expect(make({ key: KEY, scopes: ["listen@pool="] })).toThrow("narrowed as");
     expect(make({ key: "short" })).not.toThrow("short-");
   });
 

@@ -1,17 +1,27 @@
-import { createHash, timingSafeEqual } from "node:crypto";
+import { timingSafeEqual } from "node:crypto";
+import type { PeerCertificate } from "node:tls";
+import { type AuditSink, NO_AUDIT } from "../audit/audit-sink.js";
+import { type CertificateRule, Certificates } from "../auth/certificates.js";
+import { type StaticKey, StaticKeys, sha256 } from "../auth/static-keys.js";
+import { type Issuer, Tokens } from "../auth/tokens.js";
 import { CallError } from "../call/call-error.js";
-import type { StaticKey } from "./limits.js";
+import { type Logger, silentLogger } from "../util/logger.js";
+import { type Principal, principalOf } from "./principal.js";
 
-/** Who asks: proven by a key, or a process on this machine when there are no keys. */
-export interface Credential {
-  /** Everything the request sees belongs to it. */
-  readonly tenant: string;
-  /** The name of the key. */
-  readonly name: string;
+export type { Principal as Credential } from "./principal.js";
+
+/** What is believed. Everything empty: this machine alone, everything allowed. */
+export interface AuthOptions {
+  readonly keys?: readonly StaticKey[];
+  readonly issuers?: readonly Issuer[];
+  readonly certificates?: readonly CertificateRule[];
+  /** How far clocks may differ when tokens are checked, in seconds. Default 30. */
+  readonly leewaySeconds?: number;
+  /** Without any credentials: everybody who reaches the port may do everything. Default false. */
+  readonly openToAll?: boolean;
 }
 
-const NAME = /^[A-Za-z0-9._-]{1,64}$/;
-const LOCAL: Credential = { tenant: "default", name: "local" };
+const LOCAL = principalOf("default", "local");
 
 /** True for addresses of this machine alone: 127.0.0.0/8, ::1, "localhost". */
 export function isLoopback(address: string): boolean {
@@ -19,72 +29,145 @@ export function isLoopback(address: string): boolean {
   return plain === "localhost" || plain === "::1" || /^127(\.\d{1,3}){3}$/.test(plain);
 }
 
-/** Checks credentials. Without keys everything on loopback is taken and nothing else. */
+/** Checks credentials, for all wires. Without any configured everything on loopback is taken and nothing else. */
 export class Authenticator {
-  private readonly keys: readonly { readonly hash: Buffer; readonly credential: Credential }[];
+  private keys: StaticKeys;
+  private tokens: Tokens;
+  private certificates: Certificates;
+  private openToAll: boolean;
+  private readonly logger: Logger;
+  private readonly audit: AuditSink;
 
-  /** Throws on a key that could not protect anything: no name, too short, given twice. */
-  constructor(keys: readonly StaticKey[]) {
-    this.keys = keys.map((key) => {
-      if (!NAME.test(key.name)) throw new Error(`key name must match ${NAME.source}`);
-      if (!NAME.test(key.tenant)) throw new Error(`tenant of key ${key.name} must match ${NAME.source}`);
-      return { hash: hashOf(key), credential: { tenant: key.tenant, name: key.name } };
-    });
-    const hashes = new Set(this.keys.map((key) => key.hash.toString("hex")));
-    if (hashes.size !== this.keys.length) throw new Error("two entries have the same key");
+  /** Throws an Error on what could not protect anything; see StaticKeys, Tokens and Certificates. */
+  constructor(options: AuthOptions, news: { readonly logger?: Logger; readonly audit?: AuditSink } = {}) {
+    this.logger = news.logger ?? silentLogger;
+    this.audit = news.audit ?? NO_AUDIT;
+    const made = this.make(options);
+    this.keys = made.keys;
+    this.tokens = made.tokens;
+    this.certificates = made.certificates;
+    this.openToAll = options.openToAll ?? false;
   }
 
-  /** False: only loopback is served. */
+  /** False: only loopback is served, unless `isOpenToAll`. */
   get hasKeys(): boolean {
-    return this.keys.length > 0;
+    return this.keys.size + this.tokens.size + this.certificates.size > 0;
   }
 
-  /** From all values of the header `authorization: Bearer <key>`. `peer` is "address:port". Throws UNAUTHENTICATED. */
-  authenticate(values: readonly unknown[], peer: string): Credential {
+  /** Everybody is served without a credential: somebody said so in plain words. */
+  get isOpenToAll(): boolean {
+    return this.openToAll && !this.hasKeys;
+  }
+
+  /** Other keys, issuers and rules from now on; throws, and keeps the old ones, when they cannot be. */
+  async reload(options: AuthOptions): Promise<void> {
+    const made = this.make(options, this.tokens);
+    if (
+      !options.openToAll &&
+      this.hasKeys &&
+      made.keys.size + made.tokens.size + made.certificates.size === 0
+    )
+      throw new Error("the last credential cannot be taken away while the gateway runs");
+    await made.tokens.load();
+    Object.assign(this, made);
+    this.openToAll = options.openToAll ?? false;
+    this.audit.record({ tenant: "", kind: "CREDENTIALS_RELOADED", actor: "gateway", operation: "" });
+  }
+
+  /** Loads the keys of issuers. Never rejects. */
+  async start(): Promise<void> {
+    await this.tokens.load();
+  }
+
+  /**
+   * From all values of the header `authorization: Bearer <key or token>`, else from a client certificate that TLS has
+   * checked. `peer` is "address:port". Throws UNAUTHENTICATED.
+   */
+  async authenticate(
+    values: readonly unknown[],
+    peer: string,
+    certificate?: PeerCertificate,
+  ): Promise<Principal> {
     if (!this.hasKeys) return this.local(peer);
-    if (values.length !== 1) throw unauthenticated("exactly one authorization entry is needed: Bearer <key>");
-    const match = /^bearer +(\S+)$/i.exec(String(values[0]).trim());
-    if (!match) throw unauthenticated("authorization must be: Bearer <key>");
-    return this.authenticateToken(match[1] as string, peer);
+    const shown = this.certificates.find(certificate);
+    if (values.length === 0 && shown) return shown;
+    if (values.length !== 1)
+      throw this.refused(peer, "exactly one authorization entry is needed: Bearer <key>");
+    const match = BEARER.exec(String(values[0]).trim());
+    if (!match) throw this.refused(peer, "authorization must be: Bearer <key>");
+    const principal = await this.authenticateToken(match[1] as string, peer);
+    // The word of the certificate is the stronger one.
+    if (shown && shown.tenant !== principal.tenant)
+      throw this.refused(peer, "the key is not of the certificate's tenant");
+    return principal;
   }
 
   /** A bare token. Throws UNAUTHENTICATED. */
-  authenticateToken(token: string, peer: string): Credential {
+  async authenticateToken(token: string, peer: string): Promise<Principal> {
     if (!this.hasKeys) return this.local(peer);
-    const hash = sha256(token);
-    let found: Credential | undefined;
-    // Each key is compared, so that time tells nothing about which one was near.
-    for (const key of this.keys) if (timingSafeEqual(key.hash, hash)) found = key.credential;
-    if (!found) throw unauthenticated("the key is not known here");
-    return found;
+    const found = this.keys.find(token);
+    if (found) return found;
+    let why = "not a key and not a token";
+    if (this.tokens.size > 0 && token.split(".").length === 3) {
+      const principal = await this.tokens.find(token, (reason) => {
+        why = reason;
+      });
+      if (principal) return principal;
+    }
+    throw this.refused(peer, "the key is not known here", why);
   }
 
-  private local(peer: string): Credential {
-    if (!isLoopback(peer.slice(0, Math.max(0, peer.lastIndexOf(":"))))) {
-      throw unauthenticated("without configured keys only this machine is served");
+  /** Whose credential this is, as far as that is known without waiting: a key, or a token that was checked lately. */
+  recognise(values: readonly unknown[], peer: string): Principal | undefined {
+    if (!this.hasKeys) {
+      try {
+        return this.local(peer);
+      } catch {
+        return undefined;
+      }
     }
+    const token = values.length === 1 ? BEARER.exec(String(values[0]).trim())?.[1] : undefined;
+    return token === undefined ? undefined : (this.keys.find(token) ?? this.tokens.recall(token));
+  }
+
+  private make(options: AuthOptions, before?: Tokens) {
+    const { keys = [], issuers = [], certificates = [], leewaySeconds = 30 } = options;
+    return {
+      keys: new StaticKeys(keys),
+      tokens: new Tokens({ issuers, leewaySeconds }, this.logger, before),
+      certificates: new Certificates(certificates),
+    };
+  }
+
+  private local(peer: string): Principal {
+    if (!this.openToAll && !isLoopback(peer.slice(0, Math.max(0, peer.lastIndexOf(":")))))
+      throw this.refused(peer, "without configured keys only this machine is served");
     return LOCAL;
   }
-}
 
-function hashOf(key: StaticKey): Buffer {
-  if (key.keySha256 !== undefined) {
-    if (!/^[0-9a-f]{64}$/i.test(key.keySha256)) {
-      throw new Error(`SHA-256 of key ${key.name} must be 64 hexadecimal digits`);
-    }
-    if (key.key !== undefined) throw new Error(`key ${key.name} is given both plain and hashed`);
-    return Buffer.from(key.keySha256, "hex");
+  private refused(peer: string, message: string, why = message): CallError {
+    const address = peer.slice(0, Math.max(0, peer.lastIndexOf(":"))) || "unknown";
+    this.logger.debug({ peer: address, why }, "a credential was refused");
+    this.audit.record({
+      tenant: "",
+      kind: "AUTHENTICATION_REFUSED",
+      actor: address,
+      operation: "",
+      details: { reason: why },
+    });
+    return new CallError("UNAUTHENTICATED", message);
   }
-  if (key.key === undefined || !/^\S{16,}$/.test(key.key)) {
-    throw new Error(`key ${key.name} must have at least 16 characters without spaces`);
-  }
-  return sha256(key.key);
 }
 
-function sha256(text: string): Buffer {
-  return createHash("sha256").update(text).digest();
+const BEARER = /^bearer +(\S+)$/i;
+
+/** The token of an authorization header, hashed for comparing; undefined when there is none. */
+export function bearerHash(value: string | undefined): Buffer | undefined {
+  const token = value === undefined ? undefined : BEARER.exec(value.trim())?.[1];
+  return token === undefined ? undefined : sha256(token);
 }
 
-function unauthenticated(message: string): CallError {
-  return new CallError("UNAUTHENTICATED", message);
+/** Whether two hashes of tokens are the same; both may be of nobody. */
+export function sameHash(a: Buffer | undefined, b: Buffer | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : timingSafeEqual(a, b);
 }

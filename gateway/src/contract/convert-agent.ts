@@ -179,6 +179,11 @@ function toPbKind(notice: AgentNotice, seal: (error: CallError) => CallError): G
         $case: "itemRefused",
         value: { handle: notice.handle, item: notice.item, error: toPbError(seal(notice.error)) },
       };
+    case "credentialExpiring": {
+      const { expireTime } = notice;
+      const timeLeft = toDuration(Math.max(0, expireTime.getTime() - Date.now()));
+      return { $case: "credentialExpiring", value: { expireTime: toTimestamp(expireTime), timeLeft } };
+    }
     case "goAway":
       return { $case: "goAway", value: { deadline: toDuration(notice.deadlineMs) } };
   }

@@ -1,14 +1,4 @@
-/** A static key. Give the key itself or its SHA-256 in hexadecimal; only the hash is kept. */
-export interface StaticKey {
-  /** Who has it; appears as "client:<name>" in events and notes. 1 to 64 of A-Z a-z 0-9 . _ - */
-  readonly name: string;
-  /** The tenant that its holder belongs to. The same rule as the name. */
-  readonly tenant: string;
-  /** At least 16 characters. */
-  readonly key?: string;
-  /** 64 hexadecimal digits. */
-  readonly keySha256?: string;
-}
+export type { StaticKey } from "../auth/static-keys.js";
 
 /** The limits of one Serve stream. */
 export interface StreamLimits {
@@ -24,6 +14,8 @@ export interface StreamLimits {
   readonly maxAudioMs: number;
   /** How long a new stream may stay without its first item, in ms; then NOT_REGISTERED. Default 10,000. */
   readonly registerTimeoutMs: number;
+  /** How long before its end an agent is told that its credential expires, in ms. Default 60,000. */
+  readonly expiryWarningMs: number;
 }
 
 /** Limits of a Serve stream where nothing else is said. */
@@ -34,4 +26,5 @@ export const DEFAULT_STREAM_LIMITS: StreamLimits = {
   maxControlBytes: 1024 * 1024,
   maxAudioMs: 2_000,
   registerTimeoutMs: 10_000,
+  expiryWarningMs: 60_000,
 };

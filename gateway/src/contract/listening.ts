@@ -1,9 +1,66 @@
-import type { ListenCallRequest } from "@callweave/proto";
-import type { GatewayApi } from "../gateway-api.js";
+import { AudioSource, type ListenCallRequest } from "@callweave/proto";
+import { type AuditSink, NO_AUDIT } from "../audit/audit-sink.js";
+import type { AudioFormat } from "../dispatch/agent-port.js";
+import type { GatewayApi, Listener, Listening } from "../gateway-api.js";
 import type { Credential } from "./authenticator.js";
+import { clientActor } from "./client-actor.js";
 import { toPbAudioFormat } from "./convert.js";
+import { admit } from "./guard.js";
 import { type ListenSink, ListenWriter } from "./listen-writer.js";
-import { clientActor, listenRequest } from "./operations.js";
+import { audioFormat, callId, enumName } from "./validate.js";
+
+const OPERATION = "CallService/ListenCall";
+
+/** A call that somebody may hear. */
+export interface AdmittedListener {
+  readonly callId: string;
+  readonly source: "MIXED" | "AGENT";
+  /** As asked for; a rate of 0 means that of the call. */
+  readonly format: AudioFormat;
+  /** Of the call. */
+  readonly sampleRateHz: number;
+  /** The gateway that has the call. */
+  readonly gatewayId: string;
+  /** Begins to hear, and writes that down. */
+  begin(listener: Listener): Promise<Listening>;
+}
+
+/**
+ * The one way to hear a call, for every wire: checks the request, the rule and that the call is there. Rejects with
+ * INVALID_FIELD, PERMISSION_DENIED, CALL_NOT_FOUND.
+ */
+export async function admitListener(
+  api: GatewayApi,
+  credential: Credential,
+  request: ListenCallRequest,
+  audit: AuditSink,
+): Promise<AdmittedListener> {
+  const id = callId("call_id", request.callId);
+  const source = enumName("source", AudioSource, request.source, ["MIXED", "AGENT"] as const, "MIXED");
+  const format = audioFormat("format", request.format);
+  await admit(api, OPERATION, credential, { callId: id }, audit);
+  const actor = clientActor(credential);
+  const { sampleRateHz, gatewayId } = await api.calls.get(credential.tenant, id);
+  return {
+    callId: id,
+    source,
+    format,
+    sampleRateHz,
+    gatewayId,
+    async begin(listener) {
+      const listening = await api.calls.listen(actor, id, source, format, listener);
+      audit.record({
+        tenant: credential.tenant,
+        kind: "LISTEN",
+        actor: actor.name,
+        operation: OPERATION,
+        callId: id,
+        details: { source },
+      });
+      return listening;
+    },
+  };
+}
 
 /** A listener on some wire. */
 export interface OpenListening {
@@ -22,11 +79,11 @@ export async function openListening(
   sink: ListenSink,
   maxListenMs: number,
   signal: AbortSignal,
+  audit: AuditSink = NO_AUDIT,
 ): Promise<OpenListening> {
-  const { callId, source, format } = listenRequest(request);
-  const { sampleRateHz } = await api.calls.get(credential.tenant, callId);
-  const writer = new ListenWriter(sink, sampleRateHz, maxListenMs);
-  const listening = await api.calls.listen(clientActor(credential), callId, source, format, writer);
+  const admitted = await admitListener(api, credential, request, audit);
+  const writer = new ListenWriter(sink, admitted.sampleRateHz, maxListenMs);
+  const listening = await admitted.begin(writer);
   let stopped = false;
   const stop = () => {
     if (stopped) return 0;

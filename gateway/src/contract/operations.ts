@@ -1,17 +1,20 @@
 import {
-  AudioSource,
+  AuditKind,
+  AuditServiceDefinition,
   CallServiceDefinition,
   ContextDurability,
   ContextServiceDefinition,
   FleetServiceDefinition,
   type PendingCommand,
 } from "@callweave/proto";
-import type { Actor, CallCommand, CommandReply } from "../call/call-commands.js";
+import { type AuditSink, NO_AUDIT } from "../audit/audit-sink.js";
+import type { CallCommand, CommandReply } from "../call/call-commands.js";
 import { invalidField } from "../call/call-error.js";
 import type { WrittenContext } from "../context/context-types.js";
 import type { GatewayApi } from "../gateway-api.js";
 import type { Credential } from "./authenticator.js";
-import { toPbEscalationResult } from "./convert.js";
+import { clientActor } from "./client-actor.js";
+import { toPbEscalationResult, toTimestamp } from "./convert.js";
 import { fromPbFilter, toPbCall } from "./convert-call.js";
 import {
   closeCommand,
@@ -26,19 +29,11 @@ import {
 } from "./convert-command.js";
 import { contextStatus, fromMask, fromPbContext, fromPbTurn, toPbContext } from "./convert-context.js";
 import { toPbAgent, toPbGateway, toPbPool } from "./convert-fleet.js";
+import { guarded } from "./guard.js";
 import { pageOfCalls } from "./page-token.js";
-import {
-  atMost,
-  audioFormat,
-  callId,
-  durationMs,
-  enumName,
-  name,
-  phone,
-  requestId,
-  text,
-  whole,
-} from "./validate.js";
+import { atMost, callId, durationMs, enumName, name, phone, requestId, text, whole } from "./validate.js";
+
+export { clientActor };
 
 /** What an RPC with one request and one response does, whatever wire it came by. Throws CallError. */
 export type Operation<Q, S> = (request: Q, credential: Credential) => S | Promise<S>;
@@ -57,6 +52,7 @@ export interface Operations {
   readonly call: Unary<typeof CallServiceDefinition>;
   readonly context: Unary<typeof ContextServiceDefinition>;
   readonly fleet: Unary<typeof FleetServiceDefinition>;
+  readonly audit: Unary<typeof AuditServiceDefinition>;
 }
 
 /** The definitions that belong to `Operations`. */
@@ -64,19 +60,25 @@ export const OPERATION_DEFINITIONS = {
   call: CallServiceDefinition,
   context: ContextServiceDefinition,
   fleet: FleetServiceDefinition,
+  audit: AuditServiceDefinition,
 } as const;
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const MAX_WITHIN_MS = 3_650 * DAY_MS;
 
-/** The actor of a unary client. */
-export function clientActor(credential: Credential): Actor {
-  return { tenant: credential.tenant, name: `client:${credential.name}` };
+/** All unary RPCs over the core, behind the rules: one table for every wire. What matters is told to `audit`. */
+export function operations(api: GatewayApi, audit: AuditSink = NO_AUDIT): Operations {
+  return guarded(api, plainOperations, OPERATION_DEFINITIONS, audit);
 }
 
-/** All unary RPCs over the core: one table for every wire. */
-export function operations(api: GatewayApi): Operations {
-  return { call: callOperations(api), context: contextOperations(api), fleet: fleetOperations(api) };
+/** The same for somebody who may do everything. */
+function plainOperations(api: GatewayApi): Operations {
+  return {
+    call: callOperations(api),
+    context: contextOperations(api),
+    fleet: fleetOperations(api),
+    audit: auditOperations(api),
+  };
 }
 
 function callOperations({ calls, events }: GatewayApi): Operations["call"] {
@@ -223,18 +225,61 @@ function fleetOperations({ fleet }: GatewayApi): Operations["fleet"] {
   };
 }
 
-/** What a ListenCallRequest asks for, checked. */
-export function listenRequest(request: {
-  readonly callId: string;
-  readonly source: AudioSource;
-  readonly format: Parameters<typeof audioFormat>[1];
-}) {
-  const sources = ["MIXED", "AGENT"] as const;
+function auditOperations({ audit }: GatewayApi): Operations["audit"] {
   return {
-    callId: callId("call_id", request.callId),
-    source: enumName("source", AudioSource, request.source, sources, "MIXED"),
-    format: audioFormat("format", request.format),
+    listAudit: async (request, { tenant }) => {
+      const kinds = atMost("kinds", request.kinds, 100).map((one) =>
+        enumName("kinds", AuditKind, one, AUDIT_KINDS),
+      );
+      const filter = {
+        kinds,
+        callId: request.callId === "" ? "" : callId("call_id", request.callId),
+        actor: text("actor", request.actor, 0, 200),
+        number: phone("number", request.number, false),
+      };
+      const limit = whole("page_size", request.pageSize, 1, 1_000, 100);
+      const before = auditPlace(request.pageToken);
+      if (!audit) return { entries: [], nextPageToken: "" };
+      const { entries, next } = await audit.list(tenant, filter, before, limit);
+      return {
+        entries: entries.map((entry) => ({
+          sequence: entry.sequence,
+          time: toTimestamp(entry.time),
+          gatewayId: entry.gatewayId,
+          kind: AuditKind[entry.kind],
+          actor: entry.actor,
+          operation: entry.operation,
+          callId: entry.callId ?? "",
+          numberHash: entry.numberHash,
+          details: { ...entry.details },
+          hash: entry.hash,
+        })),
+        nextPageToken: next === 0 ? "" : String(next),
+      };
+    },
   };
+}
+
+const AUDIT_KINDS = [
+  "LISTEN",
+  "SPY",
+  "WHISPER",
+  "BARGE",
+  "SEAT_CHANGED",
+  "CONTEXT_READ",
+  "CONTEXT_ERASED",
+  "AUTHENTICATION_REFUSED",
+  "PERMISSION_DENIED",
+  "AUDIT_READ",
+  "CREDENTIALS_RELOADED",
+  "ENTRIES_LOST",
+] as const;
+
+function auditPlace(token: string): number {
+  if (token === "") return 0;
+  const place = /^[1-9][0-9]{0,15}$/.test(token) ? Number(token) : 0;
+  if (place === 0) throw invalidField("page_token", "from next_page_token");
+  return place;
 }
 
 function withCall(reply: CommandReply) {

@@ -1,10 +1,14 @@
 import type { AgentItem, ServeRequest } from "@callweave/proto";
+import { type AuditSink, NO_AUDIT } from "../audit/audit-sink.js";
 import { CallError, invalidField } from "../call/call-error.js";
 import type { AgentHub, AgentNotice, AgentStream, AgentStreamHandler } from "../dispatch/agent-port.js";
 import type { Logger } from "../util/logger.js";
 import type { Authenticator, Credential } from "./authenticator.js";
+import { allows, authorize, authorizeSomewhere } from "./authorization.js";
 import { fromReattach, fromRegister, fromToken, toPbItem } from "./convert-agent.js";
 import { innerCallId, streamCommand } from "./convert-command.js";
+import { credentialEnded, ExpiryWatch } from "./expiry.js";
+import { recordDenied } from "./guard.js";
 import type { StreamLimits } from "./limits.js";
 import { clientActor } from "./operations.js";
 import { publicError } from "./public-error.js";
@@ -20,6 +24,8 @@ export interface ServeContext {
   readonly limits: StreamLimits;
   readonly logger: Logger;
   readonly stats: ServeStats;
+  /** Default: nothing is written down. */
+  readonly audit?: AuditSink;
 }
 
 /** Counters since the start, for metrics. */
@@ -59,9 +65,14 @@ export class ServeSession implements AgentStream {
   private over = false;
   private registerTimer: NodeJS.Timeout | undefined;
   /** Calls by handle, to check a call_id inside a command. */
-  private readonly calls = new Map<number, string>();
+  private readonly calls = new Map<number, { readonly callId: string; readonly connector: string }>();
 
   private credential: Credential | undefined;
+  /** Of the session; known with its first item. */
+  private pool: string | undefined;
+  /** Whether audio may be sent: it comes too often to ask the rules each time. */
+  private mayTalk = false;
+  private readonly expiry: ExpiryWatch;
 
   constructor(
     private readonly context: ServeContext,
@@ -73,13 +84,21 @@ export class ServeSession implements AgentStream {
       this.leaveSoon();
     });
     stats.serveStreams++;
+    this.expiry = new ExpiryWatch(
+      limits.expiryWarningMs,
+      (expireTimeMs) => this.send({ type: "credentialExpiring", expireTime: new Date(expireTimeMs) }),
+      () => this.refuse(credentialEnded()),
+    );
     this.registerTimer = setTimeout(() => this.refuse(notRegistered("nothing")), limits.registerTimeoutMs);
     this.registerTimer.unref();
   }
 
   /** Who it is; before the first message, which is not looked at otherwise. */
   admit(credential: Credential): void {
+    if (this.over) return;
     this.credential = credential;
+    this.expiry.follow(credential);
+    this.weighAudio();
   }
 
   // The core's side.
@@ -87,7 +106,11 @@ export class ServeSession implements AgentStream {
   send(notice: AgentNotice): void {
     if (notice.type === "assigned") {
       this.writer.openHandle(notice.handle, notice.call.sampleRateHz);
-      this.calls.set(notice.handle, notice.call.callId);
+      const { callId, connector } = notice.call;
+      this.calls.set(notice.handle, { callId, connector });
+    } else if (notice.type === "registered") {
+      this.pool = notice.info.pool;
+      this.weighAudio();
     } else if (notice.type === "unassigned") {
       this.calls.delete(notice.handle);
     }
@@ -138,10 +161,13 @@ export class ServeSession implements AgentStream {
     const credential = this.credential;
     if (!credential) return;
     try {
+      this.requireStream(credential);
       const actor = clientActor(credential);
       let handler: AgentStreamHandler;
       if (item?.$case === "register") {
         const registration = fromRegister(item.value);
+        this.pool = registration.pool;
+        this.require("Serve/register");
         const agent = { tenant: actor.tenant, name: `agent:${registration.agentId}` };
         handler = agents.register(agent, registration, this);
       } else if (item?.$case === "join") {
@@ -153,6 +179,7 @@ export class ServeSession implements AgentStream {
         throw notRegistered(item?.$case ?? "unknown");
       }
       this.handler = handler;
+      if (item.$case !== "register") this.require(`Serve/${item.$case}`);
       clearTimeout(this.registerTimer);
     } catch (error) {
       this.refuse(this.seal(error));
@@ -161,8 +188,13 @@ export class ServeSession implements AgentStream {
 
   private take(handler: AgentStreamHandler, item: Item): void {
     try {
-      if (item.$case === "audio") handler.audio(item.value.handle, item.value.pcm);
-      else this.dispatch(handler, item);
+      if (item.$case === "audio") {
+        if (!this.mayTalk) this.require("Serve/audio");
+        handler.audio(item.value.handle, item.value.pcm);
+      } else {
+        this.requireItem(item);
+        this.dispatch(handler, item);
+      }
     } catch (error) {
       this.context.stats.refusedItems++;
       const refusal = this.seal(error, item.$case);
@@ -223,19 +255,77 @@ export class ServeSession implements AgentStream {
   /** The call_id inside a command may be empty; another call than the handle's would be a mistake of the agent. */
   private requireCall(handle: number, id: string): void {
     if (id === "") return;
-    const known =
-      handle === 0 && this.calls.size === 1 ? [...this.calls.values()][0] : this.calls.get(handle);
+    const known = this.callOf(handle)?.callId;
     // An unknown handle is answered by the core, as STALE_HANDLE.
     if (known !== undefined && known !== id)
       throw invalidField("call_id", "empty or the call of the handle", id);
   }
 
-  private reauthenticate(token: string): void {
-    const fresh = this.context.authenticator.authenticateToken(token, this.transport.peer);
-    if (fresh.tenant !== this.credential?.tenant) {
-      throw new CallError("UNAUTHENTICATED", "the credential belongs to another tenant");
+  private callOf(handle: number) {
+    return handle === 0 && this.calls.size === 1 ? [...this.calls.values()][0] : this.calls.get(handle);
+  }
+
+  private requireItem(item: Exclude<Item, { $case: "audio" }>): void {
+    if (item.$case !== "command") {
+      this.require(`Serve/${item.$case}`);
+      return;
     }
-    this.credential = fresh;
+    const { verb, handle } = item.value;
+    if (!verb) return;
+    const call = this.callOf(handle);
+    // A seat is of the pool that it was registered for, wherever the call came from.
+    this.require(`Serve/command/${verb.$case}`, call);
+  }
+
+  private require(operation: string, call?: { readonly callId: string; readonly connector: string }): void {
+    const credential = this.credential;
+    if (!credential) throw new CallError("UNAUTHENTICATED", "nobody was admitted");
+    const pool = this.pool;
+    try {
+      authorize(credential, operation, {
+        tenant: credential.tenant,
+        ...(pool !== undefined && { pool }),
+        ...call,
+      });
+    } catch (error) {
+      recordDenied(this.context.audit ?? NO_AUDIT, operation, credential, call?.callId ?? "", error);
+      throw error;
+    }
+  }
+
+  /** Before anything is begun: a session that is joined or come back to shows its pool only afterwards. */
+  private requireStream(credential: Credential): void {
+    const operation = "AgentService/Serve";
+    try {
+      authorizeSomewhere(credential, operation);
+    } catch (error) {
+      recordDenied(this.context.audit ?? NO_AUDIT, operation, credential, "", error);
+      throw error;
+    }
+  }
+
+  private weighAudio(): void {
+    const { credential, pool } = this;
+    if (!credential) return;
+    const resource = { tenant: credential.tenant, ...(pool !== undefined && { pool }) };
+    this.mayTalk = allows(credential, "Serve/audio", resource);
+  }
+
+  /** Refused, it leaves everything as it was. */
+  private reauthenticate(token: string): void {
+    this.context.authenticator
+      .authenticateToken(token, this.transport.peer)
+      .then((fresh) => {
+        if (fresh.tenant !== this.credential?.tenant)
+          throw new CallError("UNAUTHENTICATED", "the credential belongs to another tenant");
+        this.admit(fresh);
+      })
+      .catch((error: unknown) => {
+        if (this.over) return;
+        this.context.stats.refusedItems++;
+        const refusal = this.seal(error, "reauthenticate");
+        this.send({ type: "itemRefused", handle: 0, item: "reauthenticate", error: refusal });
+      });
   }
 
   /** Ends the stream with an error. */
@@ -257,6 +347,7 @@ export class ServeSession implements AgentStream {
     this.over = true;
     this.deaf = true;
     clearTimeout(this.registerTimer);
+    this.expiry.stop();
     this.writer.close();
     this.context.stats.serveStreams--;
     this.context.stats.droppedAudioMs += this.writer.droppedAudioMs;
@@ -271,6 +362,7 @@ export class ServeSession implements AgentStream {
 
   private leave(): void {
     clearTimeout(this.registerTimer);
+    this.expiry.stop();
     const handler = this.handler;
     this.handler = undefined;
     handler?.lost();

@@ -165,6 +165,7 @@ export class FakeHub implements AgentHub {
         maxPlaybackMs: 30000,
         gatewayId: "g-1",
         instanceId: "i-1",
+        pool: "default",
       },
     });
     return this.handler;

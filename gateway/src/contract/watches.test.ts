@@ -1,10 +1,11 @@
 import { afterEach, describe, expect, it } from "vitest";
 import type { CallEvent } from "../call/call-events.js";
 import { MemoryEventLog } from "../events/memory-event-log.js";
+import { principalOf } from "./principal.js";
 import { FakeApi } from "./testing.js";
 import { watches } from "./watches.js";
 
-const credential = { tenant: "default", name: "test" };
+const credential = principalOf("default", "test");
 const logs: MemoryEventLog[] = [];
 afterEach(() => Promise.all(logs.splice(0).map((log) => log.close())));
 

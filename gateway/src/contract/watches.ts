@@ -4,12 +4,17 @@ import type {
   WatchContextsRequest,
   WatchContextsResponse,
 } from "@callweave/proto";
+import { type AuditSink, NO_AUDIT } from "../audit/audit-sink.js";
 import { invalidField } from "../call/call-error.js";
 import type { EventLog, WatchItem } from "../call/event-log.js";
 import type { GatewayApi } from "../gateway-api.js";
 import type { Credential } from "./authenticator.js";
+import { authorizeSomewhere, isNarrowed } from "./authorization.js";
+import { clientActor } from "./client-actor.js";
 import { fromPbFilter, toPbEvent } from "./convert-call.js";
 import { toPbContext } from "./convert-context.js";
+import { recordDenied } from "./guard.js";
+import { narrowedApi } from "./narrowed-api.js";
 import { optionalCallId, text } from "./validate.js";
 
 /** What a watch yields until the signal aborts, whatever wire it came by. Throws CallError. */
@@ -21,8 +26,37 @@ export interface Watches {
   readonly watchContexts: Watch<WatchContextsRequest, WatchContextsResponse>;
 }
 
-/** All watches over the core: one table for every wire. */
-export function watches({ events, contexts }: GatewayApi): Watches {
+/** All watches over the core, behind the rules: one table for every wire. What matters is told to `audit`. */
+export function watches(api: GatewayApi, audit: AuditSink = NO_AUDIT): Watches {
+  const plain = plainWatches(api);
+  const behind = <K extends keyof Watches>(operation: string, method: K): Watches[K] => {
+    const watch = (request: never, credential: Credential, signal: AbortSignal) => {
+      try {
+        authorizeSomewhere(credential, operation);
+      } catch (error) {
+        recordDenied(audit, operation, credential, "", error);
+        throw error;
+      }
+      if (method === "watchContexts")
+        audit.record({
+          tenant: credential.tenant,
+          kind: "CONTEXT_READ",
+          actor: clientActor(credential).name,
+          operation,
+        });
+      const table = isNarrowed(credential, operation) ? plainWatches(narrowedApi(api, credential)) : plain;
+      return (table[method] as Watch<never, unknown>)(request, credential, signal);
+    };
+    return watch as Watches[K];
+  };
+  return {
+    watchCalls: behind("CallService/WatchCalls", "watchCalls"),
+    watchContexts: behind("ContextService/WatchContexts", "watchContexts"),
+  };
+}
+
+/** The same for somebody who may do everything. */
+function plainWatches({ events, contexts }: GatewayApi): Watches {
   return {
     watchCalls(request, { tenant }, signal) {
       const { callIds, pools } = fromPbFilter(request.filter);

@@ -13,6 +13,7 @@ import { describe, expect, it, vi } from "vitest";
 import type { WebSocket } from "ws";
 import { Authenticator } from "../contract/authenticator.js";
 import { operations } from "../contract/operations.js";
+import { principalOf } from "../contract/principal.js";
 import { FakeApi, FakeLogger, stored } from "../contract/testing.js";
 import { watches } from "../contract/watches.js";
 import { DeskConnection } from "./connection.js";
@@ -81,12 +82,12 @@ function rig(options: DeskOptions = {}) {
   const wire = {
     api,
     methods: deskMethods(operations(api), watches(api)),
-    authenticator: new Authenticator([]),
+    authenticator: new Authenticator({}),
     options: resolveDeskOptions(options),
     logger: new FakeLogger(),
     stats,
   };
-  const visitor = { credential: { tenant: "default", name: "anna" }, peer: "127.0.0.1:1" };
+  const visitor = { credential: principalOf("default", "anna"), peer: "127.0.0.1:1" };
   const connection = new DeskConnection(wire, socket as unknown as WebSocket, visitor, () => {});
   const open = (stream: number, method: string, request: Uint8Array = new Uint8Array()) =>
     socket.emit(

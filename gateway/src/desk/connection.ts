@@ -2,6 +2,7 @@ import { BrowserRequest, BrowserResponse, decodeMessage, encodeMessage } from "@
 import type { WebSocket } from "ws";
 import { CallError, invalidField } from "../call/call-error.js";
 import { toPbError } from "../contract/convert.js";
+import { credentialEnded, ExpiryWatch } from "../contract/expiry.js";
 import { publicError } from "../contract/public-error.js";
 import { FrameRate } from "./frame-rate.js";
 import { type BrowserStream, openStream, type StreamSink } from "./streams.js";
@@ -13,6 +14,8 @@ export const CLOSE = {
   PROTOCOL: 1002,
   NOT_BINARY: 1003,
   MALFORMED: 1007,
+  /** The credential of the connection has expired. Sign in again. */
+  EXPIRED: 4001,
   /** The browser does not read. Reconnect and resume by cursor. */
   TOO_SLOW: 4008,
 } as const;
@@ -30,6 +33,11 @@ export class DeskConnection {
   private resumeTimer: NodeJS.Timeout | undefined;
   private readonly held: { readonly data: Buffer; readonly isBinary: boolean }[] = [];
   private readonly pingTimer: NodeJS.Timeout;
+  private readonly expiry = new ExpiryWatch(
+    0,
+    () => {},
+    () => this.expired(),
+  );
 
   constructor(
     private readonly wire: DeskWire,
@@ -41,6 +49,7 @@ export class DeskConnection {
     wire.stats.connections++;
     this.pingTimer = setInterval(() => this.ping(), wire.options.pingIntervalMs);
     this.pingTimer.unref();
+    this.expiry.follow(visitor.credential);
     socket.on("message", (data, isBinary) => this.frame(data as Buffer, isBinary));
     socket.on("pong", () => {
       this.pongSeen = true;
@@ -57,6 +66,11 @@ export class DeskConnection {
     const error = new CallError("GOING_AWAY", "the gateway is going away; connect again");
     for (const stream of [...this.streams.values()]) stream.end(error);
     this.close(CLOSE.GOING_AWAY, "going away");
+  }
+
+  private expired(): void {
+    for (const stream of [...this.streams.values()]) stream.end(credentialEnded());
+    this.close(CLOSE.EXPIRED, "the credential has expired");
   }
 
   private frame(data: Buffer, isBinary: boolean): void {
@@ -218,6 +232,7 @@ export class DeskConnection {
     this.closing = true;
     clearInterval(this.pingTimer);
     clearTimeout(this.resumeTimer);
+    this.expiry.stop();
     this.wire.stats.connections--;
     const streams = [...this.streams.values()];
     this.streams.clear();

@@ -35,7 +35,7 @@ export function deskMethods(operations: Operations, watches: Watches): ReadonlyM
       },
     ],
   ]);
-  for (const service of ["call", "context", "fleet"] as const) {
+  for (const service of ["call", "context", "fleet", "audit"] as const) {
     const table: Readonly<Record<string, unknown>> = { ...operations[service], ...watches };
     for (const [key, value] of Object.entries(OPERATION_DEFINITIONS[service])) {
       const definition = value as unknown as Definition;

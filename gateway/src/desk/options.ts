@@ -1,3 +1,5 @@
+import { type AuditSink, NO_AUDIT } from "../audit/audit-sink.js";
+import type { Authenticator } from "../contract/authenticator.js";
 import { DEFAULT_STREAM_LIMITS, type StaticKey, type StreamLimits } from "../contract/limits.js";
 
 /** A person who works at the desk. */
@@ -18,6 +20,10 @@ export interface DeskOptions {
   readonly host?: string;
   /** Default 0: any free port. */
   readonly port?: number;
+  /** Instead of `keys`: one that is shared with other wires and may be reloaded. */
+  readonly authenticator?: Authenticator | undefined;
+  /** Told who listened, read or was refused. Default: nothing is written down. */
+  readonly audit?: AuditSink;
   /** The keys of the gateway. None: only this machine, tenant "default", name "local". Default none. */
   readonly keys?: readonly StaticKey[];
   /**
@@ -56,7 +62,9 @@ export interface DeskOptions {
 }
 
 /** The options with all defaults filled in. */
-export interface ResolvedDeskOptions extends Required<Omit<DeskOptions, "tls" | "pageDir" | "stream">> {
+export interface ResolvedDeskOptions
+  extends Required<Omit<DeskOptions, "tls" | "pageDir" | "stream" | "authenticator">> {
+  readonly authenticator: Authenticator | undefined;
   readonly tls: DeskOptions["tls"];
   readonly pageDir: string | undefined;
   readonly stream: StreamLimits;
@@ -67,6 +75,8 @@ export function resolveDeskOptions(options: DeskOptions): ResolvedDeskOptions {
   return {
     host: "127.0.0.1",
     port: 0,
+    authenticator: undefined,
+    audit: NO_AUDIT,
     keys: [],
     origins: [],
     users: [],

@@ -1,10 +1,11 @@
 import { describe, expect, it } from "vitest";
+import { principalOf } from "../contract/principal.js";
 import { FrameRate } from "./frame-rate.js";
 import { Origins } from "./origins.js";
 import { Refusals } from "./refusals.js";
 import { Tickets } from "./tickets.js";
 
-const admission = { credential: { tenant: "default", name: "anna" }, origin: "http://localhost:1" };
+const admission = { credential: principalOf("default", "anna"), origin: "http://localhost:1" };
 
 describe("Tickets", () => {
   it("may be used once, until their time is over", () => {

@@ -65,10 +65,11 @@ export class DeskServer {
     private readonly logger: Logger,
   ) {
     const resolved = resolveDeskOptions(options);
-    const authenticator = new Authenticator(resolved.keys);
+    const { audit, keys } = resolved;
+    const authenticator = resolved.authenticator ?? new Authenticator({ keys }, { logger, audit });
     this.wire = {
       api,
-      methods: deskMethods(operations(api), watches(api)),
+      methods: deskMethods(operations(api, audit), watches(api, audit)),
       authenticator,
       options: resolved,
       logger,
@@ -99,7 +100,8 @@ export class DeskServer {
   /** Listens; answers the port. The page is there a moment later. Rejects when the address is taken or exposed without keys. */
   listen(): Promise<number> {
     const { host, port } = this.wire.options;
-    if (!this.wire.authenticator.hasKeys && !isLoopback(host))
+    const { hasKeys, isOpenToAll } = this.wire.authenticator;
+    if (!hasKeys && !isOpenToAll && !isLoopback(host))
       return Promise.reject(new Error(`without keys the desk listens on loopback alone, not on ${host}`));
     void this.loadPage();
     const { server } = this;

@@ -111,6 +111,7 @@ async function listen(
     { write: (message, done) => sink.send(write(message), done), finish: over },
     wire.options.maxListenMs,
     signal,
+    wire.options.audit,
   );
   await ended;
   wire.stats.droppedAudioMs += listening.stop();
@@ -119,7 +120,7 @@ async function listen(
 function serve(wire: DeskWire, visitor: Visitor, sink: StreamSink): BrowserStream {
   const { api, authenticator, options, logger, stats } = wire;
   const session = new ServeSession(
-    { agents: api.agents, authenticator, limits: options.stream, logger, stats },
+    { agents: api.agents, authenticator, limits: options.stream, logger, stats, audit: options.audit },
     {
       name: sink.name,
       peer: visitor.peer,

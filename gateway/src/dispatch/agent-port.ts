@@ -37,6 +37,8 @@ export interface RegisteredInfo {
   readonly maxPlaybackMs: number;
   readonly gatewayId: string;
   readonly instanceId: string;
+  /** The pool that it takes calls from. */
+  readonly pool: string;
 }
 
 /** A control item for an agent. Audio goes its own way, see AgentStream. */
@@ -106,7 +108,8 @@ export type AgentNotice =
       readonly item: string;
       readonly error: CallError;
     }
-  | { readonly type: "goAway"; readonly deadlineMs: number };
+  | { readonly type: "goAway"; readonly deadlineMs: number }
+  | { readonly type: "credentialExpiring"; readonly expireTime: Date };
 
 /**
  * One stream to an agent, implemented by each wire (gRPC; later NATS and the browser). It flushes by itself: what is

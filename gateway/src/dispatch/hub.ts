@@ -271,6 +271,7 @@ export class Hub implements AgentHub {
       maxPlaybackMs: this.options.maxPlaybackMs,
       gatewayId: this.options.gatewayId,
       instanceId: session.instanceId,
+      pool: session.pool.options.name,
     };
   }
 

@@ -3,7 +3,7 @@ import type { ServerDuplexStream } from "@grpc/grpc-js";
 import { publicError } from "../contract/public-error.js";
 import { ServeSession } from "../contract/serve-session.js";
 import { serviceError } from "./status.js";
-import { BadRequest, type EdgeContext } from "./unary.js";
+import { BadRequest, type EdgeContext, identify } from "./unary.js";
 
 /** The handlers of AgentService. */
 export function agentService(context: EdgeContext): ServiceHandlers<typeof AgentServiceDefinition> {
@@ -12,10 +12,11 @@ export function agentService(context: EdgeContext): ServiceHandlers<typeof Agent
 
 function serve(edge: EdgeContext, call: ServerDuplexStream<ServeRequest, ServeResponse>): void {
   const { api, authenticator, options, logger, stats } = edge;
+  const { audit } = options;
   const name = call.getPath();
   const peer = call.getPeer();
   const session = new ServeSession(
-    { agents: api.agents, authenticator, limits: options.stream, logger, stats },
+    { agents: api.agents, authenticator, limits: options.stream, logger, stats, audit },
     {
       name,
       peer,
@@ -28,16 +29,21 @@ function serve(edge: EdgeContext, call: ServerDuplexStream<ServeRequest, ServeRe
       },
     },
   );
-  call.on("data", (message: ServeRequest | BadRequest) => {
-    if (message instanceof BadRequest) session.refuse(message.error);
-    else session.message(message);
-  });
   call.once("end", () => session.halfClosed());
   call.once("cancelled", () => session.gone());
   call.once("close", () => session.gone());
-  try {
-    session.admit(authenticator.authenticate(call.metadata.get("authorization"), peer));
-  } catch (error) {
-    session.refuse(publicError(error, logger, name));
-  }
+  identify(edge, call).then(
+    (credential) => {
+      session.admit(credential);
+      // Nothing is read before it is known who speaks.
+      call.on("data", (message: ServeRequest | BadRequest) => {
+        if (message instanceof BadRequest) session.refuse(message.error);
+        else session.message(message);
+      });
+    },
+    (error: unknown) => {
+      session.refuse(publicError(error, logger, name));
+      call.resume();
+    },
+  );
 }

@@ -1,17 +1,17 @@
 import type { CallServiceDefinition, ServiceHandlers } from "@callweave/proto";
 import type { ServerWritableStream } from "@grpc/grpc-js";
 import type { Credential } from "../contract/authenticator.js";
+import { credentialEnded, ExpiryWatch } from "../contract/expiry.js";
 import { openListening } from "../contract/listening.js";
-import { watches } from "../contract/watches.js";
 import { toServiceError } from "./status.js";
-import { type EdgeContext, requireReadable, unaries } from "./unary.js";
+import { type EdgeContext, identify, requireReadable, unaries } from "./unary.js";
 import { fail, pump } from "./watch.js";
 
 type Handlers = ServiceHandlers<typeof CallServiceDefinition>;
 
 /** The handlers of CallService. */
 export function callService(context: EdgeContext): Handlers {
-  const { watchCalls } = watches(context.api);
+  const { watchCalls } = context.watches;
   return {
     ...unaries(context, context.operations.call),
     watchCalls: (call) => void pump(context, call, watchCalls),
@@ -21,8 +21,7 @@ export function callService(context: EdgeContext): Handlers {
 
 async function listen(context: EdgeContext, call: Parameters<Handlers["listenCall"]>[0]): Promise<void> {
   try {
-    const { authenticator } = context;
-    const credential = authenticator.authenticate(call.metadata.get("authorization"), call.getPeer());
+    const credential = await identify(context, call);
     requireReadable(call.request);
     await open(context, call, credential);
   } catch (error) {
@@ -47,18 +46,26 @@ async function open(
     sink,
     options.maxListenMs,
     gone.signal,
+    options.audit,
   );
   const leave: Parameters<typeof lasting.add>[0] = (reason) => {
     fail(call, reason);
     stop();
   };
+  const expiry = new ExpiryWatch(
+    0,
+    () => {},
+    () => leave(credentialEnded()),
+  );
   const stop = () => {
+    expiry.stop();
     lasting.delete(leave);
     stats.droppedAudioMs += listening.stop();
   };
   lasting.add(leave);
   gone.signal.addEventListener("abort", stop);
   if (gone.signal.aborted) stop();
+  else expiry.follow(credential);
 }
 
 function sinkOf<Q, S>(call: ServerWritableStream<Q, S>) {

@@ -1,11 +1,10 @@
 import type { ContextServiceDefinition, ServiceHandlers } from "@callweave/proto";
-import { watches } from "../contract/watches.js";
 import { type EdgeContext, unaries } from "./unary.js";
 import { pump } from "./watch.js";
 
 /** The handlers of ContextService. */
 export function contextService(context: EdgeContext): ServiceHandlers<typeof ContextServiceDefinition> {
-  const { watchContexts } = watches(context.api);
+  const { watchContexts } = context.watches;
   return {
     ...unaries(context, context.operations.context),
     watchContexts: (call) => void pump(context, call, watchContexts),

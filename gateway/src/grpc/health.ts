@@ -5,10 +5,14 @@ import { HealthImplementation } from "grpc-health-check";
 export const HEALTH_SERVICES = [
   "",
   "callweave.v1.AgentService",
+  "callweave.v1.AuditService",
   "callweave.v1.CallService",
   "callweave.v1.ContextService",
   "callweave.v1.FleetService",
 ] as const;
+
+/** The paths of health; open to everybody. */
+export const HEALTH_PATH = /^\/grpc\.health\.v1\.Health\//;
 
 /** Adds grpc.health.v1, open to everybody, NOT_SERVING at first. Answers how to change it. */
 export function addHealth(server: Server): (serving: boolean) => void {

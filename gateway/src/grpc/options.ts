@@ -1,3 +1,5 @@
+import { type AuditSink, NO_AUDIT } from "../audit/audit-sink.js";
+import type { Authenticator } from "../contract/authenticator.js";
 import { DEFAULT_STREAM_LIMITS, type StaticKey, type StreamLimits } from "../contract/limits.js";
 import type { Logger } from "../util/logger.js";
 
@@ -20,6 +22,10 @@ export interface GrpcEdgeOptions {
   readonly port?: number;
   /** None: only loopback, tenant "default", name "local". Default none. */
   readonly keys?: readonly StaticKey[];
+  /** Instead of `keys`: one that is shared with other wires and may be reloaded. */
+  readonly authenticator?: Authenticator;
+  /** Told who listened, read or was refused. Default: nothing is written down. */
+  readonly audit?: AuditSink;
   /** Default none: plain text. */
   readonly tls?: EdgeTls;
   /** gRPC reflection, behind the same keys. Default true. */
@@ -46,8 +52,9 @@ export interface GrpcEdgeOptions {
 }
 
 /** The options with all defaults filled in. */
-export interface ResolvedOptions extends Required<Omit<GrpcEdgeOptions, "tls" | "stream">> {
+export interface ResolvedOptions extends Required<Omit<GrpcEdgeOptions, "tls" | "stream" | "authenticator">> {
   readonly tls: EdgeTls | undefined;
+  readonly authenticator: Authenticator | undefined;
   readonly stream: StreamLimits;
 }
 
@@ -57,6 +64,8 @@ export function resolveOptions(options: GrpcEdgeOptions): ResolvedOptions {
     host: options.host ?? "127.0.0.1",
     port: options.port ?? 0,
     keys: options.keys ?? [],
+    authenticator: options.authenticator,
+    audit: options.audit ?? NO_AUDIT,
     tls: options.tls,
     reflection: options.reflection ?? true,
     maxReceiveBytes: options.maxReceiveBytes ?? 1024 * 1024,

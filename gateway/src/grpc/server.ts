@@ -1,6 +1,7 @@
 import { createServer, type Server as NetServer, type Socket } from "node:net";
 import {
   AgentServiceDefinition,
+  AuditServiceDefinition,
   CallServiceDefinition,
   ContextServiceDefinition,
   FleetServiceDefinition,
@@ -8,8 +9,10 @@ import {
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { Authenticator, isLoopback } from "../contract/authenticator.js";
 import { operations } from "../contract/operations.js";
+import { watches } from "../contract/watches.js";
 import type { GatewayApi } from "../gateway-api.js";
 import { agentService } from "./agent-service.js";
+import { auditService } from "./audit-service.js";
 import { callService } from "./call-service.js";
 import { contextService } from "./context-service.js";
 import { fleetService } from "./fleet-service.js";
@@ -34,6 +37,8 @@ export interface GrpcEdge {
   readonly connections: number;
   /** Listens and answers the port. Rejects when the address is taken, or not loopback without keys. */
   listen(): Promise<number>;
+  /** New connections see these certificates from now on; those there are go on. Throws when they cannot be used. */
+  reloadTls(tls: EdgeTls | undefined): void;
   /** What grpc.health.v1 answers; NOT_SERVING until told. */
   setServing(serving: boolean): void;
   /**
@@ -65,7 +70,8 @@ class Edge implements GrpcEdge {
   private readonly context: EdgeContext;
   private readonly server: Server;
   private readonly listener: NetServer;
-  private readonly injector: ReturnType<Server["createConnectionInjector"]>;
+  /** The newest takes connections; those before it keep theirs, with the certificate of their time. */
+  private readonly injectors: ReturnType<Server["createConnectionInjector"]>[];
   private readonly sockets = new Set<Socket>();
   private closing: Promise<void> | undefined;
 
@@ -74,10 +80,13 @@ class Edge implements GrpcEdge {
     private readonly options: ResolvedOptions,
     private readonly logger: EdgeLogger,
   ) {
-    const authenticator = new Authenticator(options.keys);
+    const { audit } = options;
+    const authenticator =
+      options.authenticator ?? new Authenticator({ keys: options.keys }, { logger, audit });
     this.context = {
       api,
-      operations: operations(api),
+      operations: operations(api, audit),
+      watches: watches(api, audit),
       authenticator,
       options,
       logger,
@@ -99,7 +108,7 @@ class Edge implements GrpcEdge {
       );
     }
     this.setServing = this.addServices();
-    this.injector = this.server.createConnectionInjector(credentials(options.tls));
+    this.injectors = [this.server.createConnectionInjector(credentials(options.tls))];
     this.listener = createServer({ noDelay: true }, (socket) => this.connected(socket));
     this.listener.maxConnections = options.maxConnections;
   }
@@ -110,7 +119,8 @@ class Edge implements GrpcEdge {
 
   listen(): Promise<number> {
     const { host, port } = this.options;
-    if (!this.context.authenticator.hasKeys && !isLoopback(host)) {
+    const { hasKeys, isOpenToAll } = this.context.authenticator;
+    if (!hasKeys && !isOpenToAll && !isLoopback(host)) {
       return Promise.reject(new Error(`without keys gRPC listens on loopback alone, not on ${host}`));
     }
     return new Promise((resolve, reject) => {
@@ -124,13 +134,17 @@ class Edge implements GrpcEdge {
     });
   }
 
+  reloadTls(tls: EdgeTls | undefined): void {
+    this.injectors.push(this.server.createConnectionInjector(credentials(tls)));
+  }
+
   async drain(graceMs: number): Promise<void> {
     this.setServing(false);
     const closed = this.closeListener();
     for (const leave of [...this.context.lasting]) leave(goingAway());
     // GOAWAY after the statuses above are on their way.
     await new Promise((resolve) => setImmediate(resolve));
-    this.injector.drain(graceMs);
+    for (const injector of this.injectors) injector.drain(graceMs);
     const cut = setTimeout(() => this.cutSockets(), graceMs);
     await closed;
     clearTimeout(cut);
@@ -154,20 +168,22 @@ class Edge implements GrpcEdge {
       ...contextService(context),
     });
     server.addService(guarded(FleetServiceDefinition, stats, maxReceiveBytes), { ...fleetService(context) });
+    server.addService(guarded(AuditServiceDefinition, stats, maxReceiveBytes), { ...auditService(context) });
     if (reflection) addReflection(server);
     return addHealth(server);
   }
 
   private connected(socket: Socket): void {
     // Fail closed even where the listening address was not what it seemed.
-    if (!this.context.authenticator.hasKeys && !isLoopback(socket.remoteAddress ?? "")) {
+    const { hasKeys, isOpenToAll } = this.context.authenticator;
+    if (!hasKeys && !isOpenToAll && !isLoopback(socket.remoteAddress ?? "")) {
       socket.destroy();
       return;
     }
     this.sockets.add(socket);
     socket.on("error", (err) => this.logger.debug({ err }, "gRPC connection failed"));
     socket.once("close", () => this.sockets.delete(socket));
-    this.injector.injectConnection(socket);
+    this.injectors.at(-1)?.injectConnection(socket);
   }
 
   /** Resolves when the listener and all connections are closed. */

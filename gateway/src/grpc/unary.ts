@@ -1,8 +1,15 @@
-import type { handleUnaryCall, MethodDefinition, ServiceDefinition, sendUnaryData } from "@grpc/grpc-js";
+import type {
+  handleUnaryCall,
+  MethodDefinition,
+  ServerUnaryCall,
+  ServiceDefinition,
+  sendUnaryData,
+} from "@grpc/grpc-js";
 import { CallError, invalidField } from "../call/call-error.js";
-import type { Authenticator } from "../contract/authenticator.js";
+import type { Authenticator, Credential } from "../contract/authenticator.js";
 import type { Operation, Operations } from "../contract/operations.js";
 import type { ServeStats } from "../contract/serve-session.js";
+import type { Watches } from "../contract/watches.js";
 import type { GatewayApi } from "../gateway-api.js";
 import type { EdgeLogger, ResolvedOptions } from "./options.js";
 import { toServiceError } from "./status.js";
@@ -11,6 +18,7 @@ import { toServiceError } from "./status.js";
 export interface EdgeContext {
   readonly api: GatewayApi;
   readonly operations: Operations;
+  readonly watches: Watches;
   readonly authenticator: Authenticator;
   readonly options: ResolvedOptions;
   readonly logger: EdgeLogger;
@@ -61,14 +69,24 @@ export function requireReadable(request: unknown): void {
   if (request instanceof BadRequest) throw request.error;
 }
 
+/** Who makes a call: by its metadata, or by the certificate of its connection. Throws UNAUTHENTICATED. */
+export function identify(
+  context: EdgeContext,
+  call: Pick<ServerUnaryCall<unknown, unknown>, "metadata" | "getPeer" | "getAuthContext">,
+): Promise<Credential> {
+  const { sslPeerCertificate } = call.getAuthContext();
+  return context.authenticator.authenticate(
+    call.metadata.get("authorization"),
+    call.getPeer(),
+    sslPeerCertificate,
+  );
+}
+
 /** A unary handler: authenticate, run, and answer every error as a status with details. */
 function unary<Q, S>(context: EdgeContext, run: Operation<Q, S>): handleUnaryCall<Q, S> {
   return (call, callback) => {
-    answer(context, call.getPath(), callback, () => {
-      const credential = context.authenticator.authenticate(
-        call.metadata.get("authorization"),
-        call.getPeer(),
-      );
+    answer(context, call.getPath(), callback, async () => {
+      const credential = await identify(context, call);
       requireReadable(call.request);
       return run(call.request, credential);
     });

@@ -1,8 +1,9 @@
 import type { ServerWritableStream } from "@grpc/grpc-js";
 import type { CallError } from "../call/call-error.js";
+import { credentialEnded, ExpiryWatch } from "../contract/expiry.js";
 import type { Watch } from "../contract/watches.js";
 import { serviceError, toServiceError } from "./status.js";
-import { type EdgeContext, requireReadable } from "./unary.js";
+import { type EdgeContext, identify, requireReadable } from "./unary.js";
 
 /**
  * Sends what a source yields until the client cancels, the source ends or throws, or the edge drains. It asks the
@@ -19,11 +20,17 @@ export async function pump<Q, S>(
     fail(call, reason);
     abort.abort();
   };
+  const expiry = new ExpiryWatch(
+    0,
+    () => {},
+    () => leave(credentialEnded()),
+  );
   call.once("cancelled", cancelled);
   context.lasting.add(leave);
   try {
-    const credential = context.authenticator.authenticate(call.metadata.get("authorization"), call.getPeer());
+    const credential = await identify(context, call);
     requireReadable(call.request);
+    expiry.follow(credential);
     for await (const item of watch(call.request, credential, abort.signal)) {
       if (abort.signal.aborted) break;
       if (!call.write(item)) await drained(call, abort.signal);
@@ -32,6 +39,7 @@ export async function pump<Q, S>(
   } catch (error) {
     if (!abort.signal.aborted) call.emit("error", toServiceError(error, context.logger, call.getPath()));
   } finally {
+    expiry.stop();
     context.lasting.delete(leave);
     call.off("cancelled", cancelled);
     abort.abort();

@@ -2,7 +2,7 @@ import { encodeMessage, type Registered, ServeRequest, ServeResponse } from "@ca
 import type { BusMessage, BusSubscription } from "../bus/bus.js";
 import { agentSubject, isInbox } from "../bus/subjects.js";
 import { CallError, invalidField } from "../call/call-error.js";
-import type { Credential } from "../contract/authenticator.js";
+import { bearerHash, type Credential, sameHash } from "../contract/authenticator.js";
 import { publicError } from "../contract/public-error.js";
 import { ServeSession, type ServeTransport } from "../contract/serve-session.js";
 import {
@@ -42,6 +42,9 @@ export class AgentLink implements ServeTransport {
   private readonly down: string;
   private readonly subscription: BusSubscription;
   private credential: Credential;
+  /** The token that frames show, hashed, and one that was given by Reauthenticate and is being checked. */
+  private shown: Buffer | undefined;
+  private offered: Buffer | undefined;
   private upSequence = 0;
   private downSequence = 0;
   private opened = false;
@@ -57,17 +60,20 @@ export class AgentLink implements ServeTransport {
   constructor(
     private readonly context: WireContext,
     credential: Credential,
+    /** The authorization that it registered with. */
+    authorization: string | undefined,
     session: string,
     private readonly onOver: () => void,
   ) {
     const up = agentSubject(credential.tenant, session, "up");
     this.credential = credential;
+    this.shown = bearerHash(authorization);
     this.name = "nats Serve";
     this.peer = context.peer;
     this.down = agentSubject(credential.tenant, session, "down");
     const { api, authenticator, logger, options, stats, bus } = context;
     this.serve = new ServeSession(
-      { agents: api.agents, authenticator, limits: options.stream, logger, stats },
+      { agents: api.agents, authenticator, limits: options.stream, logger, stats, audit: options.audit },
       this,
     );
     this.serve.admit(credential);
@@ -154,25 +160,31 @@ export class AgentLink implements ServeTransport {
   /** Each frame shows the credential of the session: whoever only knows the subject cannot speak for the agent. */
   private isTheirs(message: BusMessage): boolean {
     const value = header(message.headers, HEADERS.authorization);
-    try {
-      const { authenticator, peer } = this.context;
-      const { tenant, name } = authenticator.authenticate(value === undefined ? [] : [value], peer);
-      return tenant === this.credential.tenant && name === this.credential.name;
-    } catch {
-      return false;
-    }
+    const hash = bearerHash(value);
+    if (hash && (sameHash(hash, this.shown) || (this.offered && sameHash(hash, this.offered)))) return true;
+    const { authenticator, peer } = this.context;
+    const known = authenticator.recognise(value === undefined ? [] : [value], peer);
+    return known?.tenant === this.credential.tenant && known.name === this.credential.name;
   }
 
-  /** After Reauthenticate the frames show the new credential. */
+  /** After Reauthenticate the frames show the new credential, also those that come while it is still being checked. */
   private follow(request: ServeRequest): void {
     for (const { item } of request.items) {
       if (item?.$case !== "reauthenticate") continue;
-      try {
-        const fresh = this.context.authenticator.authenticateToken(item.value.token, this.peer);
-        if (fresh.tenant === this.credential.tenant) this.credential = fresh;
-      } catch {
+      const offered = bearerHash(`Bearer ${item.value.token}`);
+      this.offered = offered;
+      this.context.authenticator
+        .authenticateToken(item.value.token, this.peer)
+        .then((fresh) => {
+          if (fresh.tenant !== this.credential.tenant) return;
+          this.credential = fresh;
+          this.shown = offered;
+        })
         // The session refuses the item.
-      }
+        .catch(() => {})
+        .finally(() => {
+          if (this.offered === offered) this.offered = undefined;
+        });
     }
   }
 

@@ -88,7 +88,7 @@ export class NatsAgents {
   ): Promise<RegisterReply> {
     const item = firstItem(request);
     try {
-      return await this.begin(request, credential);
+      return await this.begin(request, credential, message);
     } catch (error) {
       const reason = error instanceof CallError ? error.reason : "INTERNAL";
       const subject =
@@ -101,12 +101,22 @@ export class NatsAgents {
     }
   }
 
-  private async begin(request: ServeRequest, credential: Credential): Promise<RegisterReply> {
+  private async begin(
+    request: ServeRequest,
+    credential: Credential,
+    message: BusMessage,
+  ): Promise<RegisterReply> {
     const { maxSessions } = this.context.options;
     if (this.stopped) throw new CallError("GOING_AWAY", "the gateway is going away");
     if (this.links.size >= maxSessions) throw limitReached("max_sessions", maxSessions);
     const session = randomBytes(16).toString("base64url");
-    const link: AgentLink = new AgentLink(this.context, credential, session, () => this.links.delete(link));
+    const link: AgentLink = new AgentLink(
+      this.context,
+      credential,
+      header(message.headers, HEADERS.authorization),
+      session,
+      () => this.links.delete(link),
+    );
     this.links.add(link);
     const admission = await link.begin(withHeartbeat(request));
     if ("error" in admission) throw admission.error;
@@ -136,12 +146,12 @@ export class NatsAgents {
     if (header(message.headers, HEADERS.gateway) === this.context.options.gatewayId) return;
     try {
       const encoding = encodingOf(message.headers);
-      const credential = authenticated(this.context, message);
+      const credential = await authenticated(this.context, message);
       const request = REQUEST.decode(encoding, message.data, this.context.options.maxRequestBytes);
       if ((firstItem(request) === "register") === known) return;
       let reply: RegisterReply;
       try {
-        reply = await this.begin(request, credential);
+        reply = await this.begin(request, credential, message);
       } catch (error) {
         if (error instanceof CallError && error.reason === "SESSION_NOT_FOUND") return;
         const told = errorBody(publicError(error, this.context.logger, "Serve"));

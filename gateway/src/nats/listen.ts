@@ -6,7 +6,7 @@ import type { Credential } from "../contract/authenticator.js";
 import { toDuration, toPbAudioFormat } from "../contract/convert.js";
 import { fromPbError } from "../contract/from-pb-event.js";
 import { ListenWriter } from "../contract/listen-writer.js";
-import { clientActor, listenRequest } from "../contract/operations.js";
+import { type AdmittedListener, admitListener } from "../contract/listening.js";
 import { publicError } from "../contract/public-error.js";
 import type { AudioFormat } from "../dispatch/agent-port.js";
 import type { Listening } from "../gateway-api.js";
@@ -70,10 +70,10 @@ export class AudioOnDemand {
     credential: Credential,
     message: BusMessage,
   ): Promise<ListenCallReply> {
-    const { callId } = listenRequest(request);
-    const call = await this.context.api.calls.get(credential.tenant, callId);
-    if (call.gatewayId === this.context.options.gatewayId) return this.here(request, credential);
-    return this.elsewhere(call.gatewayId, callId, message);
+    const admitted = await this.admit(request, credential);
+    const { gatewayId, callId } = admitted;
+    if (gatewayId === this.context.options.gatewayId) return this.here(admitted, credential);
+    return this.elsewhere(gatewayId, callId, message);
   }
 
   /** Only the gateway of a call publishes its audio, so that nobody hears it twice. */
@@ -114,17 +114,18 @@ export class AudioOnDemand {
   }
 
   private async forwardedReply(message: BusMessage): Promise<ListenCallReply> {
-    const credential = authenticated(this.context, message);
+    const credential = await authenticated(this.context, message);
     const encoding = encodingOf(message.headers);
-    return this.here(
-      REQUEST.decode(encoding, message.data, this.context.options.maxRequestBytes),
-      credential,
-    );
+    const request = REQUEST.decode(encoding, message.data, this.context.options.maxRequestBytes);
+    return this.here(await this.admit(request, credential), credential);
   }
 
-  private async here(request: ListenCallRequest, credential: Credential): Promise<ListenCallReply> {
-    const { callId, source, format: asked } = listenRequest(request);
-    const { sampleRateHz } = await this.context.api.calls.get(credential.tenant, callId);
+  private admit(request: ListenCallRequest, credential: Credential): Promise<AdmittedListener> {
+    return admitListener(this.context.api, credential, request, this.context.options.audit);
+  }
+
+  private async here(admitted: AdmittedListener, credential: Credential): Promise<ListenCallReply> {
+    const { callId, source, format: asked, sampleRateHz } = admitted;
     const format = { encoding: asked.encoding, sampleRateHz: asked.sampleRateHz || sampleRateHz };
     const subject = audioFormatSubject(credential.tenant, callId, source, format, sampleRateHz);
     let publisher = this.publishers.get(subject);
@@ -133,7 +134,7 @@ export class AudioOnDemand {
       if (this.stopped) throw new CallError("GOING_AWAY", "the gateway is going away");
       if (this.publishers.size >= maxAudioPublishers)
         throw limitReached("max_audio_publishers", maxAudioPublishers);
-      publisher = this.publish(subject, { callId, source, format, sampleRateHz }, credential);
+      publisher = this.publish(subject, format, { ...admitted, format });
     }
     await publisher.begun;
     publisher.renew();
@@ -145,12 +146,8 @@ export class AudioOnDemand {
     };
   }
 
-  private publish(
-    subject: string,
-    wanted: { callId: string; source: "MIXED" | "AGENT"; format: AudioFormat; sampleRateHz: number },
-    credential: Credential,
-  ): Publisher {
-    const { api, options, stats } = this.context;
+  private publish(subject: string, format: AudioFormat, admitted: AdmittedListener): Publisher {
+    const { options, stats } = this.context;
     let listening: Listening | undefined;
     let lease: NodeJS.Timeout | undefined;
     let over = false;
@@ -168,11 +165,10 @@ export class AudioOnDemand {
       write: (message: ListenCallResponse, done: () => void) => this.send(subject, message, done),
       finish: end,
     };
-    const writer = new ListenWriter(sink, wanted.sampleRateHz, options.maxListenMs);
+    const writer = new ListenWriter(sink, admitted.sampleRateHz, options.maxListenMs);
     const begin = async () => {
       try {
-        const { callId, source, format } = wanted;
-        listening = await api.calls.listen(clientActor(credential), callId, source, format, writer);
+        listening = await admitted.begin(writer);
         if (over) listening.stop();
         else writer.start(toPbAudioFormat(listening.format));
       } catch (error) {
@@ -181,7 +177,7 @@ export class AudioOnDemand {
       }
     };
     const publisher: Publisher = {
-      format: wanted.format,
+      format,
       subject,
       begun: begin(),
       end,

@@ -1,3 +1,5 @@
+import { type AuditSink, NO_AUDIT } from "../audit/audit-sink.js";
+import type { Authenticator } from "../contract/authenticator.js";
 import { DEFAULT_STREAM_LIMITS, type StaticKey, type StreamLimits } from "../contract/limits.js";
 
 /** Options of the public wire on NATS; what has a default may be left out. */
@@ -8,6 +10,10 @@ export interface NatsWireOptions {
   readonly version: string;
   /** The keys of the gateway. None: see `serverIsLocal`. Default none. */
   readonly keys?: readonly StaticKey[];
+  /** Instead of `keys`: one that is shared with other wires and may be reloaded. */
+  readonly authenticator?: Authenticator | undefined;
+  /** Told who listened, read or was refused. Default: nothing is written down. */
+  readonly audit?: AuditSink;
   /**
    * All NATS servers are on this machine (see `isLocalServer`). Without keys only then anybody is served, as tenant
    * "default"; otherwise every request is UNAUTHENTICATED. Default false.
@@ -37,7 +43,8 @@ export interface NatsWireOptions {
 }
 
 /** The options with all defaults filled in. */
-export interface ResolvedNatsOptions extends Required<Omit<NatsWireOptions, "stream">> {
+export interface ResolvedNatsOptions extends Required<Omit<NatsWireOptions, "stream" | "authenticator">> {
+  readonly authenticator: Authenticator | undefined;
   readonly stream: StreamLimits;
 }
 
@@ -45,6 +52,8 @@ export interface ResolvedNatsOptions extends Required<Omit<NatsWireOptions, "str
 export function resolveNatsOptions(options: NatsWireOptions): ResolvedNatsOptions {
   return {
     keys: [],
+    authenticator: undefined,
+    audit: NO_AUDIT,
     serverIsLocal: false,
     maxConcurrentRequests: 256,
     maxRequestBytes: 1024 * 1024,

@@ -45,7 +45,7 @@ export function contractMessage<T>(name: string): Message<T> {
 
 /** All unary RPCs of the contract. */
 export function unaryMethods(operations: Operations): Method<unknown, unknown>[] {
-  return (["call", "context", "fleet"] as const).flatMap((service) =>
+  return (["call", "context", "fleet", "audit"] as const).flatMap((service) =>
     Object.entries(operations[service]).map(([key, run]) => {
       const definition = (OPERATION_DEFINITIONS[service] as Readonly<Record<string, { path: string }>>)[key];
       const name = definition?.path.split("/").at(-1) ?? key;
@@ -83,9 +83,16 @@ export function endpointOf<Q, S>(context: WireContext, method: Method<Q, S>): Bu
 }
 
 /** Who sent a message; the subject must be one of its tenant. Throws UNAUTHENTICATED. */
-export function authenticated(context: WireContext, message: BusMessage, tenant?: string): Credential {
+export async function authenticated(
+  context: WireContext,
+  message: BusMessage,
+  tenant?: string,
+): Promise<Credential> {
   const value = header(message.headers, HEADERS.authorization);
-  const credential = context.authenticator.authenticate(value === undefined ? [] : [value], context.peer);
+  const credential = await context.authenticator.authenticate(
+    value === undefined ? [] : [value],
+    context.peer,
+  );
   // A tenant that there is not and one of somebody else are answered alike.
   if (tenant !== undefined && tenant !== credential.tenant)
     throw new CallError("UNAUTHENTICATED", "the subject is not one of the key's tenant");
@@ -119,7 +126,7 @@ async function serve<Q, S>(context: WireContext, method: Method<Q, S>, message: 
   let timer: NodeJS.Timeout | undefined;
   try {
     encoding = encodingOf(message.headers);
-    const credential = authenticated(context, message, tenantOf(message.subject) ?? "");
+    const credential = await authenticated(context, message, tenantOf(message.subject) ?? "");
     const timeoutMs = timeoutOf(message);
     const request = readRequest(context, method, encoding, message);
     const running = Promise.resolve(method.run(request, credential, message));

@@ -57,11 +57,12 @@ class Wire implements NatsWire {
 
   constructor(api: GatewayApi, bus: Bus, options: NatsWireOptions, logger: Logger) {
     const resolved = resolveNatsOptions(options);
-    const authenticator = new Authenticator(resolved.keys);
+    const { audit, keys } = resolved;
+    const authenticator = resolved.authenticator ?? new Authenticator({ keys }, { logger, audit });
     if (!authenticator.hasKeys && !resolved.serverIsLocal) {
       logger.warn(
         {},
-        "without keys nobody is served on NATS, since its server is not on this machine: set gateway.grpc.keys",
+        "without keys nobody is served on NATS, since its server is not on this machine: set gateway.grpc.keys or auth",
       );
     }
     this.context = {
@@ -75,7 +76,7 @@ class Wire implements NatsWire {
     };
     this.agents = new NatsAgents(this.context);
     this.audio = new AudioOnDemand(this.context);
-    this.methods = unaryMethods(operations(api));
+    this.methods = unaryMethods(operations(api, audit));
   }
 
   async start(): Promise<void> {

@@ -20,6 +20,7 @@ const CONFIG: OpsConfig = {
   port: 0,
   maxConnections: 64,
   tenantLabels: false,
+  metrics: true,
 };
 
 function gatewayOf(changes: Partial<GatewaySource> = {}): GatewaySource {

@@ -51,7 +51,7 @@ export class Ops {
       {
         "/healthz": () => this.healthPage(),
         "/readyz": () => this.readyPage(),
-        "/metrics": () => this.metricsPage(),
+        ...(config.metrics ? { "/metrics": () => this.metricsPage() } : {}),
       },
     );
   }

@@ -360,6 +360,7 @@ export class Relay implements SeatPath {
         return;
       case "registered":
       case "goAway":
+      case "credentialExpiring":
         return;
       default:
         this.seats.get(notice.handle)?.tell(notice);
