@@ -2,6 +2,9 @@ import type { CallContext } from "callweave";
 import type { DemoResult } from "./result.js";
 import type { Check } from "./verifier.js";
 
+/** A check of whatever demo. */
+export type AnyCheck = Omit<Check, "name"> & { readonly name: string };
+
 /** The context as somebody at the desk reads it, as lines. */
 export function contextLines(context: CallContext): string[] {
   const field = (name: string, value: string | undefined) => (value ? [`  ${name.padEnd(9)} ${value}`] : []);
@@ -25,7 +28,7 @@ export function contextLines(context: CallContext): string[] {
 }
 
 /** One line per check. */
-export function checkLines(checks: readonly Check[]): string[] {
+export function checkLines(checks: readonly AnyCheck[]): string[] {
   const width = Math.max(...checks.map(({ name }) => name.length));
   return checks.map(({ name, ok, detail }) => `  ${ok ? "ok  " : "FAIL"}  ${name.padEnd(width)}  ${detail}`);
 }

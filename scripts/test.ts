@@ -110,6 +110,18 @@ const STEPS: readonly Step[] = [
     run: matrix,
   },
   {
+    name: "demo-cluster",
+    what: "several gateways: a database and a gateway are killed under 20 calls",
+    longBecause: "half a minute and a Java server; run: npm run demo:cluster -- --once",
+    needs: ["python3", "java", "mvn"],
+    run: () =>
+      command(
+        process.execPath,
+        ["--import", "tsx", "demo/cluster/main.ts", "--once", "--json", "--out", join(scratch, "cluster")],
+        { timeoutMs: 180_000 },
+      ),
+  },
+  {
     name: "demo-without-python",
     what: "the demo without Python and with a proxy that leads nowhere",
     longBecause: "a minute; run: npm test -- demo-without-python",

@@ -24,6 +24,7 @@ import { openBus, openContexts, openEventLog } from "./open-stores.js";
 import { Ops } from "./ops/ops.js";
 import type { Connector } from "./telephony/telephony.js";
 import type { Logger } from "./util/logger.js";
+import { warmUp } from "./warm-up.js";
 
 /** The version of the gateway, as agents and operators see it. */
 export const VERSION = "0.1.0";
@@ -93,6 +94,11 @@ async function startBehind(
 ): Promise<RunningGateway> {
   const onError = (error: unknown) => logger.error({ err: String(error) }, "store failed");
   const holds = await loadHolds(config.pools);
+  warmUp({
+    sounds: [HoldSound.generated(), ...holds.values()],
+    sampleRatesHz: config.connectors.map(({ sampleRateHz }) => sampleRateHz),
+    json: config.nats !== undefined,
+  });
   const bus = await openBus(config, gatewayId, logger);
   const opened = await openEventLog(config, bus, {
     onError,

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Simulator, type SimulatorOptions } from "@callweave/simulator";
-import { configOf, writeConfig } from "./gateway.js";
+import { configOf, writeConfig } from "./gateway-config.js";
 import { type NatsTestServer, startNats } from "./nats.js";
 import { type Child, startProgram } from "./process.js";
 
@@ -16,6 +16,9 @@ export interface ClusterSetup {
   /** Merged into each gateway's configuration (YAML keys). */
   readonly config?: Readonly<Record<string, unknown>>;
   readonly pools?: readonly object[];
+  readonly routes?: readonly object[];
+  /** A nats-server from outside; default one is started and stopped with the cluster. */
+  readonly natsUrl?: string;
 }
 
 /** A gateway as a process of its own. */
@@ -37,7 +40,7 @@ export class TestCluster {
 
   private constructor(
     readonly simulator: Simulator,
-    readonly nats: NatsTestServer,
+    private readonly server: NatsTestServer | undefined,
     private readonly folder: string,
     private readonly setup: ClusterSetup,
   ) {}
@@ -45,7 +48,7 @@ export class TestCluster {
   /** Starts everything; resolves when all gateways are signed in. */
   static async start(setup: ClusterSetup = {}): Promise<TestCluster> {
     const folder = await mkdtemp(join(tmpdir(), "callweave-cluster-"));
-    const nats = await startNats();
+    const nats = setup.natsUrl ? undefined : await startNats();
     const simulator = await Simulator.start(setup.simulator ?? {});
     const cluster = new TestCluster(simulator, nats, folder, setup);
     try {
@@ -57,14 +60,29 @@ export class TestCluster {
     return cluster;
   }
 
+  /** The nats-server of this cluster. Throws when it is one from outside. */
+  get nats(): NatsTestServer {
+    if (!this.server) throw new Error("the nats-server of this cluster is one from outside");
+    return this.server;
+  }
+
+  /** Where NATS is. */
+  get natsUrl(): string {
+    return this.setup.natsUrl ?? this.nats.url;
+  }
+
   /** Starts one more; resolves when it is signed in. */
   async add(id = `gateway-${++this.count}`): Promise<GatewayProcess> {
-    const { simulator, nats, setup } = this;
+    const { simulator, setup } = this;
     const stateDir = await mkdtemp(join(this.folder, `${id}-`));
     const base = configOf(
       {
         ...(setup.simulator ? { simulator: setup.simulator } : {}),
-        config: { gateway: { id }, ...(setup.pools ? { pools: setup.pools } : {}) },
+        config: {
+          gateway: { id },
+          ...(setup.pools ? { pools: setup.pools } : {}),
+          ...(setup.routes ? { routes: setup.routes } : {}),
+        },
       },
       simulator,
       stateDir,
@@ -72,7 +90,7 @@ export class TestCluster {
     const { contexts, ...rest } = (setup.config ?? {}) as { contexts?: object };
     const config = {
       ...base,
-      nats: { urls: [nats.url] },
+      nats: { urls: [this.natsUrl] },
       ops: { port: 0 },
       ...rest,
       ...(setup.mongoUrl || contexts
@@ -117,7 +135,7 @@ export class TestCluster {
   async stop(): Promise<void> {
     await Promise.all(this.gateways.map(({ child }) => child.end()));
     await this.simulator.stop();
-    await this.nats.stop();
+    await this.server?.stop();
     await rm(this.folder, { recursive: true, force: true });
   }
 }

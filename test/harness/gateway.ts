@@ -1,31 +1,19 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DEFAULT_CONNECTOR, Simulator, type SimulatorOptions } from "@callweave/simulator";
-import { stringify } from "yaml";
+import { Simulator } from "@callweave/simulator";
 import { loadConfig } from "../../gateway/src/config/index.js";
 import { type RunningGateway, startGateway } from "../../gateway/src/serve.js";
 import { type Logger, silentLogger } from "../../gateway/src/util/logger.js";
+import { configOf, type GatewaySetup, writeConfig } from "./gateway-config.js";
 import { startServerStores, USES_SERVERS } from "./stores.js";
 
+export { configOf, writeConfig } from "./gateway-config.js";
 export { until } from "./until.js";
 
 /** What a stack is started with. */
-export interface StackOptions {
-  readonly simulator?: SimulatorOptions;
-  /** Merged over the configuration of the stack; YAML keys (snake_case). */
-  readonly config?: {
-    readonly gateway?: object;
-    readonly connector?: object;
-    readonly routes?: readonly object[];
-    readonly pools?: readonly object[];
-    readonly playback?: object;
-    readonly nats?: object;
-    readonly desk?: object;
-  };
+export interface StackOptions extends GatewaySetup {
   readonly logger?: Logger;
-  /** 8000, 16000 or 24000; both sides. Default 16000. */
-  readonly sampleRateHz?: 8000 | 16000 | 24000;
 }
 
 /** Simulator and gateway in this process, on free ports. */
@@ -70,40 +58,4 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     await rm(stateDir, { recursive: true, force: true });
     throw error;
   }
-}
-
-/** The configuration of a gateway for this simulator, as an object to be written as YAML. */
-export function configOf(options: StackOptions, simulator: Simulator, stateDir: string): object {
-  const connector = options.simulator?.connectors?.[0] ?? DEFAULT_CONNECTOR;
-  const { config = {} } = options;
-  return {
-    gateway: {
-      id: "gateway-test",
-      state_dir: stateDir,
-      ...config.gateway,
-      grpc: { port: 0, ...(config.gateway as { grpc?: object } | undefined)?.grpc },
-    },
-    connectors: [
-      {
-        name: "main",
-        kind: "telcoflow",
-        base_url: simulator.url,
-        auth: { api_key: connector.apiKey, connector_uuid: connector.uuid },
-        sample_rate_hz: options.sampleRateHz ?? 16000,
-        ...config.connector,
-      },
-    ],
-    ...(config.routes ? { routes: config.routes } : {}),
-    ...(config.pools ? { pools: config.pools } : {}),
-    ...(config.playback ? { playback: config.playback } : {}),
-    ...(config.nats ? { nats: config.nats } : {}),
-    ...(config.desk ? { desk: { port: 0, ...config.desk } } : {}),
-  };
-}
-
-/** Writes a configuration into a folder; answers the path of the file. */
-export async function writeConfig(folder: string, config: object): Promise<string> {
-  const file = join(folder, "callweave.yaml");
-  await writeFile(file, stringify(config));
-  return file;
 }

@@ -15,8 +15,8 @@ export interface FaultProxy {
   stop(): Promise<void>;
 }
 
-/** Starts one on a free port in front of a port of 127.0.0.1. */
-export async function startFaultProxy(target: number): Promise<FaultProxy> {
+/** Starts one on a free port of 127.0.0.1 in front of a port of `host`. */
+export async function startFaultProxy(target: number, host = "127.0.0.1"): Promise<FaultProxy> {
   const open = new Set<Socket>();
   let now: WireFault | "refuse" = "none";
   const server = createServer((client) => {
@@ -25,7 +25,7 @@ export async function startFaultProxy(target: number): Promise<FaultProxy> {
       client.resetAndDestroy();
       return;
     }
-    const upstream = connect(target, "127.0.0.1");
+    const upstream = connect(target, host);
     open.add(client);
     upstream.on("error", () => client.destroy());
     client.on("close", () => {

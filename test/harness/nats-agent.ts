@@ -22,6 +22,8 @@ export interface NatsAgentOptions {
   readonly first?: Item;
   /** Default true: every 300 ms. */
   readonly heartbeats?: boolean;
+  /** Heartbeats ask for an answer, so that `end` is set when no gateway listens any more. Default false. */
+  readonly asksForAnswers?: boolean;
 }
 
 /** The usual first item. */
@@ -117,8 +119,19 @@ export class NatsAgent {
     return (found as { readonly value: unknown }).value as ValueOf<K>;
   }
 
+  /** Sends an item and ends when nobody is there to answer. */
+  private ask(item: Item): void {
+    const bytes = ServeRequest.encode({ items: [{ item }] }).finish();
+    const headers = lines({ "Callweave-Sequence": String(++this.upSequence) }, this.options);
+    this.nc.request(this.up, bytes, { timeout: 1_500, headers }).catch((error: { code?: string }) => {
+      if (error.code !== "503" || this.end) return;
+      this.freeze();
+      this.end = { status: "14", reason: "NO_RESPONDERS" };
+    });
+  }
+
   private listen(): void {
-    const { tenant = "default", heartbeats = true } = this.options;
+    const { tenant = "default", heartbeats = true, asksForAnswers = false } = this.options;
     this.nc.subscribe(`callweave.${tenant}.agents.${this.session}.down`, {
       callback: (_error, message) => {
         const sequence = Number(message.headers?.get("Callweave-Sequence"));
@@ -144,6 +157,7 @@ export class NatsAgent {
     });
     const beat = () => {
       if (this.nc.isClosed()) this.freeze();
+      else if (asksForAnswers) this.ask({ $case: "heartbeat", value: { load: 0 } });
       else this.send({ $case: "heartbeat", value: { load: 0 } });
     };
     beat();

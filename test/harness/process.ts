@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { freezeProcess } from "./freeze.js";
-import { until } from "./gateway.js";
+import { until } from "./until.js";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 

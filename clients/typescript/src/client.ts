@@ -22,8 +22,8 @@ export class CallweaveClient {
   constructor(options: ConnectionOptions) {
     this.connections = new RotatingConnection(connectionConfig(options));
     this.calls = new Calls(this.connections);
-    this.contexts = new Contexts(() => this.connections.get());
-    this.fleet = new Fleet(() => this.connections.get());
+    this.contexts = new Contexts(this.connections);
+    this.fleet = new Fleet(this.connections);
   }
 
   /** Closes the connection; what is under way rejects. */

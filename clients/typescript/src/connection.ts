@@ -100,9 +100,20 @@ export interface RequestOptions {
   readonly signal?: AbortSignal;
   /** Added to the request timeout. Milliseconds. */
   readonly extraMs?: number;
+  /** In place of the request timeout and `extraMs`. Milliseconds. */
+  readonly timeoutMs?: number;
   /** While the gateway cannot be reached, wait for it within the timeout instead of failing at once. */
   readonly waitForReady?: boolean;
 }
+
+/** Options of one unary request to whichever endpoint can be reached. */
+export interface RotatingRequestOptions extends Omit<RequestOptions, "timeoutMs" | "waitForReady"> {
+  /** For what may be repeated: while no gateway can be reached, tries them in turn within the timeout. Default: false. */
+  readonly patient?: boolean;
+}
+
+/** Between two rounds over all endpoints. */
+const ROUND_PAUSE_MS = 100;
 
 /** One HTTP/2 connection to one gateway, with a client of each service on it. */
 export class Connection {
@@ -180,7 +191,7 @@ export class Connection {
   async unary<Q, S>(method: UnaryCall<Q, S>, request: Q, options: RequestOptions = {}): Promise<S> {
     const { signal } = options;
     try {
-      const timeoutMs = this.config.requestTimeoutMs + (options.extraMs ?? 0);
+      const timeoutMs = options.timeoutMs ?? this.config.requestTimeoutMs + (options.extraMs ?? 0);
       const deadline = Date.now() + timeoutMs;
       const metadata = await this.metadata({ waitForReady: options.waitForReady, timeoutMs, signal });
       signal?.throwIfAborted();
@@ -246,6 +257,36 @@ export class RotatingConnection {
     return this.current;
   }
 
+  /**
+   * Does a unary request at the endpoint in use. When nobody answers there the next one is in use from then on, for this
+   * request too if it is patient. Rejects with CallweaveError.
+   */
+  async unary<Q, S>(
+    methodOf: (connection: Connection) => UnaryCall<Q, S>,
+    request: Q,
+    options: RotatingRequestOptions = {},
+  ): Promise<S> {
+    const { endpoints, requestTimeoutMs } = this.config;
+    const { patient = false, signal } = options;
+    const endMs = performance.now() + requestTimeoutMs + (options.extraMs ?? 0);
+    for (let attempt = 1; ; attempt++) {
+      const connection = this.get();
+      const timeoutMs = Math.max(1, Math.round(endMs - performance.now()));
+      const waitForReady = patient && endpoints.length === 1;
+      try {
+        return await connection.unary(methodOf(connection), request, { timeoutMs, waitForReady, signal });
+      } catch (thrown) {
+        const error = CallweaveError.from(thrown);
+        if (!isUnreachable(error)) throw error;
+        this.rotate(connection);
+        const pauseMs = attempt % endpoints.length === 0 ? ROUND_PAUSE_MS : 0;
+        if (!patient || waitForReady || performance.now() + pauseMs >= endMs) throw error;
+        await new Promise((resolve) => setTimeout(resolve, pauseMs));
+        signal?.throwIfAborted();
+      }
+    }
+  }
+
   /** Goes on to the next endpoint, if this connection is still the one in use. */
   rotate(from: Connection): void {
     if (this.current !== from || this.config.endpoints.length < 2) return;
@@ -260,4 +301,10 @@ export class RotatingConnection {
     this.current?.close();
     this.current = undefined;
   }
+}
+
+/** Nobody answered, or a gateway that is leaving. Everything else was said by a gateway that is there. */
+function isUnreachable({ reason, code }: CallweaveError): boolean {
+  if (reason === "GOING_AWAY") return true;
+  return reason === "TRANSPORT" && (code === "UNAVAILABLE" || code === "DEADLINE_EXCEEDED");
 }

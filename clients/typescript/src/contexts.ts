@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import * as p from "@callweave/proto";
-import type { Connection } from "./connection.js";
+import type { RotatingConnection } from "./connection.js";
 import { enumName, enumValue, toDate, toDuration, toTimestamp } from "./convert.js";
 import { CallweaveError } from "./errors.js";
 import type {
@@ -32,23 +32,24 @@ export interface ListContextsOptions {
   readonly pageToken?: string;
 }
 
-/** These may be repeated: a gateway that restarts is waited for. */
-const PATIENT = { waitForReady: true };
+/** These may be repeated: a gateway that restarts is waited for, another one is asked. */
+const PATIENT = { patient: true };
 
 /** Reads and writes the contexts of calls. Everything rejects with CallweaveError. */
 export class Contexts {
   /** @internal */
-  constructor(private readonly connection: () => Connection) {}
+  constructor(private readonly connections: RotatingConnection) {}
 
   /** Writes a context: fields that are set replace what is there, turns are appended by id, data is merged. */
   async save(
     callId: string,
     fields: ContextFields & { readonly turns?: readonly Turn[] },
   ): Promise<WrittenContext> {
-    const c = this.connection();
     const context = fromFields(callId, fields);
     context.turns = (fields.turns ?? []).map(fromTurn);
-    return toWritten(await c.unary(c.contexts.saveContext.bind(c.contexts), { context }, PATIENT));
+    return toWritten(
+      await this.connections.unary((c) => c.contexts.saveContext.bind(c.contexts), { context }, PATIENT),
+    );
   }
 
   /** Writes exactly the fields that are named here, also to `undefined`: cleared. */
@@ -57,7 +58,6 @@ export class Contexts {
     fields: ContextFields,
     options: UpdateContextOptions = {},
   ): Promise<WrittenContext> {
-    const c = this.connection();
     const updateMask = Object.keys(fields).map((name) =>
       name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
     );
@@ -67,7 +67,7 @@ export class Contexts {
       revision: options.revision ?? 0,
       addNote: options.addNote ?? "",
     };
-    return toWritten(await c.unary(c.contexts.updateContext.bind(c.contexts), request));
+    return toWritten(await this.connections.unary((c) => c.contexts.updateContext.bind(c.contexts), request));
   }
 
   /** Appends 1 to 100 turns. A turn whose id is there already is left, except that `heard` and `interrupted` are added. */
@@ -75,22 +75,28 @@ export class Contexts {
     callId: string,
     turns: readonly Turn[],
   ): Promise<{ turnCount: number; durability?: ContextDurability }> {
-    const c = this.connection();
     const request = { callId, turns: turns.map(fromTurn) };
-    const response = await c.unary(c.contexts.appendTurns.bind(c.contexts), request, PATIENT);
+    const response = await this.connections.unary(
+      (c) => c.contexts.appendTurns.bind(c.contexts),
+      request,
+      PATIENT,
+    );
     return { turnCount: response.turnCount, durability: enumName(p.ContextDurability, response.durability) };
   }
 
   /** One context with all turns. CONTEXT_NOT_FOUND. */
   async get(key: string | { readonly sessionId: string }): Promise<CallContext> {
-    const c = this.connection();
     const request: p.GetContextRequest = {
       key:
         typeof key === "string"
           ? { $case: "callId", value: key }
           : { $case: "sessionId", value: key.sessionId },
     };
-    const response = await c.unary(c.contexts.getContext.bind(c.contexts), request, PATIENT);
+    const response = await this.connections.unary(
+      (c) => c.contexts.getContext.bind(c.contexts),
+      request,
+      PATIENT,
+    );
     return toContext(response.context);
   }
 
@@ -100,7 +106,6 @@ export class Contexts {
     /** `withinMs`: not older than this, default 24 hours. `pageSize`: 1 to 100, default 10. */
     options: { readonly withinMs?: number; readonly pageSize?: number } = {},
   ): Promise<CallContext[]> {
-    const c = this.connection();
     const request: p.FindContextsRequest = {
       number:
         "caller" in number
@@ -109,7 +114,7 @@ export class Contexts {
       within: toDuration(options.withinMs),
       pageSize: options.pageSize ?? 0,
     };
-    const response = await c.unary(c.contexts.findContexts.bind(c.contexts), request);
+    const response = await this.connections.unary((c) => c.contexts.findContexts.bind(c.contexts), request);
     return response.contexts.map(toContext);
   }
 
@@ -120,14 +125,13 @@ export class Contexts {
   async list(
     options: ListContextsOptions = {},
   ): Promise<{ contexts: CallContext[]; nextPageToken: string; partial: boolean }> {
-    const c = this.connection();
     const request: p.ListContextsRequest = {
       statuses: (options.statuses ?? []).map((s) => enumValue(p.ContextStatus, s)),
       caller: options.caller ?? "",
       pageSize: options.pageSize ?? 0,
       pageToken: options.pageToken ?? "",
     };
-    const response = await c.unary(c.contexts.listContexts.bind(c.contexts), request);
+    const response = await this.connections.unary((c) => c.contexts.listContexts.bind(c.contexts), request);
     const { nextPageToken, partial } = response;
     return { contexts: response.contexts.map(toContext), nextPageToken, partial };
   }
@@ -136,7 +140,7 @@ export class Contexts {
   async *watch(
     options: { readonly callId?: string; readonly signal?: AbortSignal } = {},
   ): AsyncGenerator<CallContext, void, undefined> {
-    const c = this.connection();
+    const c = this.connections.get();
     const messages = c.stream(
       (metadata, callOptions) =>
         c.contexts.watchContexts({ callId: options.callId ?? "" }, metadata, callOptions),
@@ -147,14 +151,14 @@ export class Contexts {
 
   /** Deletes one call's context or everything of a caller; answers how many. */
   async delete(target: { readonly callId: string } | { readonly caller: string }): Promise<number> {
-    const c = this.connection();
     const request: p.DeleteContextsRequest = {
       target:
         "callId" in target
           ? { $case: "callId", value: target.callId }
           : { $case: "caller", value: target.caller },
     };
-    return (await c.unary(c.contexts.deleteContexts.bind(c.contexts), request)).deletedCount;
+    return (await this.connections.unary((c) => c.contexts.deleteContexts.bind(c.contexts), request))
+      .deletedCount;
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Connection } from "./connection.js";
+import type { RotatingConnection } from "./connection.js";
 import { toDate } from "./convert.js";
 
 /** A pool of agents. */
@@ -58,25 +58,22 @@ export interface GatewayInfo {
 /** Who is there. Everything rejects with CallweaveError. */
 export class Fleet {
   /** @internal */
-  constructor(private readonly connection: () => Connection) {}
+  constructor(private readonly connections: RotatingConnection) {}
 
   /** The pools, by name. */
   async pools(): Promise<PoolInfo[]> {
-    const c = this.connection();
-    return (await c.unary(c.fleet.listPools.bind(c.fleet), {})).pools;
+    return (await this.connections.unary((c) => c.fleet.listPools.bind(c.fleet), {})).pools;
   }
 
   /** The agent sessions, by pool and time of registration. `pool`: only this one. */
   async agents(pool = ""): Promise<AgentInfo[]> {
-    const c = this.connection();
-    const { agents } = await c.unary(c.fleet.listAgents.bind(c.fleet), { pool });
+    const { agents } = await this.connections.unary((c) => c.fleet.listAgents.bind(c.fleet), { pool });
     return agents.map((agent) => ({ ...agent, registerTime: toDate(agent.registerTime) }));
   }
 
   /** The gateways, by id. */
   async gateways(): Promise<GatewayInfo[]> {
-    const c = this.connection();
-    const { gateways } = await c.unary(c.fleet.listGateways.bind(c.fleet), {});
+    const { gateways } = await this.connections.unary((c) => c.fleet.listGateways.bind(c.fleet), {});
     return gateways.map((gateway) => ({ ...gateway, startTime: toDate(gateway.startTime) }));
   }
 }

@@ -180,7 +180,7 @@ export class Worker {
       tickMs: TICK_MS,
     };
     this.requests = new RotatingConnection(this.config.connection);
-    this.contexts = new Contexts(() => this.requests.get());
+    this.contexts = new Contexts(this.requests);
     this.closed = new Promise((resolve, reject) => {
       this.resolveClosed = resolve;
       this.rejectClosed = reject;

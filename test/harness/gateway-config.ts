@@ -1,0 +1,57 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { DEFAULT_CONNECTOR, type Simulator, type SimulatorOptions } from "@callweave/simulator";
+import { stringify } from "yaml";
+
+/** What the configuration of a gateway is made from. */
+export interface GatewaySetup {
+  readonly simulator?: SimulatorOptions;
+  /** Merged over the configuration of the stack; YAML keys (snake_case). */
+  readonly config?: {
+    readonly gateway?: object;
+    readonly connector?: object;
+    readonly routes?: readonly object[];
+    readonly pools?: readonly object[];
+    readonly playback?: object;
+    readonly nats?: object;
+    readonly desk?: object;
+  };
+  /** 8000, 16000 or 24000; both sides. Default 16000. */
+  readonly sampleRateHz?: 8000 | 16000 | 24000;
+}
+
+/** The configuration of a gateway for this simulator, as an object to be written as YAML. */
+export function configOf(options: GatewaySetup, simulator: Simulator, stateDir: string): object {
+  const connector = options.simulator?.connectors?.[0] ?? DEFAULT_CONNECTOR;
+  const { config = {} } = options;
+  return {
+    gateway: {
+      id: "gateway-test",
+      state_dir: stateDir,
+      ...config.gateway,
+      grpc: { port: 0, ...(config.gateway as { grpc?: object } | undefined)?.grpc },
+    },
+    connectors: [
+      {
+        name: "main",
+        kind: "telcoflow",
+        base_url: simulator.url,
+        auth: { api_key: connector.apiKey, connector_uuid: connector.uuid },
+        sample_rate_hz: options.sampleRateHz ?? 16000,
+        ...config.connector,
+      },
+    ],
+    ...(config.routes ? { routes: config.routes } : {}),
+    ...(config.pools ? { pools: config.pools } : {}),
+    ...(config.playback ? { playback: config.playback } : {}),
+    ...(config.nats ? { nats: config.nats } : {}),
+    ...(config.desk ? { desk: { port: 0, ...config.desk } } : {}),
+  };
+}
+
+/** Writes a configuration into a folder; answers the path of the file. */
+export async function writeConfig(folder: string, config: object): Promise<string> {
+  const file = join(folder, "callweave.yaml");
+  await writeFile(file, stringify(config));
+  return file;
+}
