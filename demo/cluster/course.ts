@@ -13,6 +13,8 @@ import { lastInLog, readDatabase, readLog, viewOf } from "./read-outside.js";
 const CALLER_HZ = 4_000;
 const PLACE_EVERY_MS = 60;
 const LOOK_EVERY_MS = 150;
+/** `cluster.beat_interval_ms`. */
+const BEAT_MS = 500;
 /** A caller hears its agent for so long before anything is killed, ms. */
 const SETTLED_MS = 600;
 /** What the provider still plays when a gateway dies is over by then, ms. */
@@ -130,6 +132,8 @@ export class Round {
       "gateways and agents to know each other",
       STEP_MS,
     );
+    // Who has how many free places goes round with the beats of gateways.
+    await sleep(2 * BEAT_MS);
   }
 
   private async place(agents: readonly DemoAgent[]): Promise<void> {
