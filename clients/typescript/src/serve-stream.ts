@@ -9,13 +9,16 @@ export interface ServeStreamHandler {
   item(item: GatewayItem): void;
   /** The stream is over; exactly once. */
   ended(error: CallweaveError): void;
-  sources(): Iterable<PlaybackSource>;
 }
 
 /** One Serve stream on its own connection. */
 export class ServeStream {
   /** Its first item is a Reattach. */
   reattaches = false;
+  /** The gateway answered. */
+  ready = false;
+  /** The calls on it. */
+  readonly sources = new Set<PlaybackSource>();
   readonly outbox: Outbox;
   private call: ClientDuplexStream<ServeRequest, ServeResponse> | undefined;
   private over = false;
@@ -29,7 +32,7 @@ export class ServeStream {
     this.outbox = new Outbox(
       {
         write: (items, done) => this.write(items, done),
-        sources: () => handler.sources(),
+        sources: () => this.sources,
         overflow: () =>
           this.fail(new CallweaveError("QUEUE_FULL", "RESOURCE_EXHAUSTED", "the control queue is full")),
       },

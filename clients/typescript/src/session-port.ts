@@ -39,6 +39,10 @@ export interface SessionConfig {
   readonly reattachTimeoutMs: number | undefined;
   readonly maxControlItems: number;
   readonly tickMs: number;
+  /** At most so many streams. */
+  readonly maxStreams: number;
+  /** From so many calls a stream on a further one is opened. */
+  readonly callsPerStream: number;
 }
 
 /** What a session asks and tells. */

@@ -1,13 +1,13 @@
 import * as p from "@callweave/proto";
 import { Backoff, sleep } from "./backoff.js";
 import { CallImpl } from "./call-impl.js";
-import { Connection } from "./connection.js";
 import { toContext } from "./contexts.js";
 import { enumName, fromAudioFormat, toCallInfo, toMs } from "./convert.js";
 import { CallweaveError, closedError, fromWire, invalidField } from "./errors.js";
 import { fitReattach } from "./reattach.js";
-import { ServeStream } from "./serve-stream.js";
+import type { ServeStream } from "./serve-stream.js";
 import type { Offer, SessionConfig, SessionPort } from "./session-port.js";
+import { MAX_MESSAGE_BYTES, MAX_MESSAGE_ITEMS, Streams } from "./streams.js";
 
 /** What a session takes and tells. */
 export type { Offer, SessionConfig, SessionPort } from "./session-port.js";
@@ -19,14 +19,13 @@ const FATAL_AT_FIRST = new Set(["POOL_NOT_FOUND", "UNAUTHENTICATED"]);
 /** What is no gateway, or never lets this client in. Final only before the first registration too. */
 const FATAL_CODES = new Set(["UNIMPLEMENTED", "PERMISSION_DENIED", "UNAUTHENTICATED"]);
 
-/** Bounds of a message; less when the gateway says so. */
-const MAX_MESSAGE_ITEMS = 256;
-const MAX_MESSAGE_BYTES = 256 * 1024;
 const DEFAULT_GRACE_MS = 2_000;
 const DEFAULT_HEARTBEAT_MS = 500;
 const END_TIMEOUT_MS = 2_000;
 /** Beyond the grace: the lease of a dead gateway, and what its successor needs. */
 const TAKEOVER_MS = 13_000;
+/** So long a gateway has to move the calls of one lost stream to another; then they are asked back. */
+const MOVE_MS = 500;
 /** A stream that lived this long counts as stable: the next wait begins with the shortest. */
 const STABLE_MS = 2_000;
 
@@ -40,7 +39,8 @@ export class Session {
   private readonly offers = new Map<string, Offer>();
   private readonly abort = new AbortController();
   private readonly backoff = new Backoff();
-  private stream: ServeStream | undefined;
+  private readonly streams: Streams;
+  private streamsOver: (error: CallweaveError) => void = () => {};
   private token = "";
   private endpointIndex: number;
   private up = false;
@@ -51,6 +51,8 @@ export class Session {
   private heartbeatMs = DEFAULT_HEARTBEAT_MS;
   private heartbeat: NodeJS.Timeout | undefined;
   private settleTimer: NodeJS.Timeout | undefined;
+  private strayTimer: NodeJS.Timeout | undefined;
+  private strayedAtMs: number | undefined;
   private maxPlaybackMs = 30_000;
   private maxMessageBytes = MAX_MESSAGE_BYTES;
   private draining = false;
@@ -65,6 +67,11 @@ export class Session {
     firstEndpoint: number,
   ) {
     this.endpointIndex = firstEndpoint;
+    this.streams = new Streams(config, {
+      item: (item, stream) => this.onItem(item, stream),
+      strayed: (calls) => this.onStrayed(calls),
+      ended: (error) => this.streamsOver(error),
+    });
     this.finished = this.loop();
     this.finished.catch(() => {});
   }
@@ -91,20 +98,26 @@ export class Session {
     if (this.up) this.send({ item: { $case: "drain", value: {} } });
   }
 
-  /** A fresh credential for the stream. */
+  /** A fresh credential for the streams. */
   reauthenticate(token: string): void {
-    this.send({ item: { $case: "reauthenticate", value: { token } } });
+    for (const stream of this.streams.all) {
+      stream.outbox.send({ item: { $case: "reauthenticate", value: { token } } });
+    }
   }
 
   /** Gives all calls back and ends. */
   async close(): Promise<void> {
     if (this.abort.signal.aborted) return;
-    const stream = this.stream;
+    const first = this.streams.first;
+    const others = this.streams.all.filter((stream) => stream !== first);
     const wasUp = this.up;
+    const over = this.streamsOver;
     this.abort.abort();
     this.endCalls("CLOSED");
     this.down();
-    await stream?.end(wasUp ? { item: { $case: "bye", value: {} } } : undefined, END_TIMEOUT_MS);
+    await first?.end(wasUp ? { item: { $case: "bye", value: {} } } : undefined, END_TIMEOUT_MS);
+    for (const stream of others) stream.fail(closedError("session"));
+    over(closedError("session"));
   }
 
   private async loop(): Promise<void> {
@@ -139,52 +152,21 @@ export class Session {
     return FATAL.has(error.reason) || FATAL_CODES.has(error.code);
   }
 
-  /** One stream, until it is over. */
+  /** Streams of one registration, until the last is over. */
   private connectOnce(): Promise<CallweaveError> {
     return new Promise((resolve) => {
-      const { endpoints } = this.config.connection;
-      const endpoint = endpoints[this.endpointIndex % endpoints.length]!;
-      let connection: Connection;
-      try {
-        connection = new Connection(this.config.connection, endpoint);
-      } catch (error) {
-        resolve(new CallweaveError("INVALID_FIELD", "INVALID_ARGUMENT", String(error)));
-        return;
-      }
-      const stream: ServeStream = new ServeStream(
-        connection,
-        {
-          item: (item) => {
-            if (this.stream === stream) this.onItem(item);
-          },
-          ended: resolve,
-          sources: () => this.handles.values(),
-        },
-        {
-          maxItems: MAX_MESSAGE_ITEMS,
-          maxBytes: this.maxMessageBytes,
-          maxControlItems: this.config.maxControlItems,
-          tickMs: this.config.tickMs,
-        },
-      );
-      this.stream = stream;
-      const first = this.firstItem();
-      stream.reattaches = first.item?.$case === "reattach";
-      void stream.open(first, this.config.connectTimeoutMs);
+      this.streamsOver = resolve;
+      this.streams.start(this.dialled, this.firstItem(), this.maxMessageBytes);
     });
   }
 
+  private get dialled(): string {
+    const { endpoints } = this.config.connection;
+    return endpoints[this.endpointIndex % endpoints.length]!;
+  }
+
   private firstItem(): p.AgentItem {
-    if (this.token !== "" && this.calls.size > 0) {
-      const calls = [...this.calls.values()].map((call) => ({
-        callId: call.id,
-        epoch: call.epoch,
-        lastEventSequence: call.lastEventSequence,
-      }));
-      const { reattach, left } = fitReattach(this.token, calls, this.maxMessageBytes);
-      for (const { callId } of left) this.giveUp(callId);
-      return { item: { $case: "reattach", value: reattach } };
-    }
+    if (this.token !== "" && this.calls.size > 0) return this.reattachItem([...this.calls.values()]);
     const { audioFormat, labels, ...rest } = this.config.register;
     return {
       item: {
@@ -192,6 +174,17 @@ export class Session {
         value: { ...rest, labels: { ...labels }, audioFormat: fromAudioFormat(audioFormat) },
       },
     };
+  }
+
+  private reattachItem(calls: readonly CallImpl[]): p.AgentItem {
+    const wanted = calls.map((call) => ({
+      callId: call.id,
+      epoch: call.epoch,
+      lastEventSequence: call.lastEventSequence,
+    }));
+    const { reattach, left } = fitReattach(this.token, wanted, this.maxMessageBytes);
+    for (const { callId } of left) this.giveUp(callId);
+    return { item: { $case: "reattach", value: reattach } };
   }
 
   /** A call without room in the Reattach, which is only so with ids far beyond the usual length. */
@@ -203,20 +196,42 @@ export class Session {
     this.remove(call).over({ cause: "LOST" });
   }
 
-  private onItem(wire: p.GatewayItem): void {
+  /**
+   * One stream of several is gone. The gateway moves its calls to another as soon as it sees that; should it not, they are
+   * asked back on a new one.
+   */
+  private onStrayed(calls: readonly CallImpl[]): void {
+    for (const call of calls) {
+      if (this.handles.get(call.handle) === call) this.handles.delete(call.handle);
+      call.onDetached();
+    }
+    clearTimeout(this.strayTimer);
+    this.strayedAtMs ??= performance.now();
+    const late = performance.now() - this.strayedAtMs > this.takeoverMs;
+    this.strayTimer = setTimeout(() => {
+      const strays = [...this.calls.values()].filter((call) => this.handles.get(call.handle) !== call);
+      if (strays.length === 0 || late) this.strayedAtMs = undefined;
+      if (late) this.dropUnanswered();
+      if (strays.length === 0 || late) return;
+      this.streams.start(this.dialled, this.reattachItem(strays), this.maxMessageBytes);
+      this.strayTimer = setTimeout(() => this.dropUnanswered(), 2 * this.config.connectTimeoutMs);
+    }, MOVE_MS);
+  }
+
+  private onItem(wire: p.GatewayItem, stream: ServeStream): void {
     const item = wire.item;
     switch (item?.$case) {
       case "registered":
-        this.onRegistered(item.value);
+        this.onRegistered(item.value, stream);
         break;
       case "offer":
-        this.onOffer(item.value).catch((error) => this.port.error(error, item.value.call?.callId));
+        this.onOffer(item.value, stream).catch((error) => this.port.error(error, item.value.call?.callId));
         break;
       case "offerRevoked":
         this.offers.delete(item.value.offerId);
         break;
       case "assigned":
-        this.onAssigned(item.value);
+        this.onAssigned(item.value, stream);
         break;
       case "unassigned":
         this.onUnassigned(item.value);
@@ -231,6 +246,8 @@ export class Session {
         this.onRefused(item.value);
         break;
       case "goAway":
+        // Told on every stream.
+        if (this.leaving) break;
         this.leaving = true;
         this.port.goingAway(this, toMs(item.value.deadline));
         break;
@@ -248,7 +265,7 @@ export class Session {
     }
   }
 
-  private onRegistered(registered: p.Registered): void {
+  private onRegistered(registered: p.Registered, stream: ServeStream): void {
     if (registered.sessionToken !== "") this.token = registered.sessionToken;
     if (registered.reattachGrace) this.graceMs = toMs(registered.reattachGrace);
     if (registered.heartbeatInterval) this.heartbeatMs = toMs(registered.heartbeatInterval);
@@ -256,20 +273,21 @@ export class Session {
     if (limits) {
       this.maxMessageBytes = Math.min(MAX_MESSAGE_BYTES, limits.maxMessageBytes || MAX_MESSAGE_BYTES);
       if (limits.maxPlayback) this.maxPlaybackMs = toMs(limits.maxPlayback);
-      const outbox = this.stream?.outbox;
-      if (outbox) {
-        outbox.limits = {
-          ...outbox.limits,
-          maxItems: Math.min(MAX_MESSAGE_ITEMS, limits.maxItems || MAX_MESSAGE_ITEMS),
-          maxBytes: this.maxMessageBytes,
-        };
-      }
-    }
+      const maxItems = Math.min(MAX_MESSAGE_ITEMS, limits.maxItems || MAX_MESSAGE_ITEMS);
+      this.streams.answered(stream, { maxItems, maxBytes: this.maxMessageBytes });
+    } else this.streams.answered(stream);
     this.onUp(registered.gatewayId);
+    this.joinByNeed();
+  }
+
+  private joinByNeed(): void {
+    if (this.draining || this.leaving) return;
+    this.streams.joinByNeed(this.calls.size, this.dialled, this.token, this.maxMessageBytes);
   }
 
   private onUp(gatewayId: string): void {
     if (this.up) return;
+    if (this.streams.first) this.streams.first.ready = true;
     this.up = true;
     this.everUp = true;
     this.upAtMs = performance.now();
@@ -279,7 +297,7 @@ export class Session {
     }
     if (this.draining || this.leaving) this.send({ item: { $case: "drain", value: {} } });
     if (this.calls.size > 0) {
-      const back = this.stream?.reattaches ?? false;
+      const back = this.streams.first?.reattaches ?? false;
       const leftMs = this.lostAtMs + this.takeoverMs - performance.now();
       this.settling = true;
       this.settleTimer = setTimeout(
@@ -316,9 +334,10 @@ export class Session {
     }
   }
 
-  private async onOffer(wire: p.Offer): Promise<void> {
+  private async onOffer(wire: p.Offer, stream: ServeStream): Promise<void> {
     const { offerId } = wire;
-    const stream = this.stream;
+    const send = (item: p.AgentItem) =>
+      (this.streams.has(stream) ? stream : this.streams.first)?.outbox.send(item);
     const offer: Offer = {
       call: toCallInfo(wire.call),
       context: wire.context && toContext(wire.context),
@@ -338,19 +357,19 @@ export class Session {
         this.port.error(error, offer.call.callId);
         answer = "the agent failed to decide";
       }
-      if (stream !== this.stream || !this.offers.has(offerId)) return;
+      if (!this.offers.has(offerId)) return;
     }
     if (answer === true) {
-      this.send({ item: { $case: "accept", value: { offerId } } });
+      send({ item: { $case: "accept", value: { offerId } } });
       return;
     }
     this.offers.delete(offerId);
     // Without types accept may answer anything.
     const reason = typeof answer === "string" ? answer.slice(0, 100) : "declined";
-    this.send({ item: { $case: "decline", value: { offerId, reason } } });
+    send({ item: { $case: "decline", value: { offerId, reason } } });
   }
 
-  private onAssigned(assigned: p.Assigned): void {
+  private onAssigned(assigned: p.Assigned, stream: ServeStream): void {
     this.onUp(assigned.call?.gatewayId ?? "");
     const callId = assigned.call?.callId ?? "";
     const offer = this.offers.get(assigned.offerId);
@@ -361,6 +380,9 @@ export class Session {
     if (known && back && assigned.resume !== p.AssignedResume.NEW) {
       if (this.handles.get(known.handle) === known) this.handles.delete(known.handle);
       this.handles.set(assigned.handle, known);
+      this.streams.bind(known, stream);
+      // The gateway may have seen the loss of a stream first.
+      known.onDetached();
       known.onReattached(assigned);
       return;
     }
@@ -369,12 +391,12 @@ export class Session {
       this.config.callLimits.maxItemMs,
       Math.min(this.maxPlaybackMs - 500, this.config.callLimits.sendAheadMs + MAX_UNCONFIRMED_BEYOND_MS),
     );
-    const call = new CallImpl(
+    const call: CallImpl = new CallImpl(
       assigned,
       { context: offer?.context, escalationReason: offer?.escalationReason },
       {
-        send: (item) => this.send(item),
-        kick: () => this.stream?.outbox.kick(),
+        send: (item) => this.streams.send(call, item),
+        kick: () => this.streams.kick(call),
         contexts: this.port.contexts,
         onError: (error) => this.port.error(error, callId),
       },
@@ -382,6 +404,8 @@ export class Session {
     );
     this.calls.set(callId, call);
     this.handles.set(assigned.handle, call);
+    this.streams.bind(call, stream);
+    this.joinByNeed();
     this.port.assigned(call);
   }
 
@@ -415,7 +439,7 @@ export class Session {
   }
 
   private send(item: p.AgentItem): void {
-    this.stream?.outbox.send(item);
+    this.streams.first?.outbox.send(item);
   }
 
   /** The stream is gone. */
@@ -423,9 +447,11 @@ export class Session {
     this.up = false;
     clearInterval(this.heartbeat);
     clearTimeout(this.settleTimer);
+    clearTimeout(this.strayTimer);
+    this.strayedAtMs = undefined;
     this.offers.clear();
     this.handles.clear();
-    this.stream = undefined;
+    this.streams.clear();
     for (const call of this.calls.values()) call.onDetached();
   }
 
@@ -446,6 +472,7 @@ export class Session {
 
   private remove(call: CallImpl): CallImpl {
     this.calls.delete(call.id);
+    this.streams.unbind(call);
     if (this.handles.get(call.handle) === call) this.handles.delete(call.handle);
     return call;
   }

@@ -83,6 +83,14 @@ export interface AgentOptions extends ConnectionOptions {
    */
   readonly maxControlItems?: number;
   /**
+   * How many streams the agent may have, each on its own connection; one carries a few hundred calls at 16 kHz, more streams
+   * carry more. Each call stays on its stream; when that breaks, its calls go to another at once. A stream once opened stays.
+   * 1 to 16. Default: 4.
+   */
+  readonly maxStreams?: number;
+  /** A further stream is opened when there are so many calls for each that is open. 1 to 1,000. Default: 50. */
+  readonly callsPerStream?: number;
+  /**
    * How long the token and the answer of a gateway to a new stream may take together; passed: the next attempt. Whole
    * milliseconds, 100 to 600,000. Default: 5,000.
    */
@@ -148,6 +156,7 @@ export class Worker {
     }
     const { maxAudioQueuedMs = 2_000, maxPlaybackQueuedMs = 60_000, sendAheadMs = 1_000 } = options;
     const { maxMarks = 1_000, maxEventsQueued = 1_000, maxControlItems = 10_000 } = options;
+    const { maxStreams = 4, callsPerStream = 50 } = options;
     const { connectTimeoutMs = 5_000, reattachTimeoutMs, drainTimeoutMs = 30_000 } = options;
     this.drainTimeoutMs = bounded("drainTimeoutMs", drainTimeoutMs, 0, MAX_DRAIN_MS);
     this.config = {
@@ -178,6 +187,8 @@ export class Worker {
           : bounded("reattachTimeoutMs", reattachTimeoutMs, 0, 3_600_000),
       maxControlItems: bounded("maxControlItems", maxControlItems, 100, 1_000_000),
       tickMs: TICK_MS,
+      maxStreams: bounded("maxStreams", maxStreams, 1, 16),
+      callsPerStream: bounded("callsPerStream", callsPerStream, 1, 1_000),
     };
     this.requests = new RotatingConnection(this.config.connection);
     this.contexts = new Contexts(this.requests);
