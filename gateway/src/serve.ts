@@ -121,6 +121,7 @@ async function startBehind(
     retentionDays: config.contexts.retentionDays,
     defaultCountryCode: config.contexts.defaultCountryCode,
     callOf: (tenant, callId) => findCall(gateway, tenant, callId),
+    eraseCaller: (tenant, caller) => events.eraseCaller(tenant, caller),
     redactor: await openRedactor(config.contexts.redaction, logger),
     onWritten: (context) => {
       contextFeed?.publish(context);

@@ -23,6 +23,11 @@ export interface EventLog {
   /** The events of one call after a sequence, oldest first; for reattach. */
   ofCall(tenant: string, callId: string, afterSequence: number): Promise<StoredEvent[]>;
   /**
+   * Removes all events of the calls of a caller (E.164) that are over, and answers how many calls these were. A call that
+   * is not over keeps its events. Rejects when the store cannot be reached; then some may be gone already.
+   */
+  eraseCaller(tenant: string, caller: string): Promise<number>;
+  /**
    * History after `cursor` (empty: none), then live, without gap or repeat, until `signal` aborts. A reader that lags
    * is served from the store, not from memory. Throws CallError CURSOR_EXPIRED with `oldest`, or INVALID_FIELD.
    */

@@ -35,6 +35,9 @@ export class RigLog implements EventLog {
   async ofCall(_tenant: string, callId: string, after: number): Promise<StoredEvent[]> {
     return this.events.filter((e) => e.callId === callId && e.sequence > after);
   }
+  async eraseCaller(): Promise<number> {
+    throw new Error("not in this rig");
+  }
   watch(): AsyncIterable<never> {
     throw new Error("not in this rig");
   }

@@ -29,6 +29,28 @@ describe("contexts / store away or shared", () => {
     await contexts.close();
   });
 
+  it("erases a caller elsewhere too, and says so when that fails", async () => {
+    const asked: string[] = [];
+    let away = true;
+    const contexts = new StoredContextService(new MemoryContextStore(), {
+      clock: new ManualClock(),
+      eraseCaller: async (tenant, caller) => {
+        asked.push(`${tenant} ${caller}`);
+        if (away) throw new Error("away");
+      },
+    });
+    await contexts.save("t", { callId: "c-1", caller: "+15550101" });
+    const erase = () => contexts.delete("t", { caller: "+1 (555) 0101" });
+    await expect(erase()).rejects.toMatchObject({ reason: "CONTEXT_STORE_AWAY" });
+    await expect(contexts.get("t", { callId: "c-1" })).rejects.toMatchObject({ reason: "CONTEXT_NOT_FOUND" });
+    away = false;
+    expect(await erase()).toBe(0);
+    expect(asked).toEqual(["t +15550101", "t +15550101"]);
+    await contexts.delete("t", { callId: "c-1" });
+    expect(asked.length).toBe(2);
+    await contexts.close();
+  });
+
   it("loses nothing of what another process writes in between", async () => {
     const store = new MemoryContextStore();
     const mine = new StoredContextService(store, { clock: new ManualClock() });

@@ -59,6 +59,11 @@ export interface ContextServiceOptions {
   readonly redactor?: Redactor;
   /** A live call, so that a first write by an agent gets the call's facts. Default none. */
   readonly callOf?: (tenant: string, callId: string) => CallSnapshot | undefined;
+  /**
+   * Removes what else is kept of a caller (E.164) whose contexts are deleted; the deletion waits for it and fails with it
+   * (CONTEXT_STORE_AWAY), so that whoever asked asks again. Default: nothing else.
+   */
+  readonly eraseCaller?: (tenant: string, caller: string) => Promise<unknown>;
   /** Told of every context that was written here, also by merging two writes; for watchers at other gateways. */
   readonly onWritten?: (context: CallContext) => void;
   /** Ends of calls that wait for the store to come back, at most; beyond it the oldest is dropped and told to onError. Default 10,000. */
@@ -102,6 +107,7 @@ export class StoredContextService implements ContextService, CallContexts {
       defaultCountryCode: "",
       redactor: new Redactor(),
       callOf: () => undefined,
+      eraseCaller: async () => {},
       onWritten: () => {},
       maxWaitingEnds: 10_000,
       endRetryIntervalMs: 5_000,
@@ -259,9 +265,13 @@ export class StoredContextService implements ContextService, CallContexts {
       const { contexts, partial } = await this.ask(() => this.store.query(query));
       // What cannot be seen cannot be erased: the caller has to ask again.
       if (partial) throw storeAway();
-      if (contexts.length === 0) return deleted;
+      if (contexts.length === 0) break;
       for (const context of contexts) deleted += await this.removeOne(tenant, context.callId);
     }
+    await this.options.eraseCaller(tenant, caller).catch((error: unknown) => {
+      throw storeAway(undefined, error);
+    });
+    return deleted;
   }
 
   async merge(call: CallSnapshot, patch: ContextPatch): Promise<ContextWrite> {

@@ -59,6 +59,7 @@ export function narrowedApi(api: GatewayApi, principal: Principal): GatewayApi {
       append: (event) => api.events.append(event),
       head: (ofTenant) => api.events.head(ofTenant),
       knows: (...args) => api.events.knows(...args),
+      eraseCaller: (...args) => api.events.eraseCaller(...args),
       ofCall: async (ofTenant, callId, after) => {
         const { pool, connector } = await api.calls.get(ofTenant, callId);
         authorize(principal, "CallService/WatchCalls", { tenant: ofTenant, callId, pool, connector });

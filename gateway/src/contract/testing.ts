@@ -238,6 +238,7 @@ export class FakeApi implements GatewayApi {
     head: () => "head-1",
     knows: () => false,
     ofCall: async () => [],
+    eraseCaller: async () => 0,
     watch: (_tenant, cursor, filter, signal) => this.watchItems(cursor, filter, signal),
     close: async () => {},
   };

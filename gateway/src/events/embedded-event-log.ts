@@ -78,14 +78,24 @@ class LmdbEventStorage implements EventStorage {
     const last = gone.at(-1);
     if (!last) return 0;
     await this.changeBytes(-sizeOf(gone), () => {
-      for (const { sequence, tenant, callId, callSequence } of gone) {
-        this.events.remove(sequence);
-        this.calls.remove([tenant, callId, callSequence]);
-      }
+      this.removeRecords(gone);
       this.meta.put("pruned_to", last.sequence);
     });
     this.prunedTo = last.sequence;
     return gone.length;
+  }
+
+  async remove(tenant: string, callId: string): Promise<number> {
+    const gone = this.ofCall(tenant, callId, 0);
+    if (gone.length > 0) await this.changeBytes(-sizeOf(gone), () => this.removeRecords(gone));
+    return gone.length;
+  }
+
+  private removeRecords(records: readonly EventRecord[]): void {
+    for (const { sequence, tenant, callId, callSequence } of records) {
+      this.events.remove(sequence);
+      this.calls.remove([tenant, callId, callSequence]);
+    }
   }
 
   async close(): Promise<void> {

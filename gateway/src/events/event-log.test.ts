@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { MemoryBusServer } from "../bus/memory-bus.js";
 import type { CallEvent, StoredEvent } from "../call/call-events.js";
+import type { CallSnapshot } from "../call/call-state.js";
 import type { EventLog, WatchItem } from "../call/event-log.js";
 import { ManualClock } from "../util/clock.js";
 import { openEmbeddedEventLog } from "./embedded-event-log.js";
@@ -14,6 +15,26 @@ import { MemoryEventLog, MemoryEventStorage } from "./memory-event-log.js";
 import type { EventLogOptions, StoredEventLog } from "./stored-event-log.js";
 
 const ALL = { callIds: [], pools: [] };
+const SNAPSHOT: CallSnapshot = {
+  tenant: "t",
+  callId: "c-1",
+  sessionId: "s-1",
+  connector: "main",
+  direction: "INBOUND",
+  caller: "+15550101",
+  callee: "+15550100",
+  rawCaller: "+15550101",
+  rawCallee: "+15550100",
+  pool: "p",
+  locale: "en",
+  state: "PENDING",
+  seat: { state: "VACANT", agentId: "", instanceId: "", epoch: 0, attempt: 0 },
+  sampleRateHz: 8000,
+  playback: { queuedMs: 0, unheardAtProviderMs: 0, playedMs: 0 },
+  createTime: new Date(0),
+  gatewayId: "g-1",
+  lastEventSequence: 0,
+};
 const clock = new ManualClock(new Date("2026-06-30T00:00:00Z"));
 
 function event(sequence: number, over: Partial<CallEvent> = {}): CallEvent {
@@ -104,6 +125,31 @@ describe.each(["memory", "embedded", "jetstream"])("event log / %s", (kind) => {
     expect(found[0]?.time).toEqual(clock.wallNow());
     expect(await log.ofCall("t", "c-1", 12)).toEqual([]);
     expect((await log.ofCall("other", "c-1", 0)).map((e) => e.sequence)).toEqual([13]);
+  });
+
+  it("erases the calls of a caller that are over, and nothing else", async () => {
+    const tell = async (callId: string, caller: string, over: boolean, tenant = "t") => {
+      const call = { ...SNAPSHOT, tenant, callId, caller };
+      await log.append(event(1, { tenant, callId, body: { type: "arrived", call } }));
+      await log.append(event(2, { tenant, callId }));
+      if (over) await log.append(event(3, { tenant, callId, body: { type: "ended", reason: "TERMINATED" } }));
+    };
+    await tell("a", "+15550101", true);
+    await tell("b", "+15550102", true);
+    await tell("c", "+15550101", false);
+    await tell("d", "+15550101", true);
+    await tell("a", "+15550101", true, "other");
+    // It went on after another gateway had given it up.
+    await tell("e", "+15550101", true);
+    const body = { type: "takenOver", fromGatewayId: "g-1", fromEpoch: 1, gatewayId: "g-2" } as const;
+    await log.append(event(4, { callId: "e", body }));
+    expect(await log.eraseCaller("t", "+15550101")).toBe(2);
+    for (const callId of ["a", "d"]) expect(await log.ofCall("t", callId, 0)).toEqual([]);
+    const kept = { b: 3, c: 2, e: 4 };
+    for (const [callId, count] of Object.entries(kept))
+      expect((await log.ofCall("t", callId, 0)).length).toBe(count);
+    expect((await log.ofCall("other", "a", 0)).length).toBe(3);
+    expect(await log.eraseCaller("t", "+15550101")).toBe(0);
   });
 
   it("watches history, then live, without gap or repeat", async () => {

@@ -27,5 +27,7 @@ export interface EventStorage {
   ofCall(tenant: string, callId: string, afterCallSequence: number): EventRecord[];
   /** Removes the oldest records: those before `beforeMs`, and as many as are too much for `maxBytes` of encoded events. */
   prune(beforeMs: number, maxBytes: number): Promise<number>;
+  /** Removes all records of a call; answers how many. */
+  remove(tenant: string, callId: string): Promise<number>;
   close(): Promise<void>;
 }

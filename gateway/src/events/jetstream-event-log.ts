@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
 import { type Bus, BusError, type BusStream, type StreamMessage } from "../bus/bus.js";
-import { ALL_EVENTS, eventSubject, parseEventSubject } from "../bus/subjects.js";
+import { ALL_EVENTS, eventSubject, parseEventSubject, tenantEventsSubject } from "../bus/subjects.js";
 import type { CallEvent, StoredEvent } from "../call/call-events.js";
 import type { EventFilter, EventLog, WatchItem } from "../call/event-log.js";
 import { type Clock, systemClock } from "../util/clock.js";
 import { encodeCursor } from "./cursor.js";
+import { CallsOfCaller } from "./erase-caller.js";
 import { EventOutbox } from "./event-outbox.js";
 import { EventTail } from "./event-tail.js";
 import type { EventWire } from "./event-wire.js";
@@ -206,6 +207,27 @@ export class JetStreamEventLog implements EventLog {
   async erase(tenant: string, callId: string): Promise<void> {
     if (!this.stream) throw new BusError("away", "the event stream is not there yet");
     await this.stream.purge(eventSubject(tenant, callId));
+  }
+
+  /** Rejects with BusError. */
+  async eraseCaller(tenant: string, caller: string): Promise<number> {
+    const { stream } = this;
+    if (!stream) throw new BusError("away", "the event stream is not there yet");
+    const calls = new CallsOfCaller(tenant, caller);
+    const { firstSequence, lastSequence } = await stream.state();
+    for (let from = firstSequence; from <= lastSequence; ) {
+      const messages = await stream.read(tenantEventsSubject(tenant), from, READ_BATCH);
+      for (const message of messages) {
+        const event = this.decode(message);
+        if (event) calls.see(event);
+      }
+      const last = messages.at(-1);
+      if (!last) break;
+      from = last.sequence + 1;
+    }
+    const over = calls.over();
+    for (const callId of over) await this.erase(tenant, callId);
+    return over.length;
   }
 
   async close(): Promise<void> {

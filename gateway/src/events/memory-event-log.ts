@@ -43,6 +43,12 @@ export class MemoryEventStorage implements EventStorage {
     return count;
   }
 
+  async remove(tenant: string, callId: string): Promise<number> {
+    const before = this.records.length;
+    this.records = this.records.filter((r) => r.tenant !== tenant || r.callId !== callId);
+    return before - this.records.length;
+  }
+
   async close(): Promise<void> {}
 }
 

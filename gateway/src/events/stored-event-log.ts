@@ -4,6 +4,7 @@ import type { CallEvent, StoredEvent } from "../call/call-events.js";
 import type { EventFilter, EventLog, WatchItem } from "../call/event-log.js";
 import { type Clock, systemClock, type Timer } from "../util/clock.js";
 import { decodeCursor, encodeCursor } from "./cursor.js";
+import { CallsOfCaller } from "./erase-caller.js";
 import { decodeEvent, encodeEvent } from "./event-codec.js";
 import { type Matchers, matchers } from "./event-filter.js";
 import type { EventRecord, EventStorage } from "./event-storage.js";
@@ -113,6 +114,23 @@ export class StoredEventLog implements EventLog {
       .ofCall(tenant, callId, afterSequence)
       .filter((record) => record.sequence <= this.published)
       .flatMap((record) => this.decode(record));
+  }
+
+  async eraseCaller(tenant: string, caller: string): Promise<number> {
+    const calls = new CallsOfCaller(tenant, caller);
+    for (let position = this.storage.prunedTo; ; ) {
+      const records = this.storage.read(position, this.published, READ_BATCH);
+      const last = records.at(-1);
+      if (!last) break;
+      position = last.sequence;
+      for (const record of records) {
+        if (record.tenant === tenant) for (const event of this.decode(record)) calls.see(event);
+      }
+      await nextTurn();
+    }
+    const over = calls.over();
+    for (const callId of over) await this.storage.remove(tenant, callId);
+    return over.length;
   }
 
   watch(tenant: string, cursor: string, filter: EventFilter, signal: AbortSignal): AsyncIterable<WatchItem> {
