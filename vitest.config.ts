@@ -21,7 +21,7 @@ export default defineConfig({
       {
         test: {
           name: "integration",
-          include: ["test/{integration,desk,sdk-proof}/**/*.test.ts"],
+          include: ["test/{integration,conformance,desk,sdk-proof}/**/*.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,
           // Files mostly wait for each other's processes; two at a time halve the time on two cores.

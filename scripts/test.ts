@@ -96,6 +96,12 @@ const STEPS: readonly Step[] = [
       : [],
   ),
   {
+    name: "conformance",
+    what: "every scenario with the client of each language",
+    longBecause: "builds a program in each language; run: npm run conformance -- --lang NAME",
+    run: conformance,
+  },
+  {
     name: "sdk-proof",
     what: "the vendor's own SDK against the simulator",
     longBecause: "installs the SDK from PyPI; run: npm test -- sdk-proof",
@@ -198,6 +204,13 @@ async function vitest(
 /** Every variant of the demo is a test. */
 async function matrix(): Promise<Counts> {
   const args = ["--import", "tsx", "demo/matrix.ts", "--times", "1", "--parallel", "2"];
+  const run = await command(process.execPath, args, { timeoutMs: 1_200_000 });
+  return countLastLine(run.output, run.failed === 0);
+}
+
+/** Every scenario of every language is a test. */
+async function conformance(): Promise<Counts> {
+  const args = ["--import", "tsx", "test/conformance/main.ts", "--lang", "all", "--json"];
   const run = await command(process.execPath, args, { timeoutMs: 1_200_000 });
   return countLastLine(run.output, run.failed === 0);
 }

@@ -16,7 +16,8 @@ export async function start(args: Args, state: State): Promise<object> {
       onStatus: report,
       onError: (error, call) => print({ event: "error", ...told(error), ...(call ? { call } : {}) }),
     },
-    (call) => {
+    (taken) => {
+      const call = state.as(taken);
       state.calls.set(call.id, call);
       follow(call);
       if (handler === "throw" && call.attempt === 1) throw new Error("told to throw");

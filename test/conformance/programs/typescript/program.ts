@@ -18,6 +18,8 @@ export class State {
   worker: Worker | undefined;
   readonly calls = new Map<string, Call>();
   readonly clients: CallweaveClient[] = [];
+  /** What the program uses in the place of a call; the deliberately wrong agents put another there. */
+  as: (call: Call) => Call = (call) => call;
   /** The agent is over, by itself or after a drain. */
   over: () => void = () => {};
 
@@ -122,8 +124,10 @@ async function obey(args: Args, actions: Readonly<Record<string, Action>>, state
 }
 
 /** Obeys the lines of standard input until `exit` or their end; or, told by SIGTERM, until the agent has drained. */
-export async function runProgram(actions: Readonly<Record<string, Action>> = ACTIONS): Promise<void> {
-  const state = new State();
+export async function runProgram(
+  actions: Readonly<Record<string, Action>> = ACTIONS,
+  state = new State(),
+): Promise<void> {
   let terminated = false;
   const leave = () => process.stdout.write("", () => process.exit(0));
   state.over = () => void (terminated && leave());
