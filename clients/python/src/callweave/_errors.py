@@ -185,7 +185,7 @@ def from_status(
 
 
 def _from_rpc(error: grpc.aio.AioRpcError) -> CallweaveError:
-    return from_status(error.code(), error.details(), dict(error.trailing_metadata() or ()))
+    return from_status(error.code(), error.details(), {k: v for k, v in error.trailing_metadata() or ()})
 
 
 def call_over(call_id: str, cause: str) -> CallOverError:

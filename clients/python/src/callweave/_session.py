@@ -395,7 +395,7 @@ class Session:
     def _open_streams(self) -> None:
         """One more stream for each `calls_per_stream` calls; the gateway gives new calls to the stream with the fewest."""
         wanted = min(self._config.max_streams, math.ceil(len(self.calls) / self._config.calls_per_stream))
-        if self._token and self.is_up and wanted > len(self._lines) and not self._leaving:
+        if self._token and self.is_up and wanted > 1 + len(self._extra) and not self._leaving:
             task = asyncio.ensure_future(self._run(primary=False))
             self._extra.add(task)
             task.add_done_callback(self._extra_over)
