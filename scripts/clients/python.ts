@@ -1,13 +1,5 @@
 import { execFileSync } from "node:child_process";
-import {
-  cpSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -46,7 +38,10 @@ function generate(): void {
     rmSync(target, { recursive: true, force: true });
     mkdirSync(target);
     cpSync(join(out, "callweave/v1"), target, { recursive: true });
-    writeFileSync(join(target, "__init__.py"), '"""The contract: messages and stubs generated from proto/."""\n');
+    writeFileSync(
+      join(target, "__init__.py"),
+      '"""The contract: messages and stubs generated from proto/."""\n',
+    );
   } finally {
     rmSync(out, { recursive: true, force: true });
   }
@@ -63,7 +58,9 @@ async function check(): Promise<Counts> {
   const scratch = mkdtempSync(join(tmpdir(), "callweave-python-check-"));
   const env = { ...process.env, PYTHONDONTWRITEBYTECODE: "1" };
   const cache = join(ROOT, ".cache");
-  const checked = ["clients/python", "agents/receptionist", "test/conformance/programs/python"];
+  const client = ["src", "tests", "examples"].map((name) => `clients/python/${name}`);
+  // Programs with modules of the same names are looked at one by one.
+  const programs = ["test/conformance/programs/python"];
   const here = (args: readonly string[]) => command(python, args, { env });
   const clean = join(scratch, "clean");
   const inClean = (args: readonly string[]) => command(join(clean, "bin/python"), args, { env });
@@ -72,11 +69,10 @@ async function check(): Promise<Counts> {
   const mypy = ["--config-file", join(CLIENT, "pyproject.toml"), "--cache-dir", join(cache, "mypy")];
   const wheels = join(scratch, "wheels");
   const steps: readonly (() => Promise<Counts>)[] = [
-    () => here(["-m", "ruff", "format", "--check", ...config, ...checked]),
-    () => here(["-m", "ruff", "check", ...config, ...checked]),
-    () => here(["-m", "mypy", ...mypy, "clients/python/src", "clients/python/tests", "clients/python/examples"]),
-    () => here(["-m", "mypy", ...mypy, "agents/receptionist"]),
-    () => here(["-m", "mypy", ...mypy, "test/conformance/programs/python"]),
+    () => here(["-m", "ruff", "format", "--check", ...config, ...client, ...programs]),
+    () => here(["-m", "ruff", "check", ...config, ...client, ...programs]),
+    () => here(["-m", "mypy", ...mypy, ...client]),
+    ...programs.map((program) => () => here(["-m", "mypy", ...mypy, program])),
     () => here(["-W", "error", "-W", INHERITED, "-m", "pdoc", "-o", join(scratch, "docs"), "callweave"]),
     () => here(["-m", "build", "--wheel", "--no-isolation", "--outdir", wheels, CLIENT]),
     () => command(python, ["-m", "venv", clean]),

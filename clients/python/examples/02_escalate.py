@@ -9,7 +9,6 @@ from pathlib import Path
 import callweave
 from callweave import AudioFormat, Call, CalleeTarget, Turn
 
-
 if len(sys.argv) != 3:
     sys.exit("usage: 02_escalate.py announcement.raw nobody.raw")
 announcement, nobody = (Path(name).read_bytes() for name in sys.argv[1:])

@@ -87,7 +87,7 @@ class Contexts:
         callee: str | None = None,
         within: float | None = None,
         page_size: int = 0,
-    ) -> list[CallContext]:
+    ) -> tuple[CallContext, ...]:
         """The contexts of a number, newest first: the ringing phone shows a number, not a call id.
 
         `within`: not older than this, seconds, default 24 hours. `page_size`: 1 to 100, default 10.
@@ -95,7 +95,7 @@ class Contexts:
         request = pb.FindContextsRequest(within=to_duration(within), page_size=page_size)
         _one_of(request, caller=caller, callee=callee)
         response = await self._connections.ask(lambda c: c.contexts.FindContexts, request)
-        return [to_context(context) for context in response.contexts]
+        return tuple(to_context(context) for context in response.contexts)
 
     async def list(
         self,

@@ -15,7 +15,8 @@ RETRY_AFTER_PROGRESS = 0.2
 """With progress: after this long, since what is still on its way is refused as well. Seconds."""
 SETTLE = 1.0
 """How long after the last write a report may still be older than that write. Seconds."""
-_TINY = 1e-9
+# Sums of lengths are not exact.
+_TINY = 1e-6
 
 
 @dataclass(eq=False, slots=True)
@@ -147,9 +148,10 @@ class PlaybackQueue:
             return None
         item = self._items[0]
         if isinstance(item, Sound):
-            if self._heard_at - now >= self._limits.send_ahead:
+            if self._heard_at - now >= self._limits.send_ahead - _TINY:
                 return None
-            if self._sent_seconds + item.seconds > self._limits.max_unconfirmed and self._sent_seconds > 0:
+            over = self._sent_seconds + item.seconds > self._limits.max_unconfirmed + _TINY
+            if over and self._sent_seconds > _TINY:
                 return None
         self._items.popleft()
         self._sent.append(item)

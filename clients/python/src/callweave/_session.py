@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -15,6 +15,7 @@ from ._call import Call
 from ._call_link import CallLink
 from ._convert import from_audio_format, seconds_of, to_call_info, to_context, to_escalation_reason
 from ._errors import CallweaveError, TransportError, closed_error, from_wire, invalid_field
+from ._line import Line, is_fatal
 from ._outbox import OutboxLimits
 from ._reattach import fit_reattach
 from ._serve_stream import ServeStream
@@ -37,28 +38,7 @@ STABLE = 2.0
 MOVE_WAIT = 1.0
 """How long a gateway may take to move the calls of a lost stream to a sibling, before they are asked for. Seconds."""
 
-# With these a new attempt is no use.
-_FATAL = {"SUPERSEDED", "INVALID_FIELD", "POOL_NOT_FOUND", "UNAUTHENTICATED"}
-# These are final only before the first registration: a configuration may be reloaded, a token renewed.
-_FATAL_AT_FIRST = {"POOL_NOT_FOUND", "UNAUTHENTICATED"}
-# What is no gateway, or never lets this client in. Final only before the first registration too.
-_FATAL_CODES = {
-    grpc.StatusCode.UNIMPLEMENTED,
-    grpc.StatusCode.PERMISSION_DENIED,
-    grpc.StatusCode.UNAUTHENTICATED,
-}
 _ABOUT_HANDLES = {"audio", "audio_gap", "mark_reached", "playback", "playback_cleared", "note"}
-
-
-@dataclass(eq=False, slots=True)
-class Line:
-    """A stream and the calls on it, by handle."""
-
-    stream: ServeStream
-    reattaches: bool
-    handles: dict[int, Call] = field(default_factory=dict)
-    up: bool = False
-    up_at: float = 0.0
 
 
 class Session:
@@ -143,7 +123,7 @@ class Session:
             self._down(line)
             if was_stable:
                 self._backoff.reset()
-            if self._is_fatal(error):
+            if is_fatal(error, self._ever_up):
                 self._end_calls("LOST")
                 if primary:
                     raise error
@@ -169,11 +149,6 @@ class Session:
             self._port.disconnected(self, error, wait)
             await self._sleep(wait)
             self._give_up_late_calls()
-
-    def _is_fatal(self, error: CallweaveError) -> bool:
-        if self._ever_up:
-            return error.reason in _FATAL and error.reason not in _FATAL_AT_FIRST
-        return error.reason in _FATAL or error.code in _FATAL_CODES
 
     async def _connect_once(self, first: pb.AgentItem) -> tuple[Line, CallweaveError]:
         """One stream, until it is over."""

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from callweave import AfterMark, AudioChunk, AudioGap, Call, CallContext, CalleeTarget, PoolTarget, Turn
 from io_lines import show
+
+from callweave import AfterMark, AudioChunk, AudioGap, Call, CallContext, CalleeTarget, PoolTarget, Turn
 
 Args = dict[str, Any]
 """A command as it came."""

@@ -11,6 +11,9 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import calls as do
+from io_lines import ProgramError, show, told
+from simple_form import simple_form
+
 from callweave import (
     Agent,
     AgentStatus,
@@ -23,8 +26,6 @@ from callweave import (
     WatchLive,
     connect,
 )
-from io_lines import ProgramError, show, told
-from simple_form import simple_form
 
 Args = dict[str, Any]
 """A command as it came."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import grpc
+from io_lines import show
 
 from callweave.v1 import agent_service_pb2 as pb
 from callweave.v1.agent_service_pb2_grpc import AgentServiceStub
-from io_lines import show
 
 _PIECE_BYTES = 3200
 
@@ -16,6 +16,7 @@ _PIECE_BYTES = 3200
 async def simple_form(endpoint: str, agent_id: str, file: str) -> dict[str, str]:
     """Takes one call, plays the file and leaves with Bye when it was heard. Returns when the stream is over."""
     call_id = ""
+    audio = Path(file).read_bytes()  # noqa: ASYNC240
     async with grpc.aio.insecure_channel(endpoint, [("grpc.enable_http_proxy", 0)]) as channel:
         stream = AgentServiceStub(channel).Serve()
 
@@ -34,7 +35,6 @@ async def simple_form(endpoint: str, agent_id: str, file: str) -> dict[str, str]
                 elif kind == "assigned":
                     call_id = item.assigned.call.call_id
                     show(event="call", call=call_id)
-                    audio = Path(file).read_bytes()
                     for at in range(0, len(audio), _PIECE_BYTES):
                         piece = audio[at : at + _PIECE_BYTES]
                         await send(pb.AgentItem(audio=pb.AgentAudio(pcm=piece)))

@@ -259,6 +259,7 @@ class GatewayItem(_message.Message):
     NOTE_FIELD_NUMBER: _builtins.int
     ITEM_REFUSED_FIELD_NUMBER: _builtins.int
     GO_AWAY_FIELD_NUMBER: _builtins.int
+    CREDENTIAL_EXPIRING_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def registered(self) -> Global___Registered:
         """Answer to Register and Join."""
@@ -319,6 +320,10 @@ class GatewayItem(_message.Message):
     def go_away(self) -> Global___GoAway:
         """The gateway is going away."""
 
+    @_builtins.property
+    def credential_expiring(self) -> Global___CredentialExpiring:
+        """The credential of the stream ends soon."""
+
     def __init__(
         self,
         *,
@@ -337,12 +342,13 @@ class GatewayItem(_message.Message):
         note: Global___Note | None = ...,
         item_refused: Global___ItemRefused | None = ...,
         go_away: Global___GoAway | None = ...,
+        credential_expiring: Global___CredentialExpiring | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["assigned", b"assigned", "audio", b"audio", "audio_gap", b"audio_gap", "call_event", b"call_event", "command_result", b"command_result", "go_away", b"go_away", "item", b"item", "item_refused", b"item_refused", "mark_reached", b"mark_reached", "note", b"note", "offer", b"offer", "offer_revoked", b"offer_revoked", "playback", b"playback", "playback_cleared", b"playback_cleared", "registered", b"registered", "unassigned", b"unassigned"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["assigned", b"assigned", "audio", b"audio", "audio_gap", b"audio_gap", "call_event", b"call_event", "command_result", b"command_result", "credential_expiring", b"credential_expiring", "go_away", b"go_away", "item", b"item", "item_refused", b"item_refused", "mark_reached", b"mark_reached", "note", b"note", "offer", b"offer", "offer_revoked", b"offer_revoked", "playback", b"playback", "playback_cleared", b"playback_cleared", "registered", b"registered", "unassigned", b"unassigned"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assigned", b"assigned", "audio", b"audio", "audio_gap", b"audio_gap", "call_event", b"call_event", "command_result", b"command_result", "go_away", b"go_away", "item", b"item", "item_refused", b"item_refused", "mark_reached", b"mark_reached", "note", b"note", "offer", b"offer", "offer_revoked", b"offer_revoked", "playback", b"playback", "playback_cleared", b"playback_cleared", "registered", b"registered", "unassigned", b"unassigned"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assigned", b"assigned", "audio", b"audio", "audio_gap", b"audio_gap", "call_event", b"call_event", "command_result", b"command_result", "credential_expiring", b"credential_expiring", "go_away", b"go_away", "item", b"item", "item_refused", b"item_refused", "mark_reached", b"mark_reached", "note", b"note", "offer", b"offer", "offer_revoked", b"offer_revoked", "playback", b"playback", "playback_cleared", b"playback_cleared", "registered", b"registered", "unassigned", b"unassigned"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_item: _TypeAlias = _typing.Literal["registered", "offer", "offer_revoked", "assigned", "unassigned", "audio", "audio_gap", "mark_reached", "playback", "playback_cleared", "command_result", "call_event", "note", "item_refused", "go_away"]  # noqa: Y015
+    _WhichOneofReturnType_item: _TypeAlias = _typing.Literal["registered", "offer", "offer_revoked", "assigned", "unassigned", "audio", "audio_gap", "mark_reached", "playback", "playback_cleared", "command_result", "call_event", "note", "item_refused", "go_away", "credential_expiring"]  # noqa: Y015
     _WhichOneofArgType_item: _TypeAlias = _typing.Literal["item", b"item"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_item) -> _WhichOneofReturnType_item | None: ...
 
@@ -1230,7 +1236,9 @@ Global___Bye: _TypeAlias = Bye  # noqa: Y015
 
 @_typing.final
 class Reauthenticate(_message.Message):
-    """A fresh credential before the old one expires."""
+    """A fresh credential before the old one expires. Of the same tenant; refused with ItemRefused, the old one stays until its
+    end. Its rights hold from then on.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1249,6 +1257,38 @@ class Reauthenticate(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Reauthenticate: _TypeAlias = Reauthenticate  # noqa: Y015
+
+@_typing.final
+class CredentialExpiring(_message.Message):
+    """The credential of the stream ends soon: send Reauthenticate. Otherwise the stream ends with UNAUTHENTICATED 30 s after
+    `expire_time`, its seats are reserved for the grace of the pool, and then its calls are offered again.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    TIME_LEFT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When it ends."""
+
+    @_builtins.property
+    def time_left(self) -> _duration_pb2.Duration:
+        """Time left until then, for clocks that differ."""
+
+    def __init__(
+        self,
+        *,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        time_left: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "time_left", b"time_left"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "time_left", b"time_left"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CredentialExpiring: _TypeAlias = CredentialExpiring  # noqa: Y015
 
 @_typing.final
 class GoAway(_message.Message):

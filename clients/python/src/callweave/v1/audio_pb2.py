@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x63\x61llweave/v1/audio.proto\x12\x0c\x63\x61llweave.v1\x1a\x1egoogle/protobuf/duration.proto\"W\n\x0b\x41udioFormat\x12-\n\x08\x65ncoding\x18\x01 \x01(\x0e\x32\x1b.callweave.v1.AudioEncoding\x12\x19\n\x11sample_rate_hertz\x18\x02 \x01(\x05\"L\n\tCallAudio\x12\x0e\n\x06handle\x18\x01 \x01(\r\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\x10\n\x08position\x18\x03 \x01(\x04\x12\x0b\n\x03pcm\x18\x04 \x01(\x0c\"\x83\x01\n\x08\x41udioGap\x12\x0e\n\x06handle\x18\x01 \x01(\r\x12\x0c\n\x04\x66rom\x18\x02 \x01(\x04\x12+\n\x08\x64uration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\x06reason\x18\x04 \x01(\x0e\x32\x1c.callweave.v1.AudioGapReason*|\n\rAudioEncoding\x12\x1e\n\x1a\x41UDIO_ENCODING_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41UDIO_ENCODING_S16LE\x10\x01\x12\x18\n\x14\x41UDIO_ENCODING_MULAW\x10\x02\x12\x17\n\x13\x41UDIO_ENCODING_ALAW\x10\x03*[\n\x0b\x41udioSource\x12\x1c\n\x18\x41UDIO_SOURCE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41UDIO_SOURCE_MIXED\x10\x01\x12\x16\n\x12\x41UDIO_SOURCE_AGENT\x10\x02*\x94\x01\n\x0e\x41udioGapReason\x12 \n\x1c\x41UDIO_GAP_REASON_UNSPECIFIED\x10\x00\x12\"\n\x1e\x41UDIO_GAP_REASON_SLOW_RECEIVER\x10\x01\x12\x1d\n\x19\x41UDIO_GAP_REASON_DETACHED\x10\x02\x12\x1d\n\x19\x41UDIO_GAP_REASON_PROVIDER\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x63\x61llweave/v1/audio.proto\x12\x0c\x63\x61llweave.v1\x1a\x1egoogle/protobuf/duration.proto\"W\n\x0b\x41udioFormat\x12-\n\x08\x65ncoding\x18\x01 \x01(\x0e\x32\x1b.callweave.v1.AudioEncoding\x12\x19\n\x11sample_rate_hertz\x18\x02 \x01(\x05\"L\n\tCallAudio\x12\x0e\n\x06handle\x18\x01 \x01(\r\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\x10\n\x08position\x18\x03 \x01(\x04\x12\x0b\n\x03pcm\x18\x04 \x01(\x0c\"\x83\x01\n\x08\x41udioGap\x12\x0e\n\x06handle\x18\x01 \x01(\r\x12\x0c\n\x04\x66rom\x18\x02 \x01(\x04\x12+\n\x08\x64uration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\x06reason\x18\x04 \x01(\x0e\x32\x1c.callweave.v1.AudioGapReason*|\n\rAudioEncoding\x12\x1e\n\x1a\x41UDIO_ENCODING_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41UDIO_ENCODING_S16LE\x10\x01\x12\x18\n\x14\x41UDIO_ENCODING_MULAW\x10\x02\x12\x17\n\x13\x41UDIO_ENCODING_ALAW\x10\x03*[\n\x0b\x41udioSource\x12\x1c\n\x18\x41UDIO_SOURCE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41UDIO_SOURCE_MIXED\x10\x01\x12\x16\n\x12\x41UDIO_SOURCE_AGENT\x10\x02*\xb1\x01\n\x0e\x41udioGapReason\x12 \n\x1c\x41UDIO_GAP_REASON_UNSPECIFIED\x10\x00\x12\"\n\x1e\x41UDIO_GAP_REASON_SLOW_RECEIVER\x10\x01\x12\x1d\n\x19\x41UDIO_GAP_REASON_DETACHED\x10\x02\x12\x1d\n\x19\x41UDIO_GAP_REASON_PROVIDER\x10\x03\x12\x1b\n\x17\x41UDIO_GAP_REASON_PAUSED\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,7 +37,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUDIOSOURCE']._serialized_start=501
   _globals['_AUDIOSOURCE']._serialized_end=592
   _globals['_AUDIOGAPREASON']._serialized_start=595
-  _globals['_AUDIOGAPREASON']._serialized_end=743
+  _globals['_AUDIOGAPREASON']._serialized_end=772
   _globals['_AUDIOFORMAT']._serialized_start=74
   _globals['_AUDIOFORMAT']._serialized_end=161
   _globals['_CALLAUDIO']._serialized_start=163

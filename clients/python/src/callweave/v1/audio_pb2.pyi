@@ -84,6 +84,8 @@ class _AudioGapReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AudioG
     """The stream of the receiver was away between loss and reattach."""
     AUDIO_GAP_REASON_PROVIDER: _AudioGapReason.ValueType  # 3
     """The provider sent nothing."""
+    AUDIO_GAP_REASON_PAUSED: _AudioGapReason.ValueType  # 4
+    """Consent.paused was set: what was said is for the seat holder alone. Told about once a second. To listeners alone."""
 
 class AudioGapReason(_AudioGapReason, metaclass=_AudioGapReasonEnumTypeWrapper):
     """Why audio is missing."""
@@ -96,6 +98,8 @@ AUDIO_GAP_REASON_DETACHED: AudioGapReason.ValueType  # 2
 """The stream of the receiver was away between loss and reattach."""
 AUDIO_GAP_REASON_PROVIDER: AudioGapReason.ValueType  # 3
 """The provider sent nothing."""
+AUDIO_GAP_REASON_PAUSED: AudioGapReason.ValueType  # 4
+"""Consent.paused was set: what was said is for the seat holder alone. Told about once a second. To listeners alone."""
 Global___AudioGapReason: _TypeAlias = AudioGapReason  # noqa: Y015
 
 @_typing.final

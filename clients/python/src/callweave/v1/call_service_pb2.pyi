@@ -570,6 +570,7 @@ class TransferCallRequest(_message.Message):
     AFTER_FIELD_NUMBER: _builtins.int
     OFFER_DURATION_FIELD_NUMBER: _builtins.int
     WAIT_FIELD_NUMBER: _builtins.int
+    EXPECTED_EPOCH_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
     """The call."""
     request_id: _builtins.str
@@ -578,6 +579,8 @@ class TransferCallRequest(_message.Message):
     """Any agent of this pool."""
     instance_id: _builtins.str
     """The agent session with this instance_id."""
+    expected_epoch: _builtins.int
+    """The Seat.epoch that the giver saw; when somebody else took the seat since, SEAT_TAKEN names the holder. 0: whatever it is."""
     @_builtins.property
     def after(self) -> Global___After:
         """When to begin offering. Unset means at once."""
@@ -600,10 +603,11 @@ class TransferCallRequest(_message.Message):
         after: Global___After | None = ...,
         offer_duration: _duration_pb2.Duration | None = ...,
         wait: _duration_pb2.Duration | None = ...,
+        expected_epoch: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "instance_id", b"instance_id", "offer_duration", b"offer_duration", "pool", b"pool", "to", b"to", "wait", b"wait"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "call_id", b"call_id", "instance_id", b"instance_id", "offer_duration", b"offer_duration", "pool", b"pool", "request_id", b"request_id", "to", b"to", "wait", b"wait"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "call_id", b"call_id", "expected_epoch", b"expected_epoch", "instance_id", b"instance_id", "offer_duration", b"offer_duration", "pool", b"pool", "request_id", b"request_id", "to", b"to", "wait", b"wait"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_to: _TypeAlias = _typing.Literal["pool", "instance_id"]  # noqa: Y015
     _WhichOneofArgType_to: _TypeAlias = _typing.Literal["to", b"to"]  # noqa: Y015
@@ -1093,8 +1097,11 @@ class WatchCallsRequest(_message.Message):
 
     CURSOR_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
+    FROM_BEGINNING_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
     """From CallEvent.cursor or ListCallsResponse.cursor: events after it. Empty: from now on."""
+    from_beginning: _builtins.bool
+    """With exactly one call in the filter and no cursor: everything that is stored of this call comes first. Else INVALID_FIELD."""
     @_builtins.property
     def filter(self) -> Global___CallFilter:
         """Which calls. Unset: all of the tenant."""
@@ -1104,10 +1111,11 @@ class WatchCallsRequest(_message.Message):
         *,
         cursor: _builtins.str = ...,
         filter: Global___CallFilter | None = ...,
+        from_beginning: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "filter", b"filter"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "filter", b"filter", "from_beginning", b"from_beginning"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -27,27 +27,27 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63\x61llweave/v1/context.proto\x12\x0c\x63\x61llweave.v1\x1a\x1d\x63\x61llweave/v1/escalation.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa4\x01\n\x04Turn\x12\n\n\x02id\x18\x01 \x01(\t\x12$\n\x04role\x18\x02 \x01(\x0e\x32\x16.callweave.v1.TurnRole\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x0e\n\x06locale\x18\x04 \x01(\t\x12(\n\x04time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05heard\x18\x06 \x01(\t\x12\x13\n\x0binterrupted\x18\x07 \x01(\x08\"Q\n\x07\x43onsent\x12\x32\n\x0e\x64isclosed_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ntranscript\x18\x02 \x01(\x08\"U\n\x0b\x43ontextNote\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x61uthor\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\"\x89\x01\n\x0f\x43ontextConflict\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\t\x12.\n\nwrite_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8e\x06\n\x0b\x43\x61llContext\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x0e\n\x06\x63\x61ller\x18\x03 \x01(\t\x12\x0e\n\x06\x63\x61llee\x18\x04 \x01(\t\x12\x0e\n\x06locale\x18\x05 \x01(\t\x12+\n\x06status\x18\x06 \x01(\x0e\x32\x1b.callweave.v1.ContextStatus\x12\x39\n\x11\x65scalation_reason\x18\x07 \x01(\x0e\x32\x1e.callweave.v1.EscalationReason\x12\x14\n\x0crouting_hint\x18\x08 \x01(\t\x12\x0f\n\x07summary\x18\t \x01(\t\x12\x33\n\x0esummary_source\x18\n \x01(\x0e\x32\x1b.callweave.v1.SummarySource\x12!\n\x05turns\x18\x0b \x03(\x0b\x32\x12.callweave.v1.Turn\x12\x12\n\nturn_count\x18\x0c \x01(\x05\x12\x11\n\ttruncated\x18\r \x01(\x08\x12%\n\x04\x64\x61ta\x18\x0e \x01(\x0b\x32\x17.google.protobuf.Struct\x12&\n\x07\x63onsent\x18\x0f \x01(\x0b\x32\x15.callweave.v1.Consent\x12(\n\x05notes\x18\x10 \x03(\x0b\x32\x19.callweave.v1.ContextNote\x12\x0f\n\x07outcome\x18\x11 \x01(\t\x12;\n\x12\x65scalation_outcome\x18\x12 \x01(\x0e\x32\x1f.callweave.v1.EscalationOutcome\x12\x10\n\x08revision\x18\x13 \x01(\x04\x12/\n\x0b\x63reate_time\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x16 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\tconflicts\x18\x17 \x03(\x0b\x32\x1d.callweave.v1.ContextConflict*\xe5\x01\n\rContextStatus\x12\x1e\n\x1a\x43ONTEXT_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43ONTEXT_STATUS_ACTIVE\x10\x01\x12\x1d\n\x19\x43ONTEXT_STATUS_ESCALATING\x10\x02\x12\x1e\n\x1a\x43ONTEXT_STATUS_HANDED_OVER\x10\x03\x12\"\n\x1e\x43ONTEXT_STATUS_CALLBACK_WANTED\x10\x04\x12\x1c\n\x18\x43ONTEXT_STATUS_ABANDONED\x10\x05\x12\x18\n\x14\x43ONTEXT_STATUS_ENDED\x10\x06*c\n\rSummarySource\x12\x1e\n\x1aSUMMARY_SOURCE_UNSPECIFIED\x10\x00\x12\x18\n\x14SUMMARY_SOURCE_MODEL\x10\x01\x12\x18\n\x14SUMMARY_SOURCE_RULES\x10\x02*g\n\x08TurnRole\x12\x19\n\x15TURN_ROLE_UNSPECIFIED\x10\x00\x12\x14\n\x10TURN_ROLE_CALLER\x10\x01\x12\x10\n\x0cTURN_ROLE_AI\x10\x02\x12\x18\n\x14TURN_ROLE_SPECIALIST\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63\x61llweave/v1/context.proto\x12\x0c\x63\x61llweave.v1\x1a\x1d\x63\x61llweave/v1/escalation.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa4\x01\n\x04Turn\x12\n\n\x02id\x18\x01 \x01(\t\x12$\n\x04role\x18\x02 \x01(\x0e\x32\x16.callweave.v1.TurnRole\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x0e\n\x06locale\x18\x04 \x01(\t\x12(\n\x04time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05heard\x18\x06 \x01(\t\x12\x13\n\x0binterrupted\x18\x07 \x01(\x08\"a\n\x07\x43onsent\x12\x32\n\x0e\x64isclosed_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ntranscript\x18\x02 \x01(\x08\x12\x0e\n\x06paused\x18\x03 \x01(\x08\"U\n\x0b\x43ontextNote\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x61uthor\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\"\x89\x01\n\x0f\x43ontextConflict\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\t\x12.\n\nwrite_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8e\x06\n\x0b\x43\x61llContext\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x0e\n\x06\x63\x61ller\x18\x03 \x01(\t\x12\x0e\n\x06\x63\x61llee\x18\x04 \x01(\t\x12\x0e\n\x06locale\x18\x05 \x01(\t\x12+\n\x06status\x18\x06 \x01(\x0e\x32\x1b.callweave.v1.ContextStatus\x12\x39\n\x11\x65scalation_reason\x18\x07 \x01(\x0e\x32\x1e.callweave.v1.EscalationReason\x12\x14\n\x0crouting_hint\x18\x08 \x01(\t\x12\x0f\n\x07summary\x18\t \x01(\t\x12\x33\n\x0esummary_source\x18\n \x01(\x0e\x32\x1b.callweave.v1.SummarySource\x12!\n\x05turns\x18\x0b \x03(\x0b\x32\x12.callweave.v1.Turn\x12\x12\n\nturn_count\x18\x0c \x01(\x05\x12\x11\n\ttruncated\x18\r \x01(\x08\x12%\n\x04\x64\x61ta\x18\x0e \x01(\x0b\x32\x17.google.protobuf.Struct\x12&\n\x07\x63onsent\x18\x0f \x01(\x0b\x32\x15.callweave.v1.Consent\x12(\n\x05notes\x18\x10 \x03(\x0b\x32\x19.callweave.v1.ContextNote\x12\x0f\n\x07outcome\x18\x11 \x01(\t\x12;\n\x12\x65scalation_outcome\x18\x12 \x01(\x0e\x32\x1f.callweave.v1.EscalationOutcome\x12\x10\n\x08revision\x18\x13 \x01(\x04\x12/\n\x0b\x63reate_time\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x16 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\tconflicts\x18\x17 \x03(\x0b\x32\x1d.callweave.v1.ContextConflict*\xe5\x01\n\rContextStatus\x12\x1e\n\x1a\x43ONTEXT_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43ONTEXT_STATUS_ACTIVE\x10\x01\x12\x1d\n\x19\x43ONTEXT_STATUS_ESCALATING\x10\x02\x12\x1e\n\x1a\x43ONTEXT_STATUS_HANDED_OVER\x10\x03\x12\"\n\x1e\x43ONTEXT_STATUS_CALLBACK_WANTED\x10\x04\x12\x1c\n\x18\x43ONTEXT_STATUS_ABANDONED\x10\x05\x12\x18\n\x14\x43ONTEXT_STATUS_ENDED\x10\x06*c\n\rSummarySource\x12\x1e\n\x1aSUMMARY_SOURCE_UNSPECIFIED\x10\x00\x12\x18\n\x14SUMMARY_SOURCE_MODEL\x10\x01\x12\x18\n\x14SUMMARY_SOURCE_RULES\x10\x02*g\n\x08TurnRole\x12\x19\n\x15TURN_ROLE_UNSPECIFIED\x10\x00\x12\x14\n\x10TURN_ROLE_CALLER\x10\x01\x12\x10\n\x0cTURN_ROLE_AI\x10\x02\x12\x18\n\x14TURN_ROLE_SPECIALIST\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'callweave.v1.context_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CONTEXTSTATUS']._serialized_start=1401
-  _globals['_CONTEXTSTATUS']._serialized_end=1630
-  _globals['_SUMMARYSOURCE']._serialized_start=1632
-  _globals['_SUMMARYSOURCE']._serialized_end=1731
-  _globals['_TURNROLE']._serialized_start=1733
-  _globals['_TURNROLE']._serialized_end=1836
+  _globals['_CONTEXTSTATUS']._serialized_start=1417
+  _globals['_CONTEXTSTATUS']._serialized_end=1646
+  _globals['_SUMMARYSOURCE']._serialized_start=1648
+  _globals['_SUMMARYSOURCE']._serialized_end=1747
+  _globals['_TURNROLE']._serialized_start=1749
+  _globals['_TURNROLE']._serialized_end=1852
   _globals['_TURN']._serialized_start=139
   _globals['_TURN']._serialized_end=303
   _globals['_CONSENT']._serialized_start=305
-  _globals['_CONSENT']._serialized_end=386
-  _globals['_CONTEXTNOTE']._serialized_start=388
-  _globals['_CONTEXTNOTE']._serialized_end=473
-  _globals['_CONTEXTCONFLICT']._serialized_start=476
-  _globals['_CONTEXTCONFLICT']._serialized_end=613
-  _globals['_CALLCONTEXT']._serialized_start=616
-  _globals['_CALLCONTEXT']._serialized_end=1398
+  _globals['_CONSENT']._serialized_end=402
+  _globals['_CONTEXTNOTE']._serialized_start=404
+  _globals['_CONTEXTNOTE']._serialized_end=489
+  _globals['_CONTEXTCONFLICT']._serialized_start=492
+  _globals['_CONTEXTCONFLICT']._serialized_end=629
+  _globals['_CALLCONTEXT']._serialized_start=632
+  _globals['_CALLCONTEXT']._serialized_end=1414
 # @@protoc_insertion_point(module_scope)

@@ -172,8 +172,14 @@ class Consent(_message.Message):
 
     DISCLOSED_TIME_FIELD_NUMBER: _builtins.int
     TRANSCRIPT_FIELD_NUMBER: _builtins.int
+    PAUSED_FIELD_NUMBER: _builtins.int
     transcript: _builtins.bool
     """False after the caller refused: no turns are stored or published, only reason and outcome."""
+    paused: _builtins.bool
+    """True while something is spoken that nobody may keep, such as the number of a card. Turns appended meanwhile are kept
+    without their words ("[paused]"), and whoever listens (ListenCall) gets an AudioGap PAUSED instead of audio; the seat
+    holder hears on. Ends with the next consent that is written without it.
+    """
     @_builtins.property
     def disclosed_time(self) -> _timestamp_pb2.Timestamp:
         """When the agent said that it is automated and that the talk is written down."""
@@ -183,10 +189,11 @@ class Consent(_message.Message):
         *,
         disclosed_time: _timestamp_pb2.Timestamp | None = ...,
         transcript: _builtins.bool = ...,
+        paused: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["disclosed_time", b"disclosed_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["disclosed_time", b"disclosed_time", "transcript", b"transcript"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["disclosed_time", b"disclosed_time", "paused", b"paused", "transcript", b"transcript"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

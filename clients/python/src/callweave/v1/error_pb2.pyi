@@ -82,8 +82,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     {"handle": "7"}
     """
     ERROR_REASON_SEAT_TAKEN: _ErrorReason.ValueType  # 14
-    """Reattached too late or with an old epoch: somebody else has the seat. ABORTED.
-    {"call_id": "c-1", "epoch": "3"}
+    """Reattached too late or with an old epoch, or TransferCall expected another one: somebody else has the seat. ABORTED.
+    {"call_id": "c-1", "epoch": "3", "agent_id": "anna"}
     """
     ERROR_REASON_SEAT_NOT_HELD: _ErrorReason.ValueType  # 15
     """Nobody holds the seat that the verb needs. FAILED_PRECONDITION.
@@ -171,6 +171,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The context store is away, and this gateway does not know whether there is such a context. UNAVAILABLE.
     {"call_id": "c-1"}
     """
+    ERROR_REASON_PERMISSION_DENIED: _ErrorReason.ValueType  # 36
+    """The credential is good, but its role or scopes do not allow this here. PERMISSION_DENIED.
+    {"operation": "CallService/DisconnectCall", "scope": "disconnect"}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a request was refused. Together with the domain `callweave` a reason never changes its meaning.
@@ -236,8 +240,8 @@ ERROR_REASON_STALE_HANDLE: ErrorReason.ValueType  # 13
 {"handle": "7"}
 """
 ERROR_REASON_SEAT_TAKEN: ErrorReason.ValueType  # 14
-"""Reattached too late or with an old epoch: somebody else has the seat. ABORTED.
-{"call_id": "c-1", "epoch": "3"}
+"""Reattached too late or with an old epoch, or TransferCall expected another one: somebody else has the seat. ABORTED.
+{"call_id": "c-1", "epoch": "3", "agent_id": "anna"}
 """
 ERROR_REASON_SEAT_NOT_HELD: ErrorReason.ValueType  # 15
 """Nobody holds the seat that the verb needs. FAILED_PRECONDITION.
@@ -324,6 +328,10 @@ repeated with the same request_id. UNAVAILABLE.
 ERROR_REASON_CONTEXT_STORE_AWAY: ErrorReason.ValueType  # 35
 """The context store is away, and this gateway does not know whether there is such a context. UNAVAILABLE.
 {"call_id": "c-1"}
+"""
+ERROR_REASON_PERMISSION_DENIED: ErrorReason.ValueType  # 36
+"""The credential is good, but its role or scopes do not allow this here. PERMISSION_DENIED.
+{"operation": "CallService/DisconnectCall", "scope": "disconnect"}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
