@@ -1,5 +1,8 @@
 import { Command, InvalidArgumentError } from "commander";
 import { pino } from "pino";
+import { addAuditCommand } from "./audit/audit-command.js";
+import { addAuthCommands } from "./auth/auth-commands.js";
+import { ReloadOnChange } from "./auth/reload-on-change.js";
 import {
   ConfigError,
   describeServing,
@@ -23,7 +26,9 @@ program
   .option("--config <file>", "configuration file (default: callweave.yaml if there is one)")
   .option("--port <port>", "listen here instead, 0 for any free port", portNumber)
   .action(async (options: { config?: string; port?: number }) => {
-    await serve(withPort(load(options.config), options.port));
+    const files: string[] = [];
+    const loaded = load(options.config, (file) => files.push(file));
+    await serve(withPort(loaded, options.port), options.config, files);
   });
 
 const config = program.command("config").description("look at a configuration without running it");
@@ -57,15 +62,26 @@ config
   });
 
 addDoctor(program, load);
+addAuthCommands(program);
+addAuditCommand(program, load);
 
 program.parseAsync().catch((error: unknown) => {
   console.error(error instanceof Error ? error.message : String(error));
   process.exit(1);
 });
 
-function load(file: string | undefined): GatewayConfig {
+function read(file: string | undefined, onFile?: (file: string) => void): GatewayConfig {
+  return loadConfig({
+    ...(file ? { file } : {}),
+    ...(onFile && { onFile }),
+    env: process.env,
+    cwd: process.cwd(),
+  });
+}
+
+function load(file: string | undefined, onFile?: (file: string) => void): GatewayConfig {
   try {
-    return loadConfig({ ...(file ? { file } : {}), env: process.env, cwd: process.cwd() });
+    return read(file, onFile);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     console.error(error.message);
@@ -86,7 +102,11 @@ function withPort(loaded: GatewayConfig, port: number | undefined): GatewayConfi
   return { ...loaded, gateway: { ...loaded.gateway, grpc: { ...loaded.gateway.grpc, port } } };
 }
 
-async function serve(loaded: GatewayConfig): Promise<void> {
+async function serve(
+  loaded: GatewayConfig,
+  file: string | undefined,
+  files: readonly string[],
+): Promise<void> {
   const logger = pino({
     level: loaded.serve.logLevel,
     redact: ["*.token", "*.apiKey", "*.api_key", "*.authorization", "token", "authorization"],
@@ -112,7 +132,15 @@ async function serve(loaded: GatewayConfig): Promise<void> {
   process.on("SIGTERM", (signal) => end({ signal }, 0));
   process.on("SIGINT", (signal) => end({ signal }, 0));
   surviveMistakes(logger, () => end({ reason: "too many unexpected errors" }, 1));
-  await starting;
+  const running = await starting;
+  const reload = new ReloadOnChange({
+    read: (onFile) => read(file, onFile),
+    apply: (fresh) => running.reload(fresh),
+    files,
+    intervalMs: loaded.auth.watchIntervalMs,
+    logger,
+  });
+  process.on("SIGHUP", () => void reload.reload("SIGHUP"));
 }
 
 /** Unexpected errors in a minute that end the gateway, with a drain. */

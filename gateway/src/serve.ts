@@ -3,6 +3,9 @@ import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { createSecureContext } from "node:tls";
 import { HoldSound, loadAnnouncement, loadHoldSound } from "./audio/hold-audio.js";
+import { NO_AUDIT } from "./audit/audit-sink.js";
+import { CallEventAudit } from "./audit/call-events.js";
+import { openAudit } from "./audit/open-audit.js";
 import { authOptions } from "./auth/from-config.js";
 import { PLAYBACK_DEFAULTS } from "./call/playback.js";
 import type { RouteDecision, Router } from "./call-intake.js";
@@ -21,6 +24,7 @@ import { localApi } from "./local-api.js";
 import { ContextFeed, createNatsWire, natsWireOptions } from "./nats/index.js";
 import { openRedactor } from "./open-redactor.js";
 import { openBus, openContexts, openEventLog } from "./open-stores.js";
+import { countingEventLog } from "./ops/counting-event-log.js";
 import { Ops } from "./ops/ops.js";
 import type { Connector } from "./telephony/telephony.js";
 import type { Logger } from "./util/logger.js";
@@ -108,8 +112,16 @@ async function startBehind(
       gateway.eventsLost(tenant, callId, ownerEpoch);
     },
   });
-  const events = ops.counting(opened.log);
+  const auditLog = await openAudit(config, gatewayId, logger).catch(async (error: unknown) => {
+    await opened.log.close();
+    await bus?.close();
+    throw error;
+  });
+  const seats = auditLog && new CallEventAudit(auditLog);
+  const counted = ops.counting(opened.log);
+  const events = seats ? countingEventLog(counted, (event) => seats.onEvent(event)) : counted;
   const stored = await openContexts(config, bus, logger, onError).catch(async (error: unknown) => {
+    await auditLog?.close();
     await events.close();
     await bus?.close();
     throw error;
@@ -178,9 +190,9 @@ async function startBehind(
   if (opened.source) ops.sources.eventStore = opened.source;
   if (stored.source) ops.sources.contextStore = stored.source;
   if (cluster) ops.sources.cluster = cluster.opsSource;
-  const api = cluster ? cluster.bind(gateway) : localApi(gateway);
-  const authenticator = new Authenticator(authOptions(config), { logger });
-  const shared = { authenticator };
+  const api = { ...(cluster ? cluster.bind(gateway) : localApi(gateway)), audit: auditLog };
+  const authenticator = new Authenticator(authOptions(config), { logger, audit: auditLog ?? NO_AUDIT });
+  const shared = { authenticator, audit: auditLog ?? NO_AUDIT };
   const natsWire =
     bus && config.nats?.wire.enabled
       ? createNatsWire(
@@ -202,6 +214,7 @@ async function startBehind(
     contextFeed?.stop();
     await contexts.close();
     await events.close();
+    await auditLog?.close();
     await bus?.close();
     await ops.stop();
   };

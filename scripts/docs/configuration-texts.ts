@@ -71,7 +71,7 @@ export const CONFIG_TEXTS: Readonly<Record<string, string>> = {
     "How often the configuration file, keys, key sets and certificates are looked at for changes; 0: never, SIGHUP alone.",
   "auth.without_keys":
     "Listens beyond loopback without any credential, when it says: `Everybody who reaches this port may hear, command and end every call.`",
-  "audit.enabled": "Keeps the audit log in `state_dir`.",
+  "audit.enabled": "Keeps the [audit log](security.md#audit-log) in `state_dir`.",
   "audit.retention_days": "Older files of the audit log are removed.",
   "audit.max_bytes": "Of all files of the audit log; beyond it the oldest are removed.",
   "audit.fsync":

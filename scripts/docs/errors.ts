@@ -45,7 +45,8 @@ const TO_DO: { readonly [r in Reason]: string } = {
   CALL_OWNER_AWAY:
     "Try again, a command with the same request_id; the call goes on meanwhile, and another gateway takes it over if its own is dead.",
   CONTEXT_STORE_AWAY: "Ask again later; what was written since the store went away is readable.",
-  PERMISSION_DENIED: "Look at `scope`: the credential needs it, for the pool and connector of the call.",
+  PERMISSION_DENIED:
+    "Look at `scope`: the credential needs it, for the pool and connector of the call. Roles and scopes: [security.md](security.md).",
 };
 
 /** Every reason: status, meaning, metadata, what to do. Throws when the contract and the gateway differ. */

@@ -17,6 +17,9 @@ export function describeServing(config: GatewayConfig): string[] {
     `gRPC on ${grpc.host}:${grpc.port}, ${whoMayCome(config)}${grpc.tls ? ", TLS" : ""}`,
     ...(config.desk ? [describeDesk(config.desk, hasCredentials(config))] : []),
     `events are kept ${days(config.events.retentionDays)}, contexts ${days(config.contexts.retentionDays)} after the last write, ${whereKept(config)}`,
+    config.audit.enabled
+      ? `who listened, read or was refused is kept ${days(config.audit.retentionDays)} in ${config.gateway.stateDir}`
+      : "no audit log is kept",
   ];
 }
 

@@ -20,6 +20,8 @@ export interface LoadConfigOptions {
   readonly cwd?: string;
   /** Default: that of the process; decides on the default state folder. */
   readonly platform?: NodeJS.Platform;
+  /** Told each file that credentials are read from, the configuration itself among them. */
+  readonly onFile?: (file: string) => void;
 }
 
 /** File that is read when none is named. */
@@ -59,10 +61,32 @@ export function loadConfig(options: LoadConfigOptions = {}): GatewayConfig {
   const folder = file === undefined ? cwd : dirname(file);
   checkRules(config, fail);
   stop();
+  tellFiles(config, file, folder, env, options.onFile ?? (() => {}));
   readFiles(config, folder, fail);
   stop();
   addDefaultPools(config);
   return inShape(config, stateDirOf(config, environment.origin, { env, cwd, folder, platform }));
+}
+
+/** Before they are read: a file that cannot be used now may be mended later. */
+function tellFiles(
+  config: ParsedConfig,
+  file: string | undefined,
+  folder: string,
+  env: Readonly<Record<string, string | undefined>>,
+  tell: (file: string) => void,
+): void {
+  const { keys, tls } = config.gateway.grpc;
+  const named = [
+    ...keys.map((key) => key.key_file),
+    tls?.cert_file,
+    tls?.key_file,
+    tls?.client_ca_file,
+    ...config.auth.issuers.map((issuer) => issuer.jwks_file),
+  ];
+  if (file !== undefined) tell(file);
+  if (env.CALLWEAVE_API_KEYS_FILE) tell(env.CALLWEAVE_API_KEYS_FILE);
+  for (const one of named) if (one !== undefined) tell(resolve(folder, one));
 }
 
 function findFile(

@@ -141,6 +141,7 @@ describe("describeServing", () => {
       "all other calls: pool default; nobody free: the original callee rings for 60 s",
       "gRPC on 127.0.0.1:7070, for this machine only, without keys",
       "events are kept 7 days, contexts 30 days after the last write, in /home/user/.local/state/callweave",
+      "who listened, read or was refused is kept 365 days in /home/user/.local/state/callweave",
     ]);
   });
 });

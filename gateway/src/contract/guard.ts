@@ -149,7 +149,7 @@ function recordEffect(
   const kind = AUDITED[operation];
   if (!kind) return;
   const callId = namedCall(request);
-  const number = numberOf(request);
+  const number = numberOf(request) || callerOf(response);
   const count = (response as { deletedCount?: number; contexts?: readonly unknown[] } | undefined) ?? {};
   const found = count.deletedCount ?? count.contexts?.length;
   audit.record({
@@ -170,6 +170,11 @@ const AUDITED: Readonly<Record<string, AuditEvent["kind"]>> = {
   "ContextService/DeleteContexts": "CONTEXT_ERASED",
   "AuditService/ListAudit": "AUDIT_READ",
 };
+
+function callerOf(response: unknown): string {
+  const { context } = (response ?? {}) as { readonly context?: { readonly caller?: unknown } };
+  return typeof context?.caller === "string" ? context.caller : "";
+}
 
 function numberOf(request: Named & { readonly number?: unknown; readonly caller?: unknown }): string {
   const { number, caller, target } = request;

@@ -40,7 +40,7 @@ export async function admitListener(
   const format = audioFormat("format", request.format);
   await admit(api, OPERATION, credential, { callId: id }, audit);
   const actor = clientActor(credential);
-  const { sampleRateHz, gatewayId } = await api.calls.get(credential.tenant, id);
+  const { sampleRateHz, gatewayId, caller } = await api.calls.get(credential.tenant, id);
   return {
     callId: id,
     source,
@@ -55,6 +55,7 @@ export async function admitListener(
         actor: actor.name,
         operation: OPERATION,
         callId: id,
+        number: caller,
         details: { source },
       });
       return listening;

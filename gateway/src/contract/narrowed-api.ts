@@ -45,7 +45,6 @@ export function narrowedApi(api: GatewayApi, principal: Principal): GatewayApi {
   return {
     ...api,
     calls: {
-      ...api.calls,
       get: (ofTenant, callId) => api.calls.get(ofTenant, callId),
       list: async (ofTenant, filter) => {
         const all = await api.calls.list(ofTenant, filter);

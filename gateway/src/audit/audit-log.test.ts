@@ -1,0 +1,239 @@
+import {
+  appendFileSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { FakeLogger } from "../contract/testing.js";
+import { AuditLog, type AuditLogOptions } from "./audit-log.js";
+import type { AuditEvent } from "./audit-sink.js";
+import { verifyAudit } from "./audit-verify.js";
+
+let folder: string;
+const open: AuditLog[] = [];
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "callweave-audit-"));
+});
+afterEach(async () => {
+  for (const log of open.splice(0)) await log.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function log(changes: Partial<AuditLogOptions> = {}): Promise<AuditLog> {
+  const made = await AuditLog.open({
+    folder,
+    gatewayId: "g-1",
+    retentionDays: 365,
+    maxBytes: 2 ** 28,
+    fsync: "never",
+    fsyncIntervalMs: 10,
+    maxQueued: 10_000,
+    maxRefusedPerMinute: 60,
+    defaultCountryCode: "",
+    logger: new FakeLogger(),
+    ...changes,
+  });
+  open.push(made);
+  return made;
+}
+
+function listen(i: number, changes: Partial<AuditEvent> = {}): AuditEvent {
+  return {
+    tenant: "acme",
+    kind: "LISTEN",
+    actor: "client:anna",
+    operation: "CallService/ListenCall",
+    callId: `c-${i}`,
+    number: "+15550100",
+    details: { source: "MIXED" },
+    ...changes,
+  };
+}
+
+/** A log with so many entries, closed. */
+async function written(count: number, changes: Partial<AuditLogOptions> = {}): Promise<void> {
+  const made = await log(changes);
+  for (let i = 1; i <= count; i++) {
+    made.record(listen(i));
+    // Files are begun between batches.
+    if (changes.segmentBytes) await made.flush();
+  }
+  await made.close();
+}
+
+const files = () =>
+  readdirSync(folder)
+    .filter((name) => name.endsWith(".jsonl"))
+    .sort()
+    .map((name) => join(folder, name));
+const lines = (file = files()[0] ?? "") => readFileSync(file, "utf8").trimEnd().split("\n");
+const rewrite = (changed: readonly string[], file = files()[0] ?? "") =>
+  writeFileSync(file, `${changed.join("\n")}\n`);
+const ALL = { kinds: [], callId: "", actor: "", number: "" };
+
+describe("AuditLog", () => {
+  it("writes a chain that goes on after a restart, and no number anywhere", async () => {
+    await written(3);
+    await written(2);
+    const verdict = await verifyAudit(folder);
+    expect(verdict).toEqual({ ok: true, entries: 5, first: 1, last: 5, problems: [] });
+    for (const name of readdirSync(folder))
+      expect(readFileSync(join(folder, name), "utf8")).not.toMatch(/5550100/);
+    const hashes = lines().map((line) => (JSON.parse(line) as { number: string }).number);
+    expect(new Set(hashes).size).toBe(1);
+    expect(hashes[0]).toMatch(/^[0-9a-f]{32}$/);
+  });
+
+  it("lists newest first, by page and filter, and of one tenant alone", async () => {
+    const made = await log({ segmentBytes: 500 });
+    for (let i = 1; i <= 10; i++) {
+      made.record(listen(i, i % 2 ? {} : { tenant: "other", kind: "CONTEXT_READ", actor: "client:ben" }));
+      await made.flush();
+    }
+    expect(files().length).toBeGreaterThan(3);
+    const first = await made.list("acme", ALL, 0, 2);
+    expect(first.entries.map((entry) => entry.callId)).toEqual(["c-9", "c-7"]);
+    const rest = await made.list("acme", ALL, first.next, 100);
+    expect(rest.entries.map((entry) => entry.callId)).toEqual(["c-5", "c-3", "c-1"]);
+    expect(rest.next).toBe(0);
+    const only = async (filter: Partial<typeof ALL>) =>
+      (await made.list("other", { ...ALL, ...filter }, 0, 100)).entries.map((entry) => entry.callId);
+    expect(await only({ callId: "c-4" })).toEqual(["c-4"]);
+    expect(await only({ callId: "c-3" })).toEqual([]);
+    expect(await only({ actor: "client:anna" })).toEqual([]);
+    expect(await only({ number: "0015550100" })).toHaveLength(5);
+    expect(await only({ number: "+15550101" })).toEqual([]);
+    expect((await made.list("other", { ...ALL, kinds: ["LISTEN"] as never[] }, 0, 100)).entries).toEqual([]);
+  });
+
+  it("cuts off a line that a crash left half written, and goes on", async () => {
+    await written(3);
+    appendFileSync(files()[0] ?? "", '{"seq":4,"time":"20');
+    expect((await verifyAudit(folder)).ok).toBe(true);
+    await written(1);
+    expect(await verifyAudit(folder)).toMatchObject({ ok: true, entries: 4, last: 4 });
+  });
+
+  it("goes on from an entry that was written before a crash, but is not in the head", async () => {
+    await written(2);
+    const head = readFileSync(join(folder, "head.json"));
+    await written(1);
+    writeFileSync(join(folder, "head.json"), head);
+    expect((await verifyAudit(folder)).ok).toBe(true);
+    await written(1);
+    expect(await verifyAudit(folder)).toMatchObject({ ok: true, entries: 4, last: 4 });
+  });
+
+  it("removes whole files that are too old or too much, and stays verifiable", async () => {
+    await written(8, { segmentBytes: 300 });
+    const before = files();
+    const old = new Date(Date.now() - 3 * 86_400_000);
+    for (const file of before.slice(0, 4)) utimesSync(file, old, old);
+    await written(1, { retentionDays: 2, segmentBytes: 300 });
+    expect(files()).not.toContain(before[3]);
+    expect(files()).toContain(before[4]);
+    expect(await verifyAudit(folder)).toMatchObject({ ok: true, last: 9 });
+    await written(20, { maxBytes: 2_000, segmentBytes: 300 });
+    const bytes = files().reduce((sum, file) => sum + readFileSync(file).length, 0);
+    expect(bytes).toBeLessThan(2_600);
+    expect(await verifyAudit(folder)).toMatchObject({ ok: true, last: 29 });
+  });
+
+  it("counts what it has no room for, and says how many", async () => {
+    const made = await log({ maxQueued: 100 });
+    for (let i = 0; i < 130; i++) made.record(listen(i));
+    await made.flush();
+    expect(lines()).toHaveLength(101);
+    expect(JSON.parse(lines().at(-1) ?? "")).toMatchObject({
+      kind: "ENTRIES_LOST",
+      details: { count: "30" },
+    });
+  });
+
+  it("counts refusals beyond those of a minute in one entry for each tenant", async () => {
+    const made = await log({ maxRefusedPerMinute: 2 });
+    for (let i = 0; i < 5; i++)
+      made.record({ tenant: "", kind: "AUTHENTICATION_REFUSED", actor: "192.0.2.1", operation: "" });
+    made.record(listen(1));
+    await made.close();
+    const kinds = lines().map((line) => (JSON.parse(line) as { kind: string }).kind);
+    expect(kinds.filter((kind) => kind === "AUTHENTICATION_REFUSED")).toHaveLength(3);
+    expect(JSON.parse(lines().at(-1) ?? "")).toMatchObject({ actor: "several", details: { count: "3" } });
+  });
+
+  it("keeps what cannot be written until it can", async () => {
+    const made = await log({ retryMs: 5 });
+    rmSync(folder, { recursive: true });
+    made.record(listen(1));
+    await made.flush();
+    expect(made.waiting).toBe(1);
+    const { mkdirSync } = await import("node:fs");
+    mkdirSync(folder);
+    await expect.poll(() => made.waiting).toBe(0);
+    expect(lines()).toHaveLength(1);
+  });
+});
+
+describe("audit verify", () => {
+  // What somebody could do who can write the files, but does not have the key.
+  const TAMPERING: Record<string, (all: string[]) => string[]> = {
+    "a changed actor": (all) => all.map((l, i) => (i === 2 ? l.replace("client:anna", "client:ben0") : l)),
+    "a changed time": (all) => all.map((l, i) => (i === 0 ? l.replace(/"time":"2/, '"time":"1') : l)),
+    "a changed hash": (all) =>
+      all.map((l, i) => (i === 4 ? l.replace(/[0-9a-f]"\}$/, (m) => (m[0] === "0" ? '1"}' : '0"}')) : l)),
+    "a removed line": (all) => all.filter((_, i) => i !== 2),
+    "a removed first line": (all) => all.slice(1),
+    "a removed last line": (all) => all.slice(0, -1),
+    "two lines the other way round": (all) => [all[0], all[2], all[1], ...all.slice(3)] as string[],
+    "a repeated line": (all) => [...all.slice(0, 3), all[2] as string, ...all.slice(3)],
+    "a line of an earlier time put last": (all) => [...all.slice(0, -1), all[0] as string],
+    "a truncated line in the middle": (all) => all.map((l, i) => (i === 2 ? l.slice(0, 40) : l)),
+    "a truncated last line": (all) => all.map((l, i) => (i === all.length - 1 ? l.slice(0, 40) : l)),
+    "an emptied file": () => [""],
+    "an added line": (all) => [...all, '{"seq":7,"tenant":"acme","kind":"LISTEN","hash":"00"}'],
+  };
+
+  it("finds nothing where nothing was done", async () => {
+    await written(6);
+    rewrite(lines());
+    expect((await verifyAudit(folder)).problems).toEqual([]);
+  });
+
+  it.each(Object.keys(TAMPERING))("catches %s", async (name) => {
+    await written(6);
+    const before = lines();
+    const after = TAMPERING[name]?.(before) ?? [];
+    expect(after).not.toEqual(before);
+    rewrite(after);
+    const verdict = await verifyAudit(folder);
+    expect(verdict.ok).toBe(false);
+    expect(verdict.problems.length).toBeGreaterThan(0);
+    // A gateway that goes on over it hides nothing.
+    await written(2);
+    expect((await verifyAudit(folder)).ok).toBe(false);
+  });
+
+  it("catches a file or a head that is gone or of another installation", async () => {
+    await written(6, { segmentBytes: 300 });
+    const all = files();
+    const put = (file: string, bytes: Buffer) => writeFileSync(file, bytes);
+    for (const file of [all[0], all[2], all.at(-1), join(folder, "head.json")] as string[]) {
+      const bytes = readFileSync(file);
+      rmSync(file);
+      expect((await verifyAudit(folder)).ok).toBe(false);
+      put(file, bytes);
+      expect((await verifyAudit(folder)).ok).toBe(true);
+    }
+    writeFileSync(join(folder, "key"), "f".repeat(64));
+    const verdict = await verifyAudit(folder);
+    expect(verdict.ok).toBe(false);
+    writeFileSync(join(folder, "key"), "short");
+    await expect(verifyAudit(folder)).rejects.toThrow("32 bytes");
+  });
+});
