@@ -1,9 +1,11 @@
 /**
  * `npm run conformance -- --lang typescript|python|go|java|rust|all [--only NAME]… [--parallel N] [--json]`: every scenario
  * with the program of each language; a line each, a matrix at the end. With `--json` the last line is one object.
- * `--list` prints the scenarios.
+ * `--list` prints the scenarios. `--capacity` measures instead: how many calls one process echoes, and its memory when nobody
+ * reads; some two minutes a language, and nothing else should run meanwhile.
  */
 import { parseArgs } from "node:util";
+import { type Capacity, measureCapacity } from "./capacity.js";
 import type { Language } from "./language.js";
 import { choose, loadLanguages } from "./languages.js";
 import { ProgramPool } from "./program.js";
@@ -31,6 +33,7 @@ async function main(): Promise<number> {
       parallel: { type: "string", default: String(DEFAULT_PARALLEL) },
       json: { type: "boolean", default: false },
       list: { type: "boolean", default: false },
+      capacity: { type: "boolean", default: false },
     },
   });
   const parallel = whole("--parallel", values.parallel, 1, MAX_PARALLEL);
@@ -41,6 +44,7 @@ async function main(): Promise<number> {
   }
   const all = await loadLanguages();
   const languages = choose(values.lang, all);
+  if (values.capacity) return capacities(languages, values.json);
   const results: Record<string, Result> = {};
   const matrix = new Map<string, Map<string, Outcome>>();
   const pools = await prepare(languages, all, results);
@@ -78,6 +82,25 @@ async function main(): Promise<number> {
   const seconds = ((performance.now() - startMs) / 1000).toFixed(0);
   console.log(`${passed} passed, ${failed} failed in ${seconds} s`);
   if (values.json) console.log(JSON.stringify({ ok, passed, failed, languages: results }));
+  return ok ? 0 : 1;
+}
+
+/** One language after the other: two at once would measure each other. */
+async function capacities(languages: readonly Language[], json: boolean): Promise<number> {
+  const measured: Record<string, Capacity> = {};
+  for (const language of languages) {
+    const missing = language.missing();
+    if (missing) console.log(`skip ${language.name}: ${missing}`);
+    else measured[language.name] = await measureCapacity(language, (line) => console.log(line));
+  }
+  for (const [name, { calls, p99Ms, cpuPercent, residentMiB, unreadGrowthMiB }] of Object.entries(measured)) {
+    console.log(
+      `${name}: ${calls} calls (p99 ${p99Ms} ms, CPU ${cpuPercent} %, ${residentMiB} MiB), unread +${unreadGrowthMiB} MiB`,
+    );
+  }
+  const list = Object.values(measured);
+  const ok = list.length > 0 && list.every((one) => one.ok);
+  if (json) console.log(JSON.stringify({ ok, languages: measured }));
   return ok ? 0 : 1;
 }
 

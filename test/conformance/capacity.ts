@@ -1,0 +1,109 @@
+import { execFileSync } from "node:child_process";
+import { setTimeout as sleep } from "node:timers/promises";
+import { until } from "../harness/until.js";
+import type { Language } from "./language.js";
+import { Program } from "./program.js";
+import { PushingGateway } from "./pushing-gateway.js";
+
+/** How many calls are tried, one after the other. */
+const STEPS = [25, 50, 100, 150, 200, 300, 400, 500, 600, 800, 1000];
+const SETTLE_MS = 2_000;
+const MEASURE_MS = 6_000;
+/** What the programs hold back before they echo; see docs/new-language.md. */
+const KEEP_BACK_MS = 300;
+/** Good enough: nothing missing, nothing wrong, and 99 of 100 frames not later than this. */
+const MAX_LATE_MS = 150;
+const MEMORY_CALLS = 100;
+/** So many times faster than the callers speak. */
+const MEMORY_SPEED = 5;
+const MEMORY_MS = 60_000;
+const MEMORY_FROM_MS = 15_000;
+const MEMORY_GROWTH_MIB = 32;
+
+/** What a process of a language can do. */
+export interface Capacity {
+  /** Calls that one process echoed, and with the next number of calls it did not any more. */
+  readonly calls: number;
+  /** At that number: when 99 of 100 frames were back, beyond the time held back; CPU, of one core; resident memory. */
+  readonly p99Ms: number;
+  readonly cpuPercent: number;
+  readonly residentMiB: number;
+  /** How much the memory grew while nobody read the audio of 100 calls. */
+  readonly unreadGrowthMiB: number;
+  readonly ok: boolean;
+}
+
+/** Measures how many calls one process of a language echoes, and its memory when its handlers never read. */
+export async function measureCapacity(language: Language, print: (line: string) => void): Promise<Capacity> {
+  const command = await language.prepare();
+  const echo = await echoed(new Program(language.name, command), (line) => print(`${language.name} ${line}`));
+  const unreadGrowthMiB = await unread(new Program(language.name, command));
+  print(`${language.name} ${MEMORY_CALLS} calls that nobody reads: memory grew by ${unreadGrowthMiB} MiB`);
+  return { ...echo, unreadGrowthMiB, ok: echo.calls > 0 && unreadGrowthMiB <= MEMORY_GROWTH_MIB };
+}
+
+type Echo = Omit<Capacity, "unreadGrowthMiB" | "ok">;
+
+async function echoed(program: Program, print: (line: string) => void): Promise<Echo> {
+  const gateway = await PushingGateway.start();
+  let best: Echo = { calls: 0, p99Ms: 0, cpuPercent: 0, residentMiB: 0 };
+  try {
+    await start(program, gateway, "echo");
+    for (const calls of STEPS) {
+      gateway.offer(calls - gateway.taken);
+      await until(() => gateway.taken === calls, `${calls} calls`, 30_000);
+      await sleep(SETTLE_MS);
+      gateway.reset();
+      const before = usageOf(program.pid);
+      await sleep(MEASURE_MS);
+      const after = usageOf(program.pid);
+      const sorted = gateway.latenciesMs.sort((a, b) => a - b);
+      const p99Ms = Math.round(
+        (sorted[Math.floor(sorted.length * 0.99)] ?? Number.POSITIVE_INFINITY) - KEEP_BACK_MS,
+      );
+      const missing = gateway.missing(KEEP_BACK_MS + MAX_LATE_MS * 2);
+      const cpuPercent = Math.round(((after.cpuMs - before.cpuMs) / MEASURE_MS) * 100);
+      const { residentMiB } = after;
+      print(
+        `${calls} calls: p99 ${p99Ms} ms, missing ${missing}, wrong ${gateway.wrong}, ` +
+          `CPU ${cpuPercent} %, ${residentMiB} MiB`,
+      );
+      if (missing > 0 || gateway.wrong > 0 || p99Ms > MAX_LATE_MS) break;
+      best = { calls, p99Ms, cpuPercent, residentMiB };
+    }
+  } finally {
+    await program.end();
+    gateway.stop();
+  }
+  return best;
+}
+
+async function unread(program: Program): Promise<number> {
+  const gateway = await PushingGateway.start(MEMORY_SPEED);
+  try {
+    await start(program, gateway, "keep");
+    gateway.offer(MEMORY_CALLS);
+    await until(() => gateway.taken === MEMORY_CALLS, `${MEMORY_CALLS} calls`, 30_000);
+    await sleep(MEMORY_FROM_MS);
+    const before = usageOf(program.pid).residentMiB;
+    await sleep(MEMORY_MS - MEMORY_FROM_MS);
+    return usageOf(program.pid).residentMiB - before;
+  } finally {
+    await program.end();
+    gateway.stop();
+  }
+}
+
+async function start(program: Program, gateway: PushingGateway, handler: string): Promise<void> {
+  await program.ready();
+  const options = { agentId: "many", capacity: 1000, maxAudioQueuedMs: 500, handler };
+  const reply = await program.tell({ do: "start", endpoints: [gateway.address], ...options })(20_000);
+  if (!reply.ok) throw new Error(`"start" failed: ${JSON.stringify(reply.error)}`);
+}
+
+/** CPU time so far and resident memory of a process. */
+function usageOf(pid: number): { readonly cpuMs: number; readonly residentMiB: number } {
+  const text = execFileSync("ps", ["-o", "cputimes=,rss=", "-p", String(pid)], { encoding: "utf8" });
+  const [seconds = 0, kib = 0] = text.trim().split(/\s+/).map(Number);
+  return { cpuMs: seconds * 1000, residentMiB: Math.round(kib / 1024) };
+}
