@@ -16,6 +16,7 @@ import {
   type ServerDuplexStream,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { widenReceiveWindow } from "../../gateway/src/grpc/flow-window.js";
 
 const RATE = 16_000;
 const FRAME_MS = 20;
@@ -23,6 +24,7 @@ const FRAME_BYTES = (RATE * 2 * FRAME_MS) / 1000;
 /** More items are the next message. */
 const MAX_ITEMS = 200;
 const PROGRESS_EVERY_FRAMES = 25;
+const WINDOW_BYTES = 1024 * 1024;
 
 type Item = NonNullable<GatewayItem["item"]>;
 
@@ -68,6 +70,8 @@ export class PushingGateway {
 
   static async start(speed = 1): Promise<PushingGateway> {
     const server = new Server();
+    // As the gateway does it.
+    if (!widenReceiveWindow(server, WINDOW_BYTES)) throw new Error("the receive window cannot be widened");
     let made: PushingGateway | undefined;
     const handlers: ServiceHandlers<typeof AgentServiceDefinition> = { serve: (call) => made?.serve(call) };
     server.addService(AgentServiceDefinition, handlers as unknown as UntypedServiceImplementation);

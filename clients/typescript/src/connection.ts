@@ -45,7 +45,7 @@ export interface ConnectionOptions {
   readonly requestTimeoutMs?: number;
   /** How often a silent connection is probed. Whole milliseconds, 10,000 to 86,400,000. Default: 20,000. */
   readonly keepaliveMs?: number;
-  /** Further options of grpc-js, over those of this library. */
+  /** Further options of grpc-js, over those of this library. Interceptors see every stream and request. */
   readonly grpc?: ClientOptions;
 }
 
@@ -141,7 +141,13 @@ export class Connection {
       ...config.grpc,
     };
     this.agents = new AgentServiceClient(endpoint, channelCredentials(config.tls), options);
-    const shared: ClientOptions = { channelOverride: this.agents.getChannel() };
+    // Interceptors belong to a client, not to its channel.
+    const { interceptors, interceptor_providers } = config.grpc;
+    const shared: ClientOptions = {
+      channelOverride: this.agents.getChannel(),
+      ...(interceptors ? { interceptors } : {}),
+      ...(interceptor_providers ? { interceptor_providers } : {}),
+    };
     const none = credentials.createInsecure();
     this.calls = new CallServiceClient(endpoint, none, shared);
     this.contexts = new ContextServiceClient(endpoint, none, shared);

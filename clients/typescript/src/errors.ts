@@ -27,6 +27,7 @@ export type Reason = GatewayReason | ClientReason;
 
 /** The one error that this library throws. */
 export class CallweaveError extends Error {
+  /** Always "CallweaveError". */
   override readonly name = "CallweaveError";
 
   constructor(

@@ -102,7 +102,7 @@ export interface CloseOptions extends VerbOptions, AfterOptions {
 /** Options of ending the call for everyone. */
 export interface DisconnectOptions extends VerbOptions, AfterOptions {}
 
-/** @internal The verb of a Command. */
+/** The verb of a Command. */
 export type CommandVerb = NonNullable<p.Command["verb"]>;
 
 /** @internal Whether the command has to keep its place behind the audio of its call. */
