@@ -91,9 +91,7 @@ export class Child<Ready> {
 
   /** CPU seconds of all its threads so far, user and system. */
   cpuSeconds(): number {
-    const stat = this.proc("stat");
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+    return cpuSecondsIn(this.proc("stat"));
   }
 
   /** Resident memory in MB. */
@@ -151,6 +149,21 @@ export class Child<Ready> {
       });
     }
   }
+}
+
+function cpuSecondsIn(stat: string): number {
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+}
+
+/** CPU seconds so far of a process that is none of ours, such as a server. */
+export function cpuSecondsOf(pid: number): number {
+  return cpuSecondsIn(readFileSync(`/proc/${pid}/stat`, "utf8"));
+}
+
+/** Binds all threads of a process to a core, where that is possible. */
+export function pin(pid: number, core: number): void {
+  if (canPin()) spawnSync("taskset", ["-a", "-p", "-c", String(core), String(pid)]);
 }
 
 /** CPU seconds of the whole machine so far. `stolen`: taken by other machines of the same host. */

@@ -6,6 +6,8 @@ import { Command, InvalidArgumentError } from "commander";
 import { type Bar, barChart } from "./chart.js";
 import { canPin, machineCpu } from "./child.js";
 import { sleep } from "./clock.js";
+import { PAIR_NAMES, type PairName } from "./pairs/pair.js";
+import { runPairs } from "./pairs/run-pairs.js";
 import { runLine, tableOf } from "./report.js";
 import { type RunOptions, type RunResult, runGateway, runRelay } from "./run.js";
 import { type BenchSummary, PROMISES, problemsOf, summarize } from "./summary.js";
@@ -20,7 +22,7 @@ interface Options {
   readonly roundTrip: number;
   readonly quietWait: number;
   readonly retries: number;
-  readonly only?: "gateway" | "relay";
+  readonly only?: "gateway" | "relay" | "pairs" | PairName;
   readonly quick: boolean;
   readonly json: boolean;
   readonly pictures?: string;
@@ -28,6 +30,9 @@ interface Options {
 }
 
 const FULL = { calls: 100, seconds: 60, warmUp: 8, rounds: 3, extraCalls: 20 };
+/** Of each pair: about 80 s. */
+const PAIR = { calls: 50, seconds: 6, warmUp: 2, rounds: 3 };
+const QUICK_PAIR = { calls: 10, seconds: 2, warmUp: 1, rounds: 1 };
 const QUICK = { calls: 25, seconds: 5, warmUp: 2, rounds: 1, extraCalls: 5 };
 
 const program = new Command("bench")
@@ -56,7 +61,11 @@ const program = new Command("bench")
     whole(0, 20),
     1,
   )
-  .option("--only <variant>", "gateway or relay alone", oneOf("gateway", "relay"))
+  .option(
+    "--only <part>",
+    `gateway or relay alone, or one pair (${PAIR_NAMES.join(", ")}), or all pairs (50 calls, 6 s, 3 rounds: 6 minutes)`,
+    oneOf("gateway", "relay", "pairs", ...PAIR_NAMES),
+  )
   .option("--quick", "about 30 s; only tells that frames arrive and none is lost", false)
   .option("--json", "the last line is one JSON object; the tables go to standard error", false)
   .option("--pictures <folder>", "write the charts bench-*.svg there")
@@ -67,7 +76,30 @@ const program = new Command("bench")
 
 await main(program.parse().opts<Options>());
 
+/** Pairs of several processes: what they share is in bench/pairs. */
+async function mainPairs(names: readonly PairName[], options: Options): Promise<void> {
+  const say = options.json ? console.error : console.log;
+  const base = options.quick ? QUICK_PAIR : PAIR;
+  if (!canPin()) say("taskset or a second core is missing: nothing is bound to a core");
+  const pairs = await runPairs(names, {
+    calls: options.calls ?? base.calls,
+    seconds: options.seconds ?? base.seconds,
+    warmUpSeconds: options.warmUp ?? base.warmUp,
+    rounds: options.rounds ?? base.rounds,
+    retries: options.quick ? 0 : options.retries,
+    quick: options.quick,
+    say,
+  });
+  const ok = pairs.every((pair) => pair.ok);
+  say(`\n${ok ? "ok" : "not ok"}`);
+  if (options.json) console.log(JSON.stringify({ ok, node: process.version, pairs }));
+  process.exitCode = ok ? 0 : 1;
+}
+
 async function main(options: Options): Promise<void> {
+  if (options.only === "pairs") return mainPairs(PAIR_NAMES, options);
+  const only = PAIR_NAMES.filter((name) => name === options.only);
+  if (only.length > 0) return mainPairs(only, options);
   const say = options.json ? console.error : console.log;
   const base = options.quick ? QUICK : FULL;
   const run: RunOptions = {

@@ -27,7 +27,7 @@ export function runLine(run: RunResult): string {
 export function tableOf(summary: BenchSummary): string {
   const { gateway, relay } = summary;
   const row = (name: string, pick: (v: VariantSummary) => Repeats, digits: number) =>
-    `| ${name} | ${range(pick(gateway), digits)} | ${range(pick(relay), digits)} |`;
+    `| ${name} | ${shown(pick(gateway), digits)} | ${shown(pick(relay), digits)} |`;
   const lines = [
     `| ${summary.calls} calls, ${summary.seconds} s, median [range] of the valid rounds | gateway | bare relay |`,
     "| --- | --- | --- |",
@@ -74,7 +74,8 @@ function spread(s: Spread): string {
   return `${s.p50.toFixed(1)}/${s.p99.toFixed(1)}/${s.max.toFixed(1)}`;
 }
 
-function range(r: Repeats, digits: number): string {
+/** A median with its range, as it stands in a table. */
+export function shown(r: Repeats, digits: number): string {
   if (!Number.isFinite(r.median)) return "–";
   const [median, min, max] = [r.median, r.min, r.max].map((value) => value.toFixed(digits));
   return min === max ? `${median}` : `${median} [${min}–${max}]`;

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify } from "yaml";
-import { Child, type ChildOptions, machineCpu } from "./child.js";
+import { Child, type ChildOptions, cpuSecondsOf, machineCpu } from "./child.js";
 import { sleep } from "./clock.js";
 import { type Memory, memoryOf, type Spread, spreadOf } from "./figures.js";
 import type { AgentCounters, CallTimes, ClearTimes } from "./processes/echo-agent.js";
@@ -31,9 +31,13 @@ export interface RunOptions {
 export interface RunResult extends WindowReport {
   readonly variant: "relay" | "gateway";
   readonly cpuSecondsPerCallMinute: number;
+  /** Of NATS and database servers. */
+  readonly serverCpuPerCallMinute: number;
+  /** Of the agents. */
+  readonly agentCpuPerCallMinute: number;
   /** Of one core, over the window. */
   readonly coreShare: number;
-  /** Of the load generator and the agent together. */
+  /** Of the load generator, the agents and servers together. */
   readonly harnessShare: number;
   /** Of all that is not the bench's, in cores: above 0.1 the run is marked as noisy. */
   readonly foreignCores: number;
@@ -66,15 +70,17 @@ export interface ExtraResult {
   readonly clearToClearedMs: Spread;
 }
 
-const GATEWAY_CORE = 0;
-const HARNESS_CORE = 1;
+/** Where what is measured runs, and where everything else does. */
+export const GATEWAY_CORE = 0;
+export const HARNESS_CORE = 1;
 const LATE_LIMIT_MS = 5;
 const HARNESS_LIMIT = 0.9;
 const NOISE_LIMIT_CORES = 0.1;
-const PLACE_EVERY_MS = 15;
+export const PLACE_EVERY_MS = 15;
 const SPEECH_SECONDS = 5;
 
-type Generator = Child<{ port: number }>;
+/** The provider's side. */
+export type Generator = Child<{ port: number }>;
 
 /** Runs the bare relay. */
 export async function runRelay(options: RunOptions): Promise<RunResult> {
@@ -92,7 +98,7 @@ export async function runRelay(options: RunOptions): Promise<RunResult> {
       args: [...program("floor-relay"), url, String(options.calls), String((await agent.ready).port)],
     });
     await generator.ask("waitForFloor", { count: options.calls });
-    const window = await measure(options, relay, generator, agent);
+    const window = await measure(options, { subjects: [relay], generator, agents: [agent] });
     if (options.nodeArgs.length > 0) await relay.leave();
     return { variant: "relay", ...window };
   });
@@ -111,10 +117,7 @@ export async function runGateway(options: RunOptions): Promise<RunResult> {
       await writeFile(config, stringify(gatewayConfig(folder, (await generator.ready).port)));
       const gateway = await start<number>({
         name: "gateway",
-        core: GATEWAY_CORE,
-        nodeArgs: [...options.nodeArgs, "--import", "./bench/processes/probe.ts"],
-        args: ["gateway/src/main.ts", "serve", "--config", config],
-        readyLine: (line) => /"port":(\d+).*"serving"/.exec(line)?.[1],
+        ...gatewayOptions(config, options.nodeArgs),
       });
       const port =
         options.roundTripMs > 0 ? await delayed(start, await gateway.ready, options) : await gateway.ready;
@@ -133,7 +136,7 @@ export async function runGateway(options: RunOptions): Promise<RunResult> {
         count: options.calls,
         everyMs: PLACE_EVERY_MS,
       });
-      const window = await measure(options, gateway, generator, agent);
+      const window = await measure(options, { subjects: [gateway], generator, agents: [agent] });
       const extra =
         options.extraCalls > 0 ? await measureExtra(options.extraCalls, placed, generator, agent) : undefined;
       if (options.nodeArgs.length > 0) await gateway.leave();
@@ -150,13 +153,25 @@ async function delayed(start: Start, port: number, { roundTripMs }: RunOptions):
   return (await proxy.ready).port;
 }
 
-function program(name: string): string[] {
+/** The arguments of node for a process of the bench. */
+export function program(name: string): string[] {
   return [`bench/processes/${name}.ts`];
 }
 
-function gatewayConfig(stateDir: string, port: number): object {
+/** What starts a gateway that the bench measures; resolves with its port. */
+export function gatewayOptions(config: string, nodeArgs: readonly string[]) {
   return {
-    gateway: { id: "bench", state_dir: stateDir, grpc: { port: 0 } },
+    core: GATEWAY_CORE,
+    nodeArgs: [...nodeArgs, "--import", "./bench/processes/probe.ts"],
+    args: ["gateway/src/main.ts", "serve", "--config", config],
+    readyLine: (line: string) => /"port":(\d+).*"serving"/.exec(line)?.[1],
+  };
+}
+
+/** The configuration of a gateway for the load generator at that port. */
+export function gatewayConfig(stateDir: string, port: number, id = "bench"): object {
+  return {
+    gateway: { id, state_dir: stateDir, grpc: { port: 0 } },
     connectors: [
       {
         name: "main",
@@ -170,11 +185,13 @@ function gatewayConfig(stateDir: string, port: number): object {
   };
 }
 
-type Start = <Ready>(
+/** Starts a process that ends with the run. */
+export type Start = <Ready>(
   options: Omit<ChildOptions, "core"> & { readonly core?: number },
 ) => Promise<Child<Ready>>;
 
-async function withChildren<T>(body: (start: Start) => Promise<T>): Promise<T> {
+/** Ends every process that `body` started. */
+export async function withChildren<T>(body: (start: Start) => Promise<T>): Promise<T> {
   const children: Child<unknown>[] = [];
   try {
     return await body(async <Ready>(options: Parameters<Start>[0]) => {
@@ -188,53 +205,76 @@ async function withChildren<T>(body: (start: Start) => Promise<T>): Promise<T> {
   }
 }
 
-async function measure(
-  options: RunOptions,
-  subject: Child<unknown>,
-  generator: Generator,
-  agent: Child<unknown>,
+/** The processes of a run. */
+export interface RunParts {
+  /** What is measured: together one gateway or relay. */
+  readonly subjects: readonly Child<unknown>[];
+  readonly generator: Generator;
+  readonly agents: readonly Child<unknown>[];
+  /** Process ids of servers. */
+  readonly servers?: readonly number[];
+}
+
+/** Warms up, opens the window, and tells what was seen in it. */
+export async function measure(
+  options: Pick<RunOptions, "calls" | "warmUpSeconds" | "seconds">,
+  { subjects, generator, agents, servers = [] }: RunParts,
 ): Promise<Omit<RunResult, "variant" | "extra">> {
   await sleep(options.warmUpSeconds * 1000);
-  await subject.ask("reset");
+  await Promise.all(subjects.map((subject) => subject.ask("reset")));
   await generator.ask("openWindow");
+  const cpuOf = (children: readonly Child<unknown>[]) => sum(children.map((child) => child.cpuSeconds()));
+  const residentNow = () => sum(subjects.map((subject) => subject.residentMb()));
   const read = () => ({
     atMs: performance.now(),
-    subject: subject.cpuSeconds(),
-    harness: generator.cpuSeconds() + agent.cpuSeconds(),
+    subject: cpuOf(subjects),
+    agents: cpuOf(agents),
+    servers: sum(servers.map(cpuSecondsOf)),
+    generator: generator.cpuSeconds(),
     own: process.cpuUsage(),
     machine: machineCpu(),
   });
   const before = read();
-  const residentMb = [subject.residentMb()];
+  const residentMb = [residentNow()];
   for (let second = 1; second <= options.seconds; second++) {
     await sleep(Math.max(0, before.atMs + second * 1000 - performance.now()));
-    residentMb.push(subject.residentMb());
+    residentMb.push(residentNow());
   }
   const after = read();
-  const [report, probe] = await Promise.all([
+  const [report, probes] = await Promise.all([
     generator.ask<WindowReport>("closeWindow"),
-    subject.ask<ProbeReading>("read"),
+    Promise.all(subjects.map((subject) => subject.ask<ProbeReading>("read"))),
   ]);
   const seconds = (after.atMs - before.atMs) / 1000;
+  const callMinutes = (options.calls * seconds) / 60;
   const subjectCpu = after.subject - before.subject;
-  const harnessCpu = after.harness - before.harness;
+  const agentCpu = after.agents - before.agents;
+  const serverCpu = after.servers - before.servers;
+  const harnessCpu = agentCpu + serverCpu + after.generator - before.generator;
   const ownCpu = (after.own.user + after.own.system - before.own.user - before.own.system) / 1e6;
   const busy = after.machine.busySeconds - before.machine.busySeconds;
   const foreignCores = Math.max(0, busy - subjectCpu - harnessCpu - ownCpu) / seconds;
   const harnessShare = harnessCpu / seconds;
   return {
     ...report,
-    cpuSecondsPerCallMinute: subjectCpu / ((options.calls * seconds) / 60),
+    cpuSecondsPerCallMinute: subjectCpu / callMinutes,
+    serverCpuPerCallMinute: serverCpu / callMinutes,
+    agentCpuPerCallMinute: agentCpu / callMinutes,
     coreShare: subjectCpu / seconds,
     harnessShare,
     foreignCores,
     stolenCores: (after.machine.stolenSeconds - before.machine.stolenSeconds) / seconds,
     loadAverage: loadavg()[0] ?? 0,
     memory: memoryOf(residentMb),
-    probe,
+    // The latest of them.
+    probe: probes.reduce((worst, one) => (one.loopDelayMs.p99 > worst.loopDelayMs.p99 ? one : worst)),
     invalid: whyInvalid(report, harnessShare),
     noisy: foreignCores > NOISE_LIMIT_CORES,
   };
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
 }
 
 function whyInvalid(report: WindowReport, harnessShare: number): string {

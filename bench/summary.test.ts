@@ -16,6 +16,8 @@ function run(overrides: Partial<RunResult> = {}): RunResult {
     downMs: spread,
     lateMs: spread,
     cpuSecondsPerCallMinute: 0.2,
+    serverCpuPerCallMinute: 0,
+    agentCpuPerCallMinute: 0.1,
     coreShare: 0.3,
     harnessShare: 0.3,
     foreignCores: 0,

@@ -1,6 +1,6 @@
 /**
- * The agent behind the gateway: generated stubs and grpc-js alone. Takes every offer, says back what it hears call by
- * call, sets a mark each second of each call and sends heartbeats. Arguments: the address of the gateway, the capacity,
+ * The agent behind the gateway: generated stubs and grpc-js, or the NATS library, alone. Takes every offer, says back what it hears call by
+ * call, sets a mark each second of each call and sends heartbeats. Arguments: the address of the gateway or of NATS, the capacity,
  * the number of streams, and "each" (an answer is a message of its own, as from independent conversations) or
  * "together" (the answers to one message are one message).
  */
@@ -10,15 +10,14 @@ import {
   type Assigned,
   type GatewayItem,
   Register,
-  type ServeRequest,
   type ServeResponse,
 } from "@callweave/proto";
-import { type ClientDuplexStream, credentials } from "@grpc/grpc-js";
+import { credentials } from "@grpc/grpc-js";
 import { machineMs, sleep, until } from "../clock.js";
 import { FRAME_BYTES, SAMPLE_RATE_HZ, stampAgent } from "../frame.js";
 import { answerMain } from "../ipc.js";
+import { openNatsStream, type AgentStream as Stream } from "./nats-stream.js";
 
-type Stream = ClientDuplexStream<ServeRequest, ServeResponse>;
 type Item = NonNullable<GatewayItem["item"]>;
 
 /** When a call made its steps, in machine ms; 0: not yet. */
@@ -210,18 +209,28 @@ async function clear({ callIds }: { callIds: string[] }): Promise<ClearTimes[]> 
   }));
 }
 
-const first = open();
-send(first, {
-  item: {
-    $case: "register",
-    value: Register.fromPartial({
-      agentId: "bench-echo",
-      capacity: Number(capacity),
-      answerOnAccept: true,
-      heartbeat: true,
-    }),
-  },
+const register = Register.fromPartial({
+  agentId: "bench-echo",
+  capacity: Number(capacity),
+  answerOnAccept: true,
+  heartbeat: true,
 });
+
+async function openFirst(): Promise<Stream> {
+  if (address.startsWith("nats:")) {
+    const stream = await openNatsStream(address, register, (from, message) => {
+      if (!byStream.has(from)) byStream.set(from, new Map());
+      receive(from, message);
+    });
+    byStream.set(stream, byStream.get(stream) ?? new Map());
+    return stream;
+  }
+  const stream = open();
+  send(stream, { item: { $case: "register", value: register } });
+  return stream;
+}
+
+const first = await openFirst();
 await until(() => registrations === 1, "Registered", 10_000);
 for (let i = 1; i < Number(streamCount); i++) {
   send(open(), { item: { $case: "join", value: { sessionToken: token } } });

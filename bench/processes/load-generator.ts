@@ -16,7 +16,8 @@ interface Session {
   readonly id: string;
   readonly token: string;
   readonly call: MediaCall;
-  bound: boolean;
+  /** The control connection that claimed it. */
+  owner: WebSocket | undefined;
 }
 
 const CALLER = "+15550100";
@@ -28,7 +29,8 @@ const START_TIMEOUT_MS = 60_000;
 const traffic = new Traffic();
 const sessions = new Map<string, Session>();
 const floor = new Map<number, MediaCall>();
-let control: WebSocket | undefined;
+/** Control connections and how many sessions each claimed. */
+const controls = new Map<WebSocket, number>();
 let calls = 0;
 
 const http = createServer((request, response) => {
@@ -63,38 +65,56 @@ function whatFor(request: IncomingMessage): ((ws: WebSocket) => void) | undefine
 }
 
 function signIn(ws: WebSocket): void {
-  control = ws;
+  controls.set(ws, 0);
+  ws.on("close", () => controls.delete(ws));
   ws.on("message", (data) => {
     const frame = JSON.parse(data.toString()) as { type: string; reqId?: string; sessionId?: string };
-    if (frame.type === "setup") push({ type: "setup.done", smWsId: randomUUID() });
-    else if (frame.type === "session.open") claim(frame.reqId ?? "", sessions.get(frame.sessionId ?? ""));
-    else if (frame.type === "session.ready") ready(sessions.get(frame.sessionId ?? ""));
-    else if (frame.reqId) answer(frame.reqId, {});
+    const reply = (content: unknown, errorCode: string | null = null) =>
+      answer(ws, frame.reqId ?? "", content, errorCode);
+    if (frame.type === "setup") tell(ws, { type: "setup.done", smWsId: randomUUID() });
+    else if (frame.type === "session.open") claim(ws, reply, sessions.get(frame.sessionId ?? ""));
+    else if (frame.type === "session.ready") ready(ws, sessions.get(frame.sessionId ?? ""));
+    else if (frame.reqId) reply({});
   });
 }
 
+function tell(ws: WebSocket, frame: object): void {
+  ws.send(JSON.stringify(frame));
+}
+
+/** To every gateway. */
 function push(frame: object): void {
-  control?.send(JSON.stringify(frame));
+  for (const ws of controls.keys()) tell(ws, frame);
 }
 
-function answer(reqId: string, content: unknown, errorCode: string | null = null): void {
-  push({ type: "response", reqId, ok: errorCode === null, content, errorCode, errorContent: null });
+function answer(ws: WebSocket, reqId: string, content: unknown, errorCode: string | null): void {
+  tell(ws, { type: "response", reqId, ok: errorCode === null, content, errorCode, errorContent: null });
 }
 
-function claim(reqId: string, session: Session | undefined): void {
+/** The first one gets it. */
+function claim(
+  ws: WebSocket,
+  reply: (content: unknown, errorCode?: string) => void,
+  session: Session | undefined,
+): void {
   if (!session) {
-    answer(reqId, null, "SESSION_NOT_FOUND");
+    reply(null, "SESSION_NOT_FOUND");
     return;
   }
-  session.bound = true;
+  if (session.owner) {
+    reply(null, "SESSION_BUSY");
+    return;
+  }
+  session.owner = ws;
+  controls.set(ws, (controls.get(ws) ?? 0) + 1);
   session.call.claimedMs = machineMs();
-  answer(reqId, { session: view(session) });
+  reply({ session: view(session) });
 }
 
-function ready(session: Session | undefined): void {
-  if (!session?.bound) return;
+function ready(ws: WebSocket, session: Session | undefined): void {
+  if (session?.owner !== ws) return;
   const { port } = http.address() as { port: number };
-  push({
+  tell(ws, {
     type: "call.in",
     sessionId: session.id,
     callId: session.call.callId,
@@ -122,7 +142,7 @@ function view(session: Session) {
 function place(): Session {
   const id = randomUUID();
   const call = new MediaCall(calls++, randomUUID(), traffic, true);
-  const session = { id, token: randomBytes(24).toString("hex"), call, bound: false };
+  const session = { id, token: randomBytes(24).toString("hex"), call, owner: undefined };
   sessions.set(id, session);
   call.notifiedMs = machineMs();
   push({
@@ -177,6 +197,9 @@ http.listen(0, "127.0.0.1", () => {
     {
       placeCalls,
       shortCalls,
+      waitForControls: ({ count }: { count: number }) =>
+        until(() => controls.size === count, `${count} gateways`, START_TIMEOUT_MS),
+      claims: () => [...controls.values()],
       waitForFloor: ({ count }: { count: number }) =>
         until(
           () => floor.size === count && [...floor.values()].every((call) => call.isUp),

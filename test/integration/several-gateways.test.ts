@@ -12,6 +12,7 @@ const rig = useRig();
 const AGENT_HZ = 5000;
 const LONG_MS = 120_000;
 const MAX_CALLS = 40;
+const SHARED_CALLS = 400;
 
 let nats = false;
 const mongo = !skipWithoutMongo("several gateways with MongoDB");
@@ -124,6 +125,31 @@ describe("several gateways on one NATS", () => {
       await late.waitFor("ended", (event) => event.callId === callId);
       expect(holes(late)).toEqual([]);
       expect(new Set(late.events.map((event) => event.callId)).size).toBe(phones.length);
+    },
+    LONG_MS,
+  );
+
+  it(
+    "two gateways with as many agents share 400 calls evenly",
+    async (test) => {
+      if (!nats) return test.skip();
+      const at = await cluster();
+      const ending = { capacity: SHARED_CALLS, whenHandlerReturns: "leave" } as const;
+      for (const { address } of at.gateways) await rig.agent(address, ending);
+      const trail = await rig.trail(addressOf(at, 0));
+      for (let index = 0; index < SHARED_CALLS; index++) {
+        at.simulator.placeCall({ options: { recording: false } });
+        await new Promise((resolve) => setTimeout(resolve, 15));
+      }
+      await until(() => trail.all("ended").length === SHARED_CALLS, "the end of all calls", 60_000);
+      const owners = trail.all("arrived").map(({ call }) => call.gatewayId);
+      expect(owners).toHaveLength(SHARED_CALLS);
+      for (const { id } of at.gateways) {
+        const share = owners.filter((owner) => owner === id).length / SHARED_CALLS;
+        expect(share, `share of ${id}`).toBeGreaterThanOrEqual(0.4);
+        expect(share, `share of ${id}`).toBeLessThanOrEqual(0.6);
+      }
+      expect(holes(trail)).toEqual([]);
     },
     LONG_MS,
   );

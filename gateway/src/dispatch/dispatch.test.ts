@@ -47,6 +47,25 @@ describe("dispatch / offers", () => {
     expect(b.last("assigned").call.callId).toBe("c");
   });
 
+  it("asks an agent of another gateway first only when it is less busy by the handicap", async () => {
+    const t = await dispatchRig();
+    const there = t.agent({ capacity: 8, relayedBy: "gateway-2" });
+    const here = t.agent({ capacity: 8 });
+    const seated: string[] = [];
+    for (let i = 1; i <= 6; i++) {
+      t.telephony.arrive({ callId: `c-${i}` });
+      await t.clock.advance(0);
+      for (const s of [here, there]) {
+        const before = s.got("assigned").length;
+        for (const o of s.got("offer")) s.handler.accept(o.offerId);
+        await t.clock.advance(0);
+        if (s.got("assigned").length > before) seated.push(s === here ? "here" : "there");
+      }
+    }
+    // With two of eight places taken here it is even: whoever was asked longest ago.
+    expect(seated).toEqual(["here", "here", "there", "here", "there", "here"]);
+  });
+
   it("gives calls to the least busy agent and none beyond its capacity", async () => {
     const t = await dispatchRig();
     const big = t.agent({ capacity: 3 });

@@ -37,6 +37,13 @@ export const POOL_DEFAULTS: Omit<PoolOptions, "name" | "tenant"> = {
   reofferPauseMs: 1_000,
 };
 
+/**
+ * An agent at another gateway has to be less busy by this share of its places to be asked before one that is connected
+ * here: each frame of its audio would go through two gateways. Calls are claimed where agents are free, so that little
+ * is left to even out.
+ */
+export const RELAY_HANDICAP = 0.25;
+
 /** The agents of one pool. */
 export class Pool {
   readonly sessions = new Set<AgentSession>();
@@ -45,17 +52,14 @@ export class Pool {
 
   constructor(readonly options: PoolOptions) {}
 
-  /** Sessions with a free place, the least busy first; among equals the one that has waited longest. */
+  /**
+   * Sessions with a free place, the least busy first; among equals the one that has waited longest. One at another
+   * gateway counts as busier by {@link RELAY_HANDICAP}.
+   */
   candidates(): AgentSession[] {
     return [...this.sessions]
       .filter((s) => s.takesOffers && s.freePlaces > 0)
-      .sort(
-        (a, b) =>
-          a.busyness - b.busyness ||
-          // Among equals one that is connected here: its audio takes the shorter way.
-          Number(a.relayedBy !== undefined) - Number(b.relayedBy !== undefined) ||
-          a.lastOfferMs - b.lastOfferMs,
-      );
+      .sort((a, b) => rank(a) - rank(b) || a.lastOfferMs - b.lastOfferMs);
   }
 
   /** Counts an item that was refused. */
@@ -94,6 +98,10 @@ export class Pools {
   all(): Iterable<Pool> {
     return this.byKey.values();
   }
+}
+
+function rank({ busyness, relayedBy }: AgentSession): number {
+  return relayedBy === undefined ? busyness : busyness + RELAY_HANDICAP;
 }
 
 function key(tenant: string, name: string): string {
