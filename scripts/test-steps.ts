@@ -81,17 +81,19 @@ export interface CommandOptions {
   /** Default 600,000; then it is ended with everything it started. */
   readonly timeoutMs?: number;
   readonly env?: NodeJS.ProcessEnv;
+  /** The folder it runs in. Default: this process's. */
+  readonly cwd?: string;
 }
 
 /** A command as one test: passed when it exits with 0. What it says is passed on and kept. */
 export function command(
   program: string,
   args: readonly string[],
-  { timeoutMs = 600_000, env = process.env }: CommandOptions = {},
+  { timeoutMs = 600_000, env = process.env, cwd }: CommandOptions = {},
 ): Promise<Counts & { readonly output: string }> {
   return new Promise((resolve) => {
     // A process group of its own, so that a time-out ends all of it by its id.
-    const child = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"], detached: true, env });
+    const child = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"], detached: true, env, cwd });
     let output = "";
     child.stdout.on("data", (chunk: Buffer) => {
       output = (output + chunk.toString()).slice(-4_000_000);
