@@ -67,17 +67,19 @@ function checkDesk({ desk, gateway, auth, pools }: ParsedConfig, fail: Fail): vo
   });
 }
 
-/** A name may have two keys, so that one can leave while another comes; they are of one tenant and have the same rights. */
+/** A name may have two keys, so that one can leave while another comes; they have the same rights. */
 function checkKeyNames(keys: ParsedConfig["gateway"]["grpc"]["keys"], path: ConfigPath, fail: Fail): void {
   keys.forEach((key, i) => {
     checkRights(key, [...path, i], fail);
-    const earlier = keys.slice(0, i).filter((other) => other.name === key.name);
+    const earlier = keys
+      .slice(0, i)
+      .filter((other) => other.name === key.name && other.tenant === key.tenant);
     if (earlier.length > 1) fail([...path, i, "name"], "must not be given more than twice");
-    const rights = ({ tenant, role, scopes, pools, connectors }: typeof key) =>
-      JSON.stringify([tenant, role, scopes, pools, connectors]);
+    const rights = ({ role, scopes, pools, connectors }: typeof key) =>
+      JSON.stringify([role, scopes, pools, connectors]);
     const [first] = earlier;
     if (first && rights(first) !== rights(key))
-      fail([...path, i, "name"], "must not be given twice with different tenants or rights");
+      fail([...path, i, "name"], "must not be given twice with different rights");
   });
 }
 

@@ -16,8 +16,9 @@ export interface Rule {
   /**
    * What pools and connectors narrow. `call`: the call that is named. `context`: the call of the context that is named.
    * `list`: the answer is filtered. `pool`: the pool that is registered for. `none`: nothing, a narrowed scope is enough.
+   * `tenant`: all of the tenant, a narrowed scope is never enough.
    */
-  readonly about: "call" | "context" | "list" | "pool" | "none";
+  readonly about: "call" | "context" | "list" | "pool" | "none" | "tenant";
 }
 
 type Methods<D, Service extends string> = `${Service}/${Capitalize<Extract<keyof D, string>>}`;
@@ -96,7 +97,7 @@ export const RULES: { readonly [name in OperationName]: Rule } = {
   "FleetService/ListAgents": needs("list", "fleet"),
   "FleetService/ListGateways": needs("none", "fleet"),
 
-  "AuditService/ListAudit": needs("none", "audit"),
+  "AuditService/ListAudit": needs("tenant", "audit"),
 
   "Serve/register": SPEAK,
   "Serve/join": SPEAK,

@@ -1,0 +1,230 @@
+import { join } from "node:path";
+import * as grpc from "@grpc/grpc-js";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { verifyAudit } from "../../gateway/src/audit/audit-verify.js";
+import { ROLE_NAMES, SCOPES } from "../../gateway/src/contract/principal.js";
+import { RULES } from "../../gateway/src/contract/rules.js";
+import {
+  available,
+  byGrpc,
+  byNats,
+  CALLS,
+  COMMANDS,
+  camel,
+  folder,
+  ITEMS,
+  OTHER,
+  READS,
+  ROLES,
+  type RoleName,
+  RPCS,
+  type Rpc,
+  requestOf,
+  rpc,
+  SPEAKS,
+  startMatrix,
+  stopMatrix,
+  TENANTS,
+  VERB_SCOPE,
+  VERBS,
+  who,
+} from "./authorization-rig.js";
+
+// Every RPC of the .proto text on gRPC, every subject on NATS and every item of Serve, for each role, on calls of its own
+// tenant and of another. What is expected stands here, apart from the rules of the gateway.
+
+beforeAll(async () => {
+  if (available) await startMatrix();
+}, 60_000);
+afterAll(async () => {
+  if (available) await stopMatrix();
+});
+
+/** Who may, in its own tenant. An RPC that is missing here fails. */
+const EXPECTED: Readonly<Record<string, readonly RoleName[]>> = {
+  "AgentService/Serve": SPEAKS,
+  "AuditService/ListAudit": ["admin"],
+  "CallService/AnswerCall": COMMANDS,
+  "CallService/ConnectCall": COMMANDS,
+  "CallService/SetAgentMode": COMMANDS,
+  "CallService/EscalateCall": COMMANDS,
+  "CallService/ConfirmEscalation": ["agent", ...COMMANDS],
+  "CallService/TransferCall": COMMANDS,
+  "CallService/ReleaseCall": COMMANDS,
+  "CallService/CloseCall": COMMANDS,
+  "CallService/DisconnectCall": COMMANDS,
+  "CallService/CancelCommand": COMMANDS,
+  "CallService/SendNote": COMMANDS,
+  "CallService/ListCalls": READS,
+  "CallService/GetCall": ["agent", ...READS],
+  "CallService/WatchCalls": READS,
+  "CallService/ListenCall": READS,
+  "ContextService/SaveContext": SPEAKS,
+  "ContextService/UpdateContext": SPEAKS,
+  "ContextService/AppendTurns": SPEAKS,
+  "ContextService/GetContext": ["agent", ...READS],
+  "ContextService/FindContexts": ["agent", ...READS],
+  "ContextService/ListContexts": ["agent", ...READS],
+  "ContextService/WatchContexts": ["agent", ...READS],
+  "ContextService/DeleteContexts": ["admin"],
+  "FleetService/ListPools": [...READS, "operator"],
+  "FleetService/ListAgents": [...READS, "operator"],
+  "FleetService/ListGateways": [...READS, "operator"],
+};
+
+/** What of another tenant's call is answered without NOT_FOUND, because it is only about the own tenant's. */
+const HARMLESS = ["ContextService/SaveContext", "ContextService/DeleteContexts"];
+
+/** Whether a request names a call; of ListAudit it is a filter. */
+const namesCall = (method: Rpc, request: object) =>
+  method.name !== "AuditService/ListAudit" && ("call_id" in request || "context" in request);
+
+describe("the table of rules", () => {
+  it("has a rule for every RPC and every item of the contract, and for nothing else", () => {
+    const wanted = [
+      ...RPCS.map(({ name }) => name),
+      ...ITEMS.filter((name) => name !== "command").map((name) => `Serve/${camel(name)}`),
+      ...VERBS.map((name) => `Serve/command/${camel(name)}`),
+    ];
+    expect(Object.keys(RULES).sort()).toEqual(wanted.sort());
+    expect(Object.keys(EXPECTED).sort()).toEqual(RPCS.map(({ name }) => name).sort());
+    expect(Object.keys(VERB_SCOPE).sort()).toEqual([...VERBS].sort());
+    expect([...ROLE_NAMES].sort()).toEqual([...ROLES].sort());
+    for (const { scopes } of Object.values(RULES))
+      for (const scope of scopes.flat()) expect(SCOPES).toContain(scope);
+  });
+});
+
+describe.skipIf(!available)("authorisation", () => {
+  // What writes comes last, so that the others find nothing of it.
+  const served = RPCS.filter(({ requestStream }) => !requestStream).sort(
+    (a, b) => HARMLESS.indexOf(a.name) - HARMLESS.indexOf(b.name),
+  );
+
+  it.each([...ROLES, "nothing"])("on gRPC, in its own tenant: %s", async (role) => {
+    for (const tenant of TENANTS) {
+      for (const method of served) {
+        const request = requestOf(method, CALLS[tenant], false);
+        // Deleting is tried on what there is not, so that the others find something.
+        if (method.name.endsWith("DeleteContexts")) request.call_id = "call-none";
+        const outcome = await byGrpc(method, who(role, tenant), request);
+        const may = EXPECTED[method.name]?.includes(role as RoleName) ?? false;
+        const shown = `${role} ${tenant} ${method.name}: ${JSON.stringify(outcome)}`;
+        if (may) expect([grpc.status.OK, grpc.status.INVALID_ARGUMENT], shown).toContain(outcome.code);
+        else {
+          expect(outcome.reason, shown).toBe("PERMISSION_DENIED");
+          expect(outcome.code, shown).toBe(grpc.status.PERMISSION_DENIED);
+          expect(outcome.scope, shown).not.toBe("");
+        }
+      }
+    }
+  });
+
+  it.each([...ROLES, "nothing"])("on gRPC, about another tenant's call: %s", async (role) => {
+    for (const tenant of TENANTS) {
+      const theirs = OTHER[tenant];
+      for (const method of served) {
+        if (method.name.endsWith("WatchContexts")) continue;
+        const request = requestOf(method, CALLS[theirs], true);
+        const outcome = await byGrpc(method, who(role, tenant), request);
+        const may = EXPECTED[method.name]?.includes(role as RoleName) ?? false;
+        const shown = `${role} ${tenant} ${method.name}: ${JSON.stringify(outcome)}`;
+        const names = namesCall(method, request);
+        if (!may) expect(outcome.code, shown).toBe(grpc.status.PERMISSION_DENIED);
+        else if (names && !HARMLESS.includes(method.name))
+          expect(outcome.code, shown).toBe(grpc.status.NOT_FOUND);
+        else expect(outcome.code, shown).toBe(grpc.status.OK);
+        const text = JSON.stringify(outcome.body ?? {});
+        expect(text, shown).not.toContain(`secret of ${theirs}`);
+        if (namesCall(method, request) && !HARMLESS.includes(method.name))
+          expect(text, shown).not.toContain(CALLS[theirs]);
+      }
+      // What was saved under the same id is another one.
+      const found = await byGrpc(rpc("ContextService/GetContext"), who("admin", theirs), {
+        call_id: CALLS[theirs],
+      });
+      expect(found.code).toBe(0);
+      await byGrpc(rpc("ContextService/DeleteContexts"), who("admin", tenant), { call_id: CALLS[theirs] });
+    }
+  });
+
+  it("on gRPC without a good credential: nothing but health", async () => {
+    for (const method of served) {
+      for (const shown of [undefined, "Bearer wrong-key-0123456789", "Basic xxxx", "Bearer"]) {
+        const metadata = new grpc.Metadata();
+        if (shown) metadata.set("authorization", shown);
+        const { code } = await byGrpc(method, metadata, requestOf(method, CALLS.acme, true));
+        expect(code, `${method.name} ${shown}`).toBe(grpc.status.UNAUTHENTICATED);
+      }
+    }
+  });
+
+  it.each([...ROLES, "nothing"])("on NATS, own and other tenant: %s", async (role) => {
+    const methods = served.filter(({ name }) => !/\/Watch/.test(name));
+    for (const tenant of TENANTS) {
+      const theirs = OTHER[tenant];
+      for (const method of methods) {
+        const may = EXPECTED[method.name]?.includes(role as RoleName) ?? false;
+        const own = requestOf(method, CALLS[tenant], false);
+        if (method.name.endsWith("DeleteContexts")) own.call_id = "call-none";
+        const mine = await byNats(method, role, tenant, tenant, own);
+        const shown = `${role} ${tenant} ${method.name}`;
+        if (may) expect([0, grpc.status.INVALID_ARGUMENT], shown).toContain(mine.code);
+        else expect(mine.denied, shown).toBe(true);
+
+        const whole = requestOf(method, CALLS[theirs], true);
+        const other = await byNats(method, role, tenant, tenant, whole);
+        if (!may) expect(other.denied, shown).toBe(true);
+        else if (namesCall(method, whole) && !HARMLESS.includes(method.name))
+          expect(other.code, shown).toBe(grpc.status.NOT_FOUND);
+        expect(other.text, shown).not.toContain(`secret of ${theirs}`);
+
+        // The other tenant's subject is closed, whatever is asked for there and whether or not there is such a tenant.
+        for (const subject of [theirs, "nobody"])
+          expect((await byNats(method, role, tenant, subject, whole)).code, shown).toBe(
+            grpc.status.UNAUTHENTICATED,
+          );
+      }
+      await byGrpc(rpc("ContextService/DeleteContexts"), who("admin", tenant), { call_id: CALLS[theirs] });
+    }
+  });
+
+  it("of the calls of one pool or connector", async () => {
+    const about = served.filter(
+      (method) => namesCall(method, requestOf(method, "x", true)) && !/Context/.test(method.name),
+    );
+    expect(about.length).toBeGreaterThan(12);
+    for (const method of about) {
+      const request = requestOf(method, CALLS.acme, false);
+      const inside = await byGrpc(method, who("sales", "acme"), request);
+      expect([grpc.status.OK, grpc.status.INVALID_ARGUMENT], method.name).toContain(inside.code);
+      for (const outside of ["support", "elsewhere"])
+        expect(
+          (await byGrpc(method, who(outside, "acme"), request)).reason,
+          `${outside} ${method.name}`,
+        ).toBe("PERMISSION_DENIED");
+    }
+    const calls = async (name: string) =>
+      (await byGrpc(rpc("CallService/ListCalls"), who(name, "acme"), {})).body.calls?.length ?? 0;
+    expect([await calls("sales"), await calls("support"), await calls("elsewhere")]).toEqual([1, 0, 0]);
+    const contexts = async (name: string, method: string) =>
+      (await byGrpc(rpc(`ContextService/${method}`), who(name, "acme"), { caller: "+15550100" })).body
+        .contexts.length;
+    for (const method of ["FindContexts", "ListContexts"])
+      expect([await contexts("sales", method), await contexts("support", method)], method).toEqual([1, 0]);
+    const pools = await byGrpc(rpc("FleetService/ListPools"), who("support", "acme"), {});
+    expect(pools.body.pools.map((pool: { name: string }) => pool.name)).toEqual(["support"]);
+    const byCaller = { caller: "+15550100" };
+    const erased = await byGrpc(rpc("ContextService/DeleteContexts"), who("sales", "acme"), byCaller);
+    expect(erased.reason).toBe("PERMISSION_DENIED");
+  });
+
+  it("is written down: who was refused, listened and read, in a chain that holds", async () => {
+    const page = await byGrpc(rpc("AuditService/ListAudit"), who("admin", "acme"), { page_size: 1000 });
+    const kinds = new Set(page.body.entries.map((entry: { kind: string }) => entry.kind));
+    for (const kind of ["LISTEN", "CONTEXT_READ", "CONTEXT_ERASED", "PERMISSION_DENIED", "AUDIT_READ"])
+      expect(kinds, kind).toContain(`AUDIT_KIND_${kind}`);
+    expect(JSON.stringify(page.body)).not.toMatch(/secret of|5550100/);
+    expect((await verifyAudit(join(folder, "state", "audit"))).problems).toEqual([]);
+  });
+});
