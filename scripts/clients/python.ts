@@ -60,7 +60,7 @@ async function check(): Promise<Counts> {
   const cache = join(ROOT, ".cache");
   const client = ["src", "tests", "examples"].map((name) => `clients/python/${name}`);
   // Programs with modules of the same names are looked at one by one.
-  const programs = ["test/conformance/programs/python"];
+  const programs = ["agents/receptionist", "test/conformance/programs/python"];
   const here = (args: readonly string[]) => command(python, args, { env });
   const clean = join(scratch, "clean");
   const inClean = (args: readonly string[]) => command(join(clean, "bin/python"), args, { env });

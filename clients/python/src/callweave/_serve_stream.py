@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 import grpc
 
 from ._connection import Connection, not_a_message
-from ._errors import CallweaveError, ClosedError, QueueFullError, TransportError, from_exception
+from ._errors import CallweaveError, ClosedError, QueueFullError, TransportError, from_exception, from_status
 from ._options import ConnectionConfig
 from ._outbox import Outbox, OutboxLimits, PlaybackSource
 from .v1 import agent_service_pb2 as pb
+
+STATUS_WAIT = 0.5
+"""How long the status of a stream may come after a write that failed. Seconds."""
+STATUS_TRIES = 50
+_OVERWRITTEN = "Internal error from Core"
+
+
+def _now(answer: Coroutine[Any, Any, Any]) -> Any:
+    """What a coroutine answers that has nothing to wait for; None if it does."""
+    try:
+        answer.send(None)
+    except StopIteration as stop:
+        return stop.value
+    answer.close()
+    return None
 
 
 class ServeStream:
@@ -29,6 +44,7 @@ class ServeStream:
         self._on_item = on_item
         self._over: asyncio.Future[CallweaveError] = asyncio.get_running_loop().create_future()
         self._call: Any = None
+        self._status: Any = None
 
     async def run(
         self, config: ConnectionConfig, endpoint: str, first: pb.AgentItem, connect_timeout: float
@@ -87,6 +103,7 @@ class ServeStream:
             metadata = await connection.metadata(connect_timeout + 1)
             what = "the gateway does not answer"
             call = self._call = connection.agents.Serve(metadata=metadata)
+            call.add_done_callback(self._told)
             self.outbox.send(first)
             writer = asyncio.ensure_future(self._write_all())
             while (response := await call.read()) is not grpc.aio.EOF:
@@ -98,12 +115,34 @@ class ServeStream:
                         self._on_item(item)
             text = "the gateway ended the stream"
             raise TransportError("TRANSPORT", grpc.StatusCode.UNAVAILABLE, text)
+        except grpc.aio.AioRpcError as error:
+            raise await self._error_of(error) from error
         finally:
             timer.cancel()
             if writer:
                 writer.cancel()
             if self._call is not None:
                 self._call.cancel()
+
+    def _told(self, call: Any) -> None:
+        """Keeps the status as it comes. A write that fails beside it writes its own over it (grpc/grpc issue 36066)."""
+        status = tuple(map(_now, (call.code(), call.details(), call.trailing_metadata())))
+        if status[1] != _OVERWRITTEN and self._status is None:
+            self._status = status
+
+    async def _error_of(self, error: BaseException) -> CallweaveError:
+        """What the gateway told, if a failed write hides it."""
+        made = from_exception(error)
+        if not isinstance(error, grpc.aio.AioRpcError) or error.details() != _OVERWRITTEN:
+            return made
+        for _ in range(STATUS_TRIES):
+            if self._status is not None:
+                break
+            await asyncio.sleep(STATUS_WAIT / STATUS_TRIES)
+        if self._status is None:
+            return TransportError("TRANSPORT", grpc.StatusCode.UNAVAILABLE, "the stream broke while writing")
+        code, details, trailers = self._status
+        return from_status(code, details, {k: v for k, v in trailers or ()})
 
     def _worked(self, work: asyncio.Task[None]) -> None:
         if work.cancelled():
@@ -122,7 +161,7 @@ class ServeStream:
             raise
         except Exception as error:
             # The status of a stream that is over comes to the reader; only if it does not, this is why.
-            failure = from_exception(error)
+            failure = await self._error_of(error)
             asyncio.get_running_loop().call_later(1.0, self.fail, failure)
 
     def _overflow(self) -> None:
