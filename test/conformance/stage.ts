@@ -19,6 +19,9 @@ export interface Cast {
   readonly other: ProgramPool;
 }
 
+/** Enough that a busy machine makes no pause in what is heard. */
+const PLAYOUT_BUFFER_MS = 500;
+
 /** What a `tell` with `later` is waiting for. */
 export type Later = (withinMs: number) => Promise<Reply>;
 
@@ -50,7 +53,7 @@ export class Stage {
     const { sampleRateHz, pools, routes, playback, keys } = gateway;
     const stack = await startStack({
       sampleRateHz,
-      simulator: { playoutBufferMs: 200, ...simulator },
+      simulator: { playoutBufferMs: PLAYOUT_BUFFER_MS, ...simulator },
       config: {
         routes,
         gateway: keys ? { grpc: { keys } } : {},
