@@ -40,7 +40,7 @@ class Connection:
             "grpc.keepalive_permit_without_calls": 1,
             "grpc.http2.max_pings_without_data": 0,
             "grpc.initial_reconnect_backoff_ms": 100,
-            "grpc.min_reconnect_backoff_ms": 100,
+            "grpc.min_reconnect_backoff_ms": 5_000,  # how long one attempt may take, its handshakes too
             "grpc.max_reconnect_backoff_ms": 2_000,
             # Each connection is one of its own, though others go to the same address.
             "grpc.use_local_subchannel_pool": 1,
