@@ -132,15 +132,16 @@ async function serve(
   process.on("SIGTERM", (signal) => end({ signal }, 0));
   process.on("SIGINT", (signal) => end({ signal }, 0));
   surviveMistakes(logger, () => end({ reason: "too many unexpected errors" }, 1));
-  const running = await starting;
+  // Before it serves a signal would end the process; it is answered once it does.
   const reload = new ReloadOnChange({
     read: (onFile) => read(file, onFile),
-    apply: (fresh) => running.reload(fresh),
+    apply: async (fresh) => (await starting).reload(fresh),
     files,
     intervalMs: loaded.auth.watchIntervalMs,
     logger,
   });
   process.on("SIGHUP", () => void reload.reload("SIGHUP"));
+  await starting;
 }
 
 /** Unexpected errors in a minute that end the gateway, with a drain. */
