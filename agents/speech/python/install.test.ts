@@ -20,7 +20,7 @@ describe("install.mjs", () => {
   });
   afterEach(() => {
     process.env = { ...before };
-    rmSync(cache, { recursive: true, force: true });
+    rmSync(cache, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   });
 
   const stamp = (content: object) => {
@@ -125,7 +125,7 @@ describe.runIf(process.platform !== "win32")("install.mjs without a package inde
     delete env.CALLWEAVE_PYTHON;
   });
   afterEach(() => {
-    rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
+    rmSync(dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   });
 
   it("ends when its time is up, and tries no other interpreter and no uv then", async () => {
