@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import type { Language } from "./language.js";
 
 const FOLDER = fileURLToPath(new URL("./programs/", import.meta.url));
@@ -17,7 +17,8 @@ export async function loadLanguages(): Promise<Language[]> {
 }
 
 async function load(name: string): Promise<Language> {
-  const module = (await import(`./programs/${name}/language.js`)) as { language?: Language };
+  const url = pathToFileURL(join(FOLDER, name, "language.ts")).href;
+  const module = (await import(/* @vite-ignore */ url)) as { language?: Language };
   if (module.language?.name !== name) {
     throw new Error(`programs/${name}/language.ts must export a "language" named "${name}"`);
   }
