@@ -224,6 +224,11 @@ describe.skipIf(!available)("authorisation", () => {
     const kinds = new Set(page.body.entries.map((entry: { kind: string }) => entry.kind));
     for (const kind of ["LISTEN", "CONTEXT_READ", "CONTEXT_ERASED", "PERMISSION_DENIED", "AUDIT_READ"])
       expect(kinds, kind).toContain(`AUDIT_KIND_${kind}`);
+    const foreign = page.body.entries.filter(
+      (entry: { call_id: string; details: Record<string, string> }) =>
+        entry.call_id === CALLS.globex && entry.details?.reason === "CALL_NOT_FOUND",
+    );
+    expect(foreign.length).toBeGreaterThan(10);
     expect(JSON.stringify(page.body)).not.toMatch(/secret of|5550100/);
     expect((await verifyAudit(join(folder, "state", "audit"))).problems).toEqual([]);
   });

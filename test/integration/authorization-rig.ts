@@ -160,6 +160,7 @@ export async function startMatrix(): Promise<void> {
   const config = {
     gateway: { id: "matrix", grpc: { port: 0, keys }, state_dir: join(folder, "state") },
     ops: { enabled: false },
+    audit: { max_refused_per_minute: 100_000 },
     nats: { urls: [nats.url] },
     connectors: tenants.map((tenant) => ({
       name: tenant,

@@ -10,6 +10,7 @@ import {
   ServeRequest,
 } from "@callweave/proto";
 import * as grpc from "@grpc/grpc-js";
+import { agent as callweaveAgent } from "callweave";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { stringify } from "yaml";
 import { makeKeyFile, signToken } from "../../gateway/src/auth/auth-commands.js";
@@ -183,6 +184,40 @@ describe("credentials that expire", () => {
     robot.send({ $case: "mark", value: { handle: 9, name: "m" } });
     await until(() => robot.items.filter((item) => item.$case === "itemRefused").length === 2, "an answer");
     expect(robot.code()).toBeUndefined();
+  });
+});
+
+describe("the TypeScript client", () => {
+  it("asks for a fresh token before the old one ends, and its session goes on", async () => {
+    const keyFile = at("client.key");
+    const jwksFile = await makeKeyFile(keyFile);
+    const issuer = { issuer: "https://issuer.example", audience: "callweave" };
+    const { gateway } = await start(
+      configFile({ auth: { issuers: [{ ...issuer, jwks_file: jwksFile }], leeway_seconds: 0 } }),
+    );
+    let asked = 0;
+    const statuses: string[] = [];
+    const worker = callweaveAgent(
+      {
+        agentId: "fresh",
+        endpoint: `127.0.0.1:${gateway.port}`,
+        token: () => {
+          asked++;
+          const rights = { tenant: "default", role: "agent", scope: [], pool: [], connector: [] };
+          return signToken({ keyFile, ...issuer, ...rights, subject: "fresh", ttl: 2 });
+        },
+        onStatus: ({ type }) => statuses.push(type),
+      },
+      async () => {},
+    );
+    const running = worker.run();
+    stops.push(async () => {
+      await worker.close();
+      await running;
+    });
+    await until(() => asked >= 5, "five tokens", 20_000);
+    expect(statuses.filter((type) => type === "disconnected")).toEqual([]);
+    expect(gateway.gateway.fleet.agents("default", "")).toHaveLength(1);
   });
 });
 

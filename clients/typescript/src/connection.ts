@@ -34,7 +34,7 @@ export interface ConnectionOptions {
   /** Several gateways; the next one is tried when one cannot be reached or goes away. Default: `[endpoint]`. */
   readonly endpoints?: readonly string[];
   /**
-   * The bearer token, or where to get a fresh one for each stream and request. A function that does not answer within
+   * The bearer token, or where to get a fresh one for each stream and request, and when that of a stream expires. A function that does not answer within
    * `connectTimeoutMs` (the stream of an agent) or `requestTimeoutMs` fails that attempt with TRANSPORT,
    * DEADLINE_EXCEEDED. Default: the environment variable CALLWEAVE_TOKEN.
    */

@@ -105,6 +105,15 @@ export class Session {
     }
   }
 
+  /** Asks for a fresh token; without one the streams end, and the next ones ask again. */
+  private async refresh(): Promise<void> {
+    const { token } = this.config.connection;
+    const fresh = await Promise.resolve()
+      .then(token)
+      .catch(() => "");
+    if (fresh !== "" && !this.abort.signal.aborted) this.reauthenticate(fresh);
+  }
+
   /** Gives all calls back and ends. */
   async close(): Promise<void> {
     if (this.abort.signal.aborted) return;
@@ -244,6 +253,9 @@ export class Session {
         break;
       case "itemRefused":
         this.onRefused(item.value);
+        break;
+      case "credentialExpiring":
+        void this.refresh();
         break;
       case "goAway":
         // Told on every stream.

@@ -8,8 +8,12 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 export class ExpiryWatch {
   private warnTimer: NodeJS.Timeout | undefined;
   private endTimer: NodeJS.Timeout | undefined;
+  private told: number | undefined;
 
-  /** `warningMs` before the credential expires `onExpiring` is told, and `onEnded` when its leeway is over too. */
+  /**
+   * `warningMs` before the credential expires `onExpiring` is told, of a short-lived one when half of what is left of it is
+   * over; and `onEnded` when its leeway is over too.
+   */
   constructor(
     private readonly warningMs: number,
     private readonly onExpiring: (expireTimeMs: number) => void,
@@ -20,7 +24,14 @@ export class ExpiryWatch {
   follow({ expireTimeMs, endTimeMs }: Principal): void {
     this.stop();
     if (expireTimeMs === undefined) return;
-    this.at(expireTimeMs - this.warningMs, "warnTimer", () => this.onExpiring(expireTimeMs));
+    // The same credential once more is not told again: whoever answers each warning would never stop.
+    if (expireTimeMs !== this.told) {
+      const halfMs = (expireTimeMs + Date.now()) / 2;
+      this.at(Math.max(expireTimeMs - this.warningMs, halfMs), "warnTimer", () => {
+        this.told = expireTimeMs;
+        this.onExpiring(expireTimeMs);
+      });
+    }
     this.at(endTimeMs ?? expireTimeMs, "endTimer", this.onEnded);
   }
 

@@ -43,7 +43,10 @@ export function guarded(
           method
         ];
         if (!operation) throw permissionDenied(name, "none");
-        const response = await operation(request, principal);
+        const response = await Promise.resolve(operation(request, principal)).catch((error: unknown) => {
+          recordDenied(audit, name, principal, namedCall(request as Named), error);
+          throw error;
+        });
         recordEffect(audit, name, principal, request as Named, response);
         return response;
       };
@@ -119,7 +122,10 @@ function ofCase(choice: Named["key"]): unknown {
   return choice?.$case === "callId" ? choice.value : undefined;
 }
 
-/** Writes down that somebody was refused by the rules. */
+/**
+ * Writes down that somebody was refused by the rules, or asked for a call that the tenant does not have: it may be
+ * somebody else's, and whether it is makes no difference here, so that time tells nothing.
+ */
 export function recordDenied(
   audit: AuditSink,
   operation: string,
@@ -127,14 +133,16 @@ export function recordDenied(
   callId: string,
   error: unknown,
 ): void {
-  if (!(error instanceof CallError) || error.reason !== "PERMISSION_DENIED") return;
+  if (!(error instanceof CallError)) return;
+  const { reason, metadata } = error;
+  if (reason !== "PERMISSION_DENIED" && reason !== "CALL_NOT_FOUND") return;
   audit.record({
     tenant: principal.tenant,
     kind: "PERMISSION_DENIED",
     actor: clientActor(principal).name,
     operation,
     ...(callId !== "" && { callId: callId.slice(0, 200) }),
-    details: { scope: error.metadata.scope ?? "", role: principal.role },
+    details: { reason, role: principal.role, ...(metadata.scope !== undefined && { scope: metadata.scope }) },
   });
 }
 

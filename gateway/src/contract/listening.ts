@@ -5,7 +5,7 @@ import type { GatewayApi, Listener, Listening } from "../gateway-api.js";
 import type { Credential } from "./authenticator.js";
 import { clientActor } from "./client-actor.js";
 import { toPbAudioFormat } from "./convert.js";
-import { admit } from "./guard.js";
+import { admit, recordDenied } from "./guard.js";
 import { type ListenSink, ListenWriter } from "./listen-writer.js";
 import { audioFormat, callId, enumName } from "./validate.js";
 
@@ -40,7 +40,12 @@ export async function admitListener(
   const format = audioFormat("format", request.format);
   await admit(api, OPERATION, credential, { callId: id }, audit);
   const actor = clientActor(credential);
-  const { sampleRateHz, gatewayId, caller } = await api.calls.get(credential.tenant, id);
+  const { sampleRateHz, gatewayId, caller } = await api.calls
+    .get(credential.tenant, id)
+    .catch((error: unknown) => {
+      recordDenied(audit, OPERATION, credential, id, error);
+      throw error;
+    });
   return {
     callId: id,
     source,

@@ -44,7 +44,7 @@ const (
 	AuditKind_AUDIT_KIND_CONTEXT_ERASED AuditKind = 7
 	// A credential was refused.
 	AuditKind_AUDIT_KIND_AUTHENTICATION_REFUSED AuditKind = 8
-	// A credential was good but its rights were not enough.
+	// A credential was good but its rights were not enough, or it asked for a call that its tenant does not have.
 	AuditKind_AUDIT_KIND_PERMISSION_DENIED AuditKind = 9
 	// Entries of the audit log itself were read.
 	AuditKind_AUDIT_KIND_AUDIT_READ AuditKind = 10

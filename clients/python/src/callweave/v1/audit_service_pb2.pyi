@@ -45,7 +45,7 @@ class _AuditKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AuditKind.V
     AUDIT_KIND_AUTHENTICATION_REFUSED: _AuditKind.ValueType  # 8
     """A credential was refused."""
     AUDIT_KIND_PERMISSION_DENIED: _AuditKind.ValueType  # 9
-    """A credential was good but its rights were not enough."""
+    """A credential was good but its rights were not enough, or it asked for a call that its tenant does not have."""
     AUDIT_KIND_AUDIT_READ: _AuditKind.ValueType  # 10
     """Entries of the audit log itself were read."""
     AUDIT_KIND_CREDENTIALS_RELOADED: _AuditKind.ValueType  # 11
@@ -75,7 +75,7 @@ AUDIT_KIND_CONTEXT_ERASED: AuditKind.ValueType  # 7
 AUDIT_KIND_AUTHENTICATION_REFUSED: AuditKind.ValueType  # 8
 """A credential was refused."""
 AUDIT_KIND_PERMISSION_DENIED: AuditKind.ValueType  # 9
-"""A credential was good but its rights were not enough."""
+"""A credential was good but its rights were not enough, or it asked for a call that its tenant does not have."""
 AUDIT_KIND_AUDIT_READ: AuditKind.ValueType  # 10
 """Entries of the audit log itself were read."""
 AUDIT_KIND_CREDENTIALS_RELOADED: AuditKind.ValueType  # 11

@@ -28,7 +28,7 @@ export enum AuditKind {
   CONTEXT_ERASED = 7,
   /** AUTHENTICATION_REFUSED - A credential was refused. */
   AUTHENTICATION_REFUSED = 8,
-  /** PERMISSION_DENIED - A credential was good but its rights were not enough. */
+  /** PERMISSION_DENIED - A credential was good but its rights were not enough, or it asked for a call that its tenant does not have. */
   PERMISSION_DENIED = 9,
   /** AUDIT_READ - Entries of the audit log itself were read. */
   AUDIT_READ = 10,
