@@ -55,6 +55,15 @@ const STEPS: readonly Step[] = [
         "test/integration/refusals",
       ]),
   },
+  {
+    name: "contexts",
+    what: "the suite of contexts on the MongoDB of MONGODB_URL, else on one that is started",
+    containedIn: "integration",
+    ...(process.env.MONGODB_URL
+      ? {}
+      : { longBecause: "no MONGODB_URL; run: npm test -- contexts", needs: ["java", "mvn"] }),
+    run: () => vitest("contexts", ["--project", "integration", "test/integration/mongo-contexts"]),
+  },
   { name: "demo", what: "one whole call in speech", containedIn: "demo-matrix", run: () => demo(NODE) },
   {
     name: "integration",

@@ -53,6 +53,11 @@ export interface Neighbours {
   mayKnow(tenant: string, callId: string): boolean;
   /** The number of the newest owner of a call that is known; 0 when none is. */
   ownerEpoch(tenant: string, callId: string): number;
+  /**
+   * Whether a gateway that died may have told events after this time that it could not store: the bus was away since
+   * then.
+   */
+  mayHaveLostEvents(since: Date): boolean;
   /** This gateway has the call. */
   taken(call: OwnCall): void;
   /** The call is over. */
@@ -181,6 +186,8 @@ export class CallIntake {
     deps.registry.add(call);
     const { tenant, callId, connector, sessionId } = call.facts;
     deps.neighbours?.taken({ tenant, callId, connector, sessionId, ownerEpoch: call.events.ownerEpoch });
+    if (restored?.live && deps.neighbours?.mayHaveLostEvents(restored.live.positionTime))
+      call.record({ type: "eventsLost", fromEpoch: restored.ownerEpoch });
     void call.released.then(() => deps.neighbours?.released(tenant, callId));
     const fields = { call_id: incoming.callId, connector: incoming.connector, pool: route.pool };
     deps.logger.info(

@@ -9,7 +9,7 @@ import { type ClusterSetup, TestCluster } from "../harness/cluster.js";
 import { configOf, until, writeConfig } from "../harness/gateway.js";
 import { natsAvailable } from "../harness/nats.js";
 import { startProgram } from "../harness/process.js";
-import { useRig } from "../harness/rig.js";
+import { rejection, useRig } from "../harness/rig.js";
 
 const rig = useRig();
 const AGENT_HZ = 5000;
@@ -72,6 +72,59 @@ describe("a gateway dies (assumption A1: each answer that the provider may give)
       await phone.waitFor("DISCONNECTED");
     }, 120_000);
   }
+
+  it("a command that it had begun is OUTCOME_UNKNOWN, and is not carried out again", async (test) => {
+    if (!available) return test.skip();
+    const at = await cluster();
+    const { phone, call, owner } = await talking(at);
+    const [survivor] = at.others(owner.id);
+    const { calls } = rig.client(survivor?.address as string);
+    const trail = await rig.trail(survivor?.address as string);
+    const ring = { requestId: "ring", ringTimeSeconds: 60 };
+    await calls.connect(call.id, ring);
+    await phone.waitUntil(() => phone.ringing);
+    await owner.kill();
+    const done = await trail.waitFor("commandDone", ({ requestId }) => requestId === "ring", 30_000);
+    expect(done.error?.reason).toBe("OUTCOME_UNKNOWN");
+    // Asked for again under its id it is the same answer; the callee's phone does not ring a second time.
+    expect(await rejection(calls.connect(call.id, { ...ring, waitMs: 2_000 }))).toMatchObject({
+      reason: "OUTCOME_UNKNOWN",
+    });
+    const rung = phone.events.filter(({ type, direction }) => type === "call.connect" && direction === "in");
+    expect(rung).toHaveLength(1);
+    phone.hangUp();
+    await trail.waitFor("ended", ({ callId }) => callId === call.id, 30_000);
+  }, 120_000);
+
+  it("what it told while NATS was away is reported as lost by the next owner, never renumbered", async (test) => {
+    if (!available) return test.skip();
+    const at = await cluster();
+    const { phone, call, owner } = await talking(at);
+    const [survivor] = at.others(owner.id);
+    const before = await rig.trail(owner.address);
+    const { cursor } = await rig.client(owner.address).calls.list();
+    await at.nats.kill();
+    await rig.client(owner.address).calls.sendNote(call.id, "Nobody else hears of this.");
+    const told = await before.waitFor("noteSent", ({ callId }) => callId === call.id);
+    expect(told).toMatchObject({ durable: false, ownerEpoch: 1, cursor: "" });
+    await owner.kill();
+    const deadMs = callTimeMs(phone);
+    await at.nats.restart();
+    const after = await rig.trail(survivor?.address as string, cursor);
+    const lost = await after.waitFor("eventsLost", ({ callId }) => callId === call.id, 30_000);
+    expect(lost).toMatchObject({ fromEpoch: 1, ownerEpoch: 2, durable: true });
+    expect(after.all("noteSent", call.id)).toEqual([]);
+    // The numbers go on behind the last one that was stored; the void one is known by its lower owner epoch.
+    const numbers = sequencesOf(after.events, call.id);
+    expect(numbers).toEqual(numbers.map((_, index) => (numbers[0] ?? 0) + index));
+    const again = after.events.find(({ sequence }) => sequence === told.sequence);
+    expect(again?.ownerEpoch).toBe(2);
+    await phone.waitUntil(() => msHeard(phone, "caller", AGENT_HZ, { fromMs: deadMs + 1_500 }) > 300, {
+      timeoutMs: 30_000,
+    });
+    await call.disconnect();
+    await phone.waitFor("DISCONNECTED");
+  }, 120_000);
 
   it("end_call: the call is over, and its end is recorded by another gateway", async (test) => {
     if (!available) return test.skip();

@@ -164,6 +164,32 @@ describe("a gateway dies", () => {
     expect(sequences).toEqual(sequences.map((_, index) => index + 1));
   });
 
+  it.each([
+    ["what it told while the bus was away is reported as lost, and nothing is renumbered", true],
+    ["nothing is reported as lost when the bus was there", false],
+  ])("%s", async (_what, outage) => {
+    const { rig, a, b } = await two();
+    const callId = rig.arrive();
+    await rig.pass(500);
+    const owner = rig.holder(callId) === a ? a : b;
+    const other = owner === a ? b : a;
+    if (outage) for (const one of [a, b]) one.connect(false);
+    await rig.pass(1_000);
+    owner.kill();
+    if (outage) other.connect(true);
+    await rig.pass(4_000);
+    expect(rig.holder(callId)).toBe(other);
+    const own = rig.log.events.filter((e) => e.callId === callId);
+    expect(own.map(({ sequence }) => sequence)).toEqual(own.map((_, index) => index + 1));
+    const lost = own.flatMap(({ body, ownerEpoch }) =>
+      body.type === "eventsLost" ? [{ ownerEpoch, fromEpoch: body.fromEpoch }] : [],
+    );
+    expect(lost).toEqual(outage ? [{ ownerEpoch: 2, fromEpoch: 1 }] : []);
+    // Told once the takeover is.
+    const types = own.map(({ body }) => body.type);
+    if (outage) expect(types.indexOf("eventsLost")).toBeGreaterThan(types.indexOf("takenOver"));
+  });
+
   it("a call that nobody can take over is recorded as ended, once", async () => {
     const { rig, a, b } = await two();
     const c = await rig.add("c");

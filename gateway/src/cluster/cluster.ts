@@ -100,6 +100,9 @@ export class Cluster implements Neighbours {
   private listenHost: ListenHost | undefined;
   private lookTimer: Timer | undefined;
   private draining = false;
+  /** When the bus was back after it had been away; undefined: it never was. */
+  private busBackTime: Date | undefined;
+  private stopBusStatus: (() => void) | undefined;
   private readonly counts = { takeovers: 0, fenced: 0 };
   private readonly incarnation = randomUUID();
   private readonly startTime: Date;
@@ -190,6 +193,11 @@ export class Cluster implements Neighbours {
    */
   async start(waitMs: number): Promise<void> {
     this.roster.onLeave(() => this.takeover.look());
+    let away = false;
+    this.stopBusStatus = this.parts.bus.onStatus((connected) => {
+      if (connected && away) this.busBackTime = this.clock.wallNow();
+      away = !connected;
+    });
     this.busLink.start();
     this.busRoster.start();
     this.ownership.start();
@@ -216,6 +224,7 @@ export class Cluster implements Neighbours {
   /** Says goodbye. Calls that are left are orphans from then on. */
   async stop(): Promise<void> {
     this.lookTimer?.cancel();
+    this.stopBusStatus?.();
     this.takeover.stop();
     this.relay.stop();
     this.relayHost?.stop();
@@ -281,6 +290,10 @@ export class Cluster implements Neighbours {
     };
     const others = claimants(this.roster.peers(), connector, tenant, pool);
     return { claim: true, delayMs: claimRank(own, others, sessionId) * this.options.claimRankDelayMs };
+  }
+
+  mayHaveLostEvents(since: Date): boolean {
+    return this.busBackTime !== undefined && since < this.busBackTime;
   }
 
   taken(call: OwnCall): void {

@@ -60,7 +60,8 @@ interface Seen {
 
 /**
  * The gateways on one bus, by their beats in a bucket. Without the bus nobody is declared dead: what cannot be seen is not
- * judged, and when the bus is back everybody has a whole lease to show up.
+ * judged, and when the bus is back everybody has a whole lease to show up. The same goes for a bus that is there but does
+ * not take this gateway's own beats, as a cluster of servers that has lost its leader.
  */
 export class BusRoster implements Roster {
   private readonly seen = new Map<string, Seen>();
@@ -73,6 +74,10 @@ export class BusRoster implements Roster {
   private timer: Timer | undefined;
   private stopStatus: (() => void) | undefined;
   private stopped = false;
+  /** When the bus took our beat last. */
+  private toldMs: number;
+  /** It has not for so long that nobody can be judged. */
+  private unheard = false;
 
   constructor(
     private readonly bus: Bus,
@@ -80,14 +85,15 @@ export class BusRoster implements Roster {
     private readonly logger: Logger,
     private readonly options: RosterOptions,
     private readonly beat: () => Beat,
-  ) {}
+  ) {
+    this.toldMs = clock.nowMs();
+  }
 
   /** Opens the bucket (as soon as the bus is there) and begins to beat. */
   start(): void {
     this.stopStatus = this.bus.onStatus((connected) => {
       if (!connected) return;
-      const now = this.clock.nowMs();
-      for (const one of this.seen.values()) one.atMs = now;
+      this.wholeLease();
       void this.tell();
     });
     void this.open();
@@ -163,9 +169,22 @@ export class BusRoster implements Roster {
     if (!this.bucket || !this.bus.connected || this.stopped) return;
     const beat = this.beat();
     const bytes = Buffer.from(stringifyTagged(beat));
-    await this.bucket.put(encodeToken(beat.gatewayId), bytes).catch(() => {
-      // The next one comes soon; a bus that is away is told elsewhere.
-    });
+    await this.bucket.put(encodeToken(beat.gatewayId), bytes).then(
+      () => {
+        this.toldMs = this.clock.nowMs();
+        if (this.unheard) this.wholeLease();
+        this.unheard = false;
+      },
+      () => {
+        // The next one comes soon; a bus that is away is told elsewhere.
+      },
+    );
+  }
+
+  /** Everybody has the time of a lease to show up again. */
+  private wholeLease(): void {
+    const now = this.clock.nowMs();
+    for (const one of this.seen.values()) one.atMs = now;
   }
 
   private heard(key: string, value: Uint8Array | undefined): void {
@@ -198,7 +217,10 @@ export class BusRoster implements Roster {
 
   private judge(): void {
     if (!this.bus.connected) return;
-    const before = this.clock.nowMs() - this.options.leaseMs;
+    const now = this.clock.nowMs();
+    if (now - this.toldMs > BEATS_UNHEARD * this.options.beatIntervalMs) this.unheard = true;
+    if (this.unheard) return;
+    const before = now - this.options.leaseMs;
     for (const { beat, atMs } of [...this.seen.values()]) if (atMs < before) this.gone(beat);
   }
 
@@ -208,6 +230,9 @@ export class BusRoster implements Roster {
     for (const listener of this.leaves) listener(beat);
   }
 }
+
+/** So many of our own beats that the bus did not take say that it takes none of others either. */
+const BEATS_UNHEARD = 2;
 
 function parseBeat(value: Uint8Array): Beat | undefined {
   try {

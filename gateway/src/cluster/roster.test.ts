@@ -1,0 +1,80 @@
+import { describe, expect, it } from "vitest";
+import type { Bus, BusBucket } from "../bus/bus.js";
+import { encodeToken } from "../bus/bus.js";
+import { ManualClock } from "../util/clock.js";
+import { silentLogger } from "../util/logger.js";
+import { stringifyTagged } from "../util/tagged-json.js";
+import { BusRoster, type Peer } from "./roster.js";
+
+const OPTIONS = { beatIntervalMs: 500, leaseMs: 2_000, replicas: 1 };
+const beatOf = (gatewayId: string) =>
+  ({
+    gatewayId,
+    incarnation: `${gatewayId}-1`,
+    version: "0",
+    startTime: new Date(0),
+    callCount: 0,
+    maxCalls: 10,
+    draining: false,
+    connectors: [],
+    pools: [],
+  }) as unknown as Peer & { incarnation: string };
+
+/** A roster on a bus that takes beats or, without a leader, does not; and the beats of one other gateway. */
+async function roster() {
+  const clock = new ManualClock();
+  const state = { leader: true };
+  let heard: (key: string, value: Uint8Array) => void = () => {};
+  const bucket: Partial<BusBucket> = {
+    put: () => (state.leader ? Promise.resolve(1) : Promise.reject(new Error("no leader"))) as never,
+    watch: (each) => {
+      heard = (key, value) => each({ key, value, revision: 1 } as never);
+      return { stop() {} } as never;
+    },
+  };
+  const bus = {
+    connected: true,
+    onStatus: () => () => {},
+    bucket: () => Promise.resolve(bucket as BusBucket),
+  } as unknown as Bus;
+  const left: string[] = [];
+  const made = new BusRoster(bus, clock, silentLogger, OPTIONS, () => beatOf("a") as never);
+  made.onLeave(({ gatewayId }) => left.push(gatewayId));
+  made.start();
+  await Promise.resolve();
+  await clock.advance(0);
+  const other = (key = "b") => heard(encodeToken(key), Buffer.from(stringifyTagged(beatOf(key))));
+  other();
+  return { clock, state, left, other, made };
+}
+
+describe("roster", () => {
+  it("declares a gateway dead when its lease has run out", async () => {
+    const { clock, left, other, made } = await roster();
+    await clock.advance(1_500);
+    other();
+    await clock.advance(2_000);
+    expect(left).toEqual([]);
+    await clock.advance(1_000);
+    expect(left).toEqual(["b"]);
+    expect(made.peers()).toEqual([]);
+  });
+
+  it("declares nobody dead while the bus takes no beats, and gives everybody a lease when it does again", async () => {
+    const { clock, state, left, other } = await roster();
+    await clock.advance(1_000);
+    other();
+    state.leader = false;
+    await clock.advance(30_000);
+    expect(left).toEqual([]);
+    state.leader = true;
+    await clock.advance(2_000);
+    expect(left).toEqual([]);
+    other();
+    await clock.advance(1_500);
+    expect(left).toEqual([]);
+    // It really is gone now.
+    await clock.advance(2_000);
+    expect(left).toEqual(["b"]);
+  });
+});
