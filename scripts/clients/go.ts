@@ -9,7 +9,7 @@ const root = fileURLToPath(new URL("../../", import.meta.url));
 const bin = join(root, ".cache/go-bin");
 const client = join(root, "clients/go");
 /** Go modules that are formatted and vetted; the first is the client. */
-const MODULES = [client, join(root, "test/conformance/programs/go")];
+const MODULES = [client, join(root, "agents/coach"), join(root, "test/conformance/programs/go")];
 
 /** A Go program that is built from its module at one version. */
 interface Tool {
