@@ -106,7 +106,9 @@ ${transitive(new Set(direct.map((d) => d.name)))}
 | --- | --- | --- |
 | telcoflow (PyPI), the vendor's SDK | MIT | \`npm test -- sdk-proof\` installs it and runs it unchanged |
 | grpcio, grpcio-tools (PyPI) | Apache-2.0 | \`examples/generate-python.sh\` |
-| google.golang.org/grpc, google.golang.org/protobuf | Apache-2.0, BSD-3-Clause | \`examples/generate-go.sh\` |
+| google.golang.org/grpc, google.golang.org/protobuf | Apache-2.0, BSD-3-Clause | \`examples/generate-go.sh\`; the Go client (\`clients/go\`) needs them and google.golang.org/genproto (Apache-2.0) |
+| go.opentelemetry.io/otel and its gRPC instrumentation | Apache-2.0 | the test of the programs in \`clients/go/README.md\` |
+| honnef.co/go/tools (staticcheck) | MIT | \`scripts/clients/go.ts\` |
 
 ## Needed to develop
 
