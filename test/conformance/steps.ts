@@ -58,8 +58,8 @@ const DOERS: { readonly [N in StepName]: Doer<N> } = {
   async floodEach(stage, { calls, ms, times }) {
     for (let n = 0; n < times; n++) {
       for (const { phone } of stage.callsOf(calls)) phone.faults.floodAudio(ms);
-      // What the gateway did not read yet would be dropped by the provider.
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      // What the gateway cannot give on at once it would drop.
+      await new Promise((resolve) => setTimeout(resolve, 20));
     }
   },
   kill: async (stage, { program }) => (await stage.spoil(program)).end(),

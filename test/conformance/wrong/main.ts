@@ -69,6 +69,10 @@ const COMMANDS: Readonly<Record<string, Readonly<Record<string, Action>>>> = {
       return { call: call.id };
     },
   },
+  /** Unread audio stays in memory. */
+  "keeps-what-nobody-reads": {
+    start: (args, state) => ACTIONS.start?.({ ...args, maxAudioQueuedMs: 600_000 }, state),
+  },
   /** At SIGTERM it goes, and its calls fall. */
   "falls-at-sigterm": {
     start(args, state) {
