@@ -104,6 +104,7 @@ ${transitive(new Set(direct.map((d) => d.name)))}
 
 | what | licence | when |
 | --- | --- | --- |
+| typedoc with typescript 6 (npm) | Apache-2.0 | \`npm test -- client-typescript\` makes the documentation of the client |
 | telcoflow (PyPI), the vendor's SDK | MIT | \`npm test -- sdk-proof\` installs it and runs it unchanged |
 | grpcio, grpcio-tools (PyPI) | Apache-2.0 | \`examples/generate-python.sh\` |
 | google.golang.org/grpc, google.golang.org/protobuf | Apache-2.0, BSD-3-Clause | \`examples/generate-go.sh\`; the Go client (\`clients/go\`) needs them and google.golang.org/genproto (Apache-2.0) |
