@@ -21,8 +21,12 @@ export interface AdmittedListener {
   readonly sampleRateHz: number;
   /** The gateway that has the call. */
   readonly gatewayId: string;
+  /** "client:<name>" */
+  readonly actor: string;
   /** Begins to hear, and writes that down. */
   begin(listener: Listener): Promise<Listening>;
+  /** Writes down that it hears what somebody else has begun. */
+  joined(): void;
 }
 
 /**
@@ -46,23 +50,27 @@ export async function admitListener(
       recordDenied(audit, OPERATION, credential, id, error);
       throw error;
     });
+  const joined = () =>
+    audit.record({
+      tenant: credential.tenant,
+      kind: "LISTEN",
+      actor: actor.name,
+      operation: OPERATION,
+      callId: id,
+      number: caller,
+      details: { source },
+    });
   return {
     callId: id,
     source,
     format,
     sampleRateHz,
     gatewayId,
+    actor: actor.name,
+    joined,
     async begin(listener) {
       const listening = await api.calls.listen(actor, id, source, format, listener);
-      audit.record({
-        tenant: credential.tenant,
-        kind: "LISTEN",
-        actor: actor.name,
-        operation: OPERATION,
-        callId: id,
-        number: caller,
-        details: { source },
-      });
+      joined();
       return listening;
     },
   };

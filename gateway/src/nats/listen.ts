@@ -19,6 +19,8 @@ import { anyTenantRpcSubject, audioFormatSubject, forwardedListenSubject } from 
 interface Publisher {
   readonly format: AudioFormat;
   readonly subject: string;
+  /** Who asked for it, each written down once. */
+  readonly actors: Set<string>;
   /** Set once the call is heard. */
   readonly begun: Promise<void>;
   end(): void;
@@ -137,6 +139,10 @@ export class AudioOnDemand {
       publisher = this.publish(subject, format, { ...admitted, format });
     }
     await publisher.begun;
+    if (!publisher.actors.has(admitted.actor)) {
+      publisher.actors.add(admitted.actor);
+      admitted.joined();
+    }
     publisher.renew();
     return {
       error: undefined,
@@ -179,6 +185,7 @@ export class AudioOnDemand {
     const publisher: Publisher = {
       format,
       subject,
+      actors: new Set([admitted.actor]),
       begun: begin(),
       end,
       renew() {
