@@ -16,6 +16,12 @@ export type Reply =
 const HELLO_MS = 60_000;
 const EXIT_MS = 10_000;
 const MAX_LOG = 4_000;
+/** Proxies at which nobody listens: a client must not use them for loopback. */
+const PROXIES = Object.fromEntries(
+  ["http_proxy", "https_proxy", "all_proxy", "grpc_proxy"].flatMap((name) =>
+    [name, name.toUpperCase()].map((variable) => [variable, "http://127.0.0.1:9"]),
+  ),
+);
 
 /** A program in a language that plays the agent; see docs/new-language.md. */
 export class Program {
@@ -36,8 +42,8 @@ export class Program {
     public name: string,
     { program, args, cwd, env }: Command,
   ) {
-    const { NODE_OPTIONS: _, ...inherited } = process.env;
-    this.child = spawn(program, args, { cwd, env: { ...inherited, ...env }, stdio: "pipe" });
+    const { NODE_OPTIONS: _, no_proxy: __, NO_PROXY: ___, ...inherited } = process.env;
+    this.child = spawn(program, args, { cwd, env: { ...inherited, ...PROXIES, ...env }, stdio: "pipe" });
     this.child.stdin?.on("error", () => {});
     this.child.stderr?.setEncoding("utf8").on("data", (text: string) => {
       this.log = (this.log + text).slice(-MAX_LOG);
