@@ -71,15 +71,26 @@ public final class Agent implements AutoCloseable {
    *     UNIMPLEMENTED}), or when it is closed meanwhile
    */
   public CallFuture<Void> start() {
+    CallFuture<Void> asked = new CallFuture<>();
     loop.run(
         () -> {
-          if (ending != Ending.NOT && !started.isDone()) {
-            started.fail(Errors.closed("agent"));
-          } else if (current == null && ending == Ending.NOT) {
+          if (ending != Ending.NOT) {
+            asked.fail(Errors.closed("agent"));
+            return;
+          }
+          started.whenComplete(
+              (none, thrown) -> {
+                if (thrown == null) {
+                  asked.complete(null);
+                } else {
+                  asked.completeExceptionally(CallweaveException.from(thrown));
+                }
+              });
+          if (current == null) {
             begin(0, config);
           }
         });
-    return started.map(none -> none);
+    return asked;
   }
 
   /**
@@ -275,7 +286,7 @@ public final class Agent implements AutoCloseable {
   }
 
   /** What the sessions ask and tell, on the loop. */
-  private final class Port implements Session.Port {
+  private final class Port implements SessionPort {
     @Override
     public Contexts contexts() {
       return contexts;

@@ -42,7 +42,7 @@ public final class AgentBuilder extends ConnectionOptions<AgentBuilder> {
   private int maxEventsQueued = 1_000;
   private int maxControlItems = 10_000;
   private int maxStreams = 4;
-  private int callsPerStream = 64;
+  private int callsPerStream = 50;
   private Duration connectTimeout = Duration.ofSeconds(5);
   private Duration reattachTimeout;
   private Duration drainTimeout = Duration.ofSeconds(30);
@@ -282,7 +282,7 @@ public final class AgentBuilder extends ConnectionOptions<AgentBuilder> {
   /**
    * Another stream is opened when each one has so many calls.
    *
-   * @param calls 1 to 1,000. Default: 64
+   * @param calls 1 to 1,000. Default: 50
    * @return this
    */
   public AgentBuilder callsPerStream(int calls) {

@@ -20,7 +20,6 @@ import java.util.ArrayDeque;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
-import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Consumer;
 
 /** The call of an agent. What the session tells and all that changes it runs on the loop. */
@@ -42,7 +41,6 @@ final class CallImpl extends CallVerbs implements Outbox.Source {
 
   private final Loop loop;
   private final Consumer<Throwable> onError;
-  private final Told told;
   private final int attempt;
   private final AudioFormat format;
   private final CallContext context;
@@ -50,10 +48,9 @@ final class CallImpl extends CallVerbs implements Outbox.Source {
   private final AudioStream audio;
   private final Commands commands;
   private final Player player;
-  private final List<CallListener> listeners = new CopyOnWriteArrayList<>();
+  private final CallInfo info;
   private final ArrayDeque<Consumer<PlaybackCleared>> clears = new ArrayDeque<>();
   private final CallFuture<CallEnd> ended = new CallFuture<>();
-  private volatile dev.callweave.v1.Call current;
   private volatile CallEnd end;
   private volatile long epoch;
   private volatile double playedMs;
@@ -83,8 +80,8 @@ final class CallImpl extends CallVerbs implements Outbox.Source {
     this.context = context;
     this.escalationReason = escalationReason;
     this.onError = onError;
-    told = new Told(limits.maxEventsQueued, onError);
-    current = assigned.getCall();
+    info = new CallInfo(this, assigned.getCall(), limits.maxEventsQueued, onError);
+    dev.callweave.v1.Call current = assigned.getCall();
     attempt = assigned.getAttempt();
     epoch = assigned.getEpoch();
     handle = assigned.getHandle();
@@ -116,7 +113,7 @@ final class CallImpl extends CallVerbs implements Outbox.Source {
 
   @Override
   public dev.callweave.v1.Call info() {
-    return current;
+    return info.current();
   }
 
   @Override
@@ -131,13 +128,12 @@ final class CallImpl extends CallVerbs implements Outbox.Source {
 
   @Override
   public CallState state() {
-    CallState state = Convert.named(CallState.class, "CALL_STATE_", current.getState());
-    return state == null ? CallState.PENDING : state;
+    return info.state();
   }
 
   @Override
   public Optional<AgentMode> mode() {
-    return Optional.ofNullable(modeOf(current));
+    return Optional.ofNullable(info.mode());
   }
 
   @Override
@@ -246,8 +242,7 @@ final class CallImpl extends CallVerbs implements Outbox.Source {
 
   @Override
   public Runnable addListener(CallListener listener) {
-    listeners.add(listener);
-    return () -> listeners.remove(listener);
+    return info.add(listener);
   }
 
   // What the session tells.
@@ -306,7 +301,7 @@ final class CallImpl extends CallVerbs implements Outbox.Source {
       case PLAYBACK_CLEARED -> onCleared(item.getPlaybackCleared());
       case NOTE -> {
         Note note = new Note(item.getNote().getText(), item.getNote().getAuthor());
-        tell(listener -> listener.onNote(this, note));
+        info.tell(listener -> listener.onNote(this, note));
       }
       default -> throw new IllegalStateException("no item of a call: " + item.getItemCase());
     }
@@ -327,9 +322,8 @@ final class CallImpl extends CallVerbs implements Outbox.Source {
     }
     lastSequence = event.getSequence();
     lastOwnerEpoch = Math.max(lastOwnerEpoch, owner);
-    dev.callweave.v1.Call next = CallEvents.applied(current, event);
-    set(next);
-    tell(listener -> listener.onEvent(this, event));
+    set(CallEvents.applied(info.current(), event));
+    info.tell(listener -> listener.onEvent(this, event));
     if (event.hasCommandDone()) {
       commands.onDone(event.getCommandDone());
       if (event.getCommandDone().getVerb().equals("AnswerCall")) {
@@ -365,7 +359,7 @@ final class CallImpl extends CallVerbs implements Outbox.Source {
     attached = false;
     player.onDetached();
     finishClears();
-    tell(listener -> listener.onAttached(this, false));
+    info.tell(listener -> listener.onAttached(this, false));
   }
 
   /** The call is on a new stream: what was lost on the way is sent again. */
@@ -388,7 +382,7 @@ final class CallImpl extends CallVerbs implements Outbox.Source {
         sendCommand(requestId);
       }
     }
-    tell(listener -> listener.onAttached(this, true));
+    info.tell(listener -> listener.onAttached(this, true));
     kick();
   }
 
@@ -406,13 +400,13 @@ final class CallImpl extends CallVerbs implements Outbox.Source {
     }
     end = why;
     if (why.cause() == EndCause.CALL_ENDED) {
-      set(CallEvents.ended(current, why.reason()));
+      set(CallEvents.ended(info.current(), why.reason()));
     }
     finishClears();
     player.end(why.cause());
     commands.onOver(why);
     audio.end();
-    tell(listener -> listener.onEnded(this, why));
+    info.tell(listener -> listener.onEnded(this, why));
     ended.settle(why);
     answered();
   }
@@ -448,7 +442,7 @@ final class CallImpl extends CallVerbs implements Outbox.Source {
     player.queue.onProgress(position);
     kick();
     PlaybackStatus now = statusNow();
-    tell(listener -> listener.onPlayback(this, now));
+    info.tell(listener -> listener.onPlayback(this, now));
   }
 
   private void onCleared(PlaybackCleared cleared) {
@@ -475,25 +469,10 @@ final class CallImpl extends CallVerbs implements Outbox.Source {
   }
 
   private void set(dev.callweave.v1.Call next) {
-    CallState before = state();
-    AgentMode modeBefore = modeOf(current);
-    current = next;
-    CallState now = state();
-    AgentMode mode = modeOf(next);
-    if (now != before) {
-      tell(listener -> listener.onState(this, now));
-      if (before == CallState.PENDING) {
-        answered();
-      }
-    }
-    if (mode != null && mode != modeBefore) {
-      tell(listener -> listener.onMode(this, mode));
-    }
-  }
-
-  private void tell(Consumer<CallListener> what) {
-    for (CallListener listener : listeners) {
-      told.tell(() -> what.accept(listener));
+    boolean pending = state() == CallState.PENDING;
+    info.set(next);
+    if (pending && state() != CallState.PENDING) {
+      answered();
     }
   }
 
@@ -505,7 +484,7 @@ final class CallImpl extends CallVerbs implements Outbox.Source {
   }
 
   private int rate() {
-    int rate = current.getSampleRateHertz();
+    int rate = info.current().getSampleRateHertz();
     return rate == 0 ? format.sampleRateHertz() : rate;
   }
 
@@ -562,10 +541,6 @@ final class CallImpl extends CallVerbs implements Outbox.Source {
       // The command itself tells how it ended; that there is nothing to cancel is no error.
       cancel(requestId);
     }
-  }
-
-  private static AgentMode modeOf(dev.callweave.v1.Call call) {
-    return Convert.named(AgentMode.class, "AGENT_MODE_", call.getAgentMode());
   }
 
   private final class PlayerPort implements Player.Port {

@@ -100,7 +100,7 @@ final class Player {
           @Override
           public void run() {
             streaming = true;
-            new Streaming(source, future, generation).pull();
+            new PlayedSource(source, new SourcePort(future, generation)).pull();
           }
 
           @Override
@@ -348,100 +348,73 @@ final class Player {
     }
   }
 
-  /** A source that is being played: read only as fast as it is played, one chunk at a time. */
-  private final class Streaming {
-    private final Iterator<byte[]> source;
+  /** What a source that is being played tells. */
+  private final class SourcePort implements PlayedSource.Port {
     private final CallFuture<PlayEnd> future;
     private final int begun;
 
-    /** The last chunk is still waiting in the queue. */
-    private boolean waiting;
+    /** How many of its chunks wait in the queue. */
+    private int waiting;
 
     private boolean ended;
 
-    Streaming(Iterator<byte[]> source, CallFuture<PlayEnd> future, int begun) {
-      this.source = source;
+    SourcePort(CallFuture<PlayEnd> future, int begun) {
       this.future = future;
       this.begun = begun;
     }
 
-    /** Asks for the next chunk, on a thread that may block. */
-    void pull() {
-      Loop.POOL.execute(
-          () -> {
-            try {
-              byte[] chunk = source.hasNext() ? source.next() : null;
-              ByteString pcm = chunk == null ? null : ByteString.copyFrom(chunk);
-              port.onLoop(() -> take(pcm));
-            } catch (RuntimeException | java.lang.Error e) {
-              port.onLoop(() -> failed(e));
-            }
-          });
+    @Override
+    public void onLoop(Runnable task) {
+      port.onLoop(task);
     }
 
-    private void take(ByteString pcm) {
-      if (begun != generation) {
-        release();
-      } else if (pcm == null) {
-        end();
-      } else if (pcm.isEmpty()) {
-        pull();
-      } else if (queue.queuedMs() == 0 && queue.msOf(pcm.size()) > maxQueuedMs) {
-        failed(queue.full(port.callId()));
-      } else if (queue.queuedMs() > prefetchMs || queue.msOf(pcm.size()) > queue.roomMs()) {
-        roomWaiters.add(() -> take(pcm));
-      } else {
-        waiting = true;
-        Object[] token = new Object[1];
-        last = token;
-        queue.pushAudio(pcm, () -> sent(token));
-        port.kick();
-        pull();
-      }
+    @Override
+    public boolean isDropped() {
+      return begun != generation;
     }
 
-    private Object last;
-
-    private void sent(Object token) {
-      if (token == last) {
-        waiting = false;
+    /** A little is kept ready here, so that the stream never waits for the source. */
+    @Override
+    public boolean take(ByteString pcm, Runnable whenRoom) {
+      double ms = queue.msOf(pcm.size());
+      if (queue.queuedMs() == 0 && ms > maxQueuedMs) {
+        throw queue.full(port.callId());
       }
-      if (ended && !waiting && begun == generation) {
-        settle(future, PlayEnd.SENT);
+      if (queue.queuedMs() > prefetchMs || ms > queue.roomMs()) {
+        roomWaiters.add(whenRoom);
+        return false;
       }
+      waiting++;
+      queue.pushAudio(pcm, this::sent);
+      port.kick();
+      return true;
     }
 
-    private void end() {
+    private void sent() {
+      waiting--;
+      finish();
+    }
+
+    @Override
+    public void ended() {
       ended = true;
-      release();
-      if (!waiting) {
-        settle(future, PlayEnd.SENT);
-      }
+      finish();
       nextDeferred();
     }
 
-    private void failed(Throwable thrown) {
-      release();
+    @Override
+    public void failed(Throwable thrown) {
       if (plays.remove(future)) {
         future.fail(thrown);
       }
-      if (begun == generation) {
+      if (!isDropped()) {
         nextDeferred();
       }
     }
 
-    /** A source that can be closed is closed. */
-    private void release() {
-      if (source instanceof AutoCloseable closeable) {
-        Loop.POOL.execute(
-            () -> {
-              try {
-                closeable.close();
-              } catch (Exception e) {
-                // Nobody waits for it.
-                return;
-              }
-            });
+    private void finish() {
+      if (ended && waiting == 0 && !isDropped()) {
+        settle(future, PlayEnd.SENT);
       }
     }
   }

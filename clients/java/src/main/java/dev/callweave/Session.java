@@ -1,12 +1,10 @@
 package dev.callweave;
 
-import dev.callweave.v1.Accept;
 import dev.callweave.v1.AgentItem;
 import dev.callweave.v1.Assigned;
 import dev.callweave.v1.AssignedResume;
 import dev.callweave.v1.Bye;
 import dev.callweave.v1.CommandResult;
-import dev.callweave.v1.Decline;
 import dev.callweave.v1.Drain;
 import dev.callweave.v1.GatewayItem;
 import dev.callweave.v1.Heartbeat;
@@ -23,42 +21,12 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ScheduledFuture;
 
 /**
  * One registration at one gateway, over as many streams as it takes. Everything runs on the loop.
  */
 final class Session implements ServeStream.Handler {
-  /** What a session asks and tells. */
-  interface Port {
-    Contexts contexts();
-
-    /** Whether to take it. Runs on the loop, answers when it can. */
-    CompletableFuture<Decision> accept(Offer offer);
-
-    void assigned(CallImpl call);
-
-    /** An offer is gone. */
-    void offerGone();
-
-    void connected(Session session, String gatewayId);
-
-    void disconnected(Session session, CallweaveException error, double retryInMs);
-
-    /** Register elsewhere; this session only keeps its calls. */
-    void goingAway(Session session, double deadlineMs);
-
-    double load();
-
-    void error(Throwable thrown, String callId);
-
-    /** It is over; with an error when it can never work. */
-    void finished(Session session, CallweaveException error);
-  }
-
-  private record Offered(Offer offer, ServeStream stream) {}
-
   /** With these a new attempt is no use. */
   private static final Set<Reason> FATAL =
       EnumSet.of(
@@ -88,15 +56,18 @@ final class Session implements ServeStream.Handler {
   /** A stream that lived this long counts as stable: the next wait begins with the shortest. */
   private static final double STABLE_MS = 2_000;
 
-  /** Calls of a lost stream come to a sibling within this, or all streams are given up. */
-  private static final double MOVE_MS = 2_000;
+  /** So long a gateway has to move the calls of one lost stream; then they are asked back. */
+  private static final double MOVE_MS = 500;
+
+  /** After a further stream that could not be opened the next is tried this much later. */
+  private static final double JOIN_AGAIN_MS = 2_000;
 
   final Map<String, CallImpl> calls = new LinkedHashMap<>();
-  private final Map<String, Offered> offers = new LinkedHashMap<>();
+  private final Offers offers;
   private final List<ServeStream> streams = new ArrayList<>();
   private final Loop loop;
   private final SessionConfig config;
-  private final Port port;
+  private final SessionPort port;
   private final Backoff backoff = new Backoff();
   private String token = "";
   private int endpointIndex;
@@ -120,11 +91,12 @@ final class Session implements ServeStream.Handler {
   private boolean closed;
   private boolean finished;
 
-  Session(Loop loop, SessionConfig config, Port port, int firstEndpoint) {
+  Session(Loop loop, SessionConfig config, SessionPort port, int firstEndpoint) {
     this.loop = loop;
     this.config = config;
     this.port = port;
     endpointIndex = firstEndpoint;
+    offers = new Offers(loop, port, this::alive);
     limits = new Outbox.Limits(MAX_MESSAGE_ITEMS, MAX_MESSAGE_BYTES, config.maxControlItems());
   }
 
@@ -218,10 +190,9 @@ final class Session implements ServeStream.Handler {
     if (!streams.remove(stream)) {
       return;
     }
-    offers.values().removeIf(offered -> offered.stream == stream);
     if (stream == joining) {
       joining = null;
-      joinNotBeforeMs = Loop.now() + STABLE_MS;
+      joinNotBeforeMs = Loop.now() + JOIN_AGAIN_MS;
     }
     stream.handles.values().forEach(CallImpl::onDetached);
     stream.handles.clear();
@@ -233,20 +204,25 @@ final class Session implements ServeStream.Handler {
     }
   }
 
+  /**
+   * One stream of several is gone. The gateway moves its calls to another as soon as it sees that;
+   * should it not, they are asked back on a new one.
+   */
   private void expectMoves() {
     Loop.cancel(moveTimer);
     moveTimer =
         loop.after(
             MOVE_MS,
             () -> {
-              if (calls.values().stream().allMatch(CallImpl::isAttached)) {
+              List<CallImpl> strays =
+                  calls.values().stream().filter(call -> !call.isAttached()).toList();
+              if (strays.isEmpty()) {
                 return;
               }
-              CallweaveException error =
-                  Errors.transport(
-                      Status.Code.UNAVAILABLE, "the calls of a lost stream did not come back");
-              for (ServeStream sibling : List.copyOf(streams)) {
-                sibling.fail(error);
+              ServeStream stream = open();
+              if (stream != null) {
+                stream.open(reattachItem(strays), config.connectTimeoutMs());
+                moveTimer = loop.after(2 * config.connectTimeoutMs(), this::dropUnanswered);
               }
             });
   }
@@ -307,7 +283,11 @@ final class Session implements ServeStream.Handler {
     if (!reattaching) {
       return AgentItem.newBuilder().setRegister(config.register()).build();
     }
-    Reattaching.Fitted fitted = Reattaching.fit(token, calls.values(), limits.maxBytes());
+    return reattachItem(List.copyOf(calls.values()));
+  }
+
+  private AgentItem reattachItem(List<CallImpl> wanted) {
+    Reattaching.Fitted fitted = Reattaching.fit(token, wanted, limits.maxBytes());
     for (CallImpl call : fitted.left()) {
       String text = "the calls to come back to do not fit a message of " + limits.maxBytes();
       port.error(
@@ -327,11 +307,8 @@ final class Session implements ServeStream.Handler {
   public void item(ServeStream stream, GatewayItem item) {
     switch (item.getItemCase()) {
       case REGISTERED -> onRegistered(stream, item.getRegistered());
-      case OFFER -> onOffer(stream, item.getOffer());
-      case OFFER_REVOKED -> {
-        offers.remove(item.getOfferRevoked().getOfferId());
-        port.offerGone();
-      }
+      case OFFER -> offers.onOffer(stream, item.getOffer(), draining || leaving);
+      case OFFER_REVOKED -> offers.remove(item.getOfferRevoked().getOfferId());
       case ASSIGNED -> onAssigned(stream, item.getAssigned());
       case UNASSIGNED -> onUnassigned(stream, item.getUnassigned());
       case COMMAND_RESULT -> onResult(stream, item.getCommandResult());
@@ -459,61 +436,17 @@ final class Session implements ServeStream.Handler {
     send(AgentItem.newBuilder().setHeartbeat(beat).build());
   }
 
-  private void onOffer(ServeStream stream, dev.callweave.v1.Offer wire) {
-    String offerId = wire.getOfferId();
-    if (draining || leaving) {
-      decline(stream, offerId, "draining");
-      return;
-    }
-    Offer offer =
-        new Offer(
-            wire.getCall(),
-            wire.hasContext() ? wire.getContext() : null,
-            wire.getAttempt(),
-            Convert.time(wire.getTimeLeft()),
-            Convert.named(
-                EscalationReason.class, "ESCALATION_REASON_", wire.getEscalationReason()));
-    CompletableFuture<Decision> asked = port.accept(offer);
-    // Counted from now on, so that two offers at once do not both take the last place.
-    offers.put(offerId, new Offered(offer, stream));
-    asked.whenComplete(
-        (decision, thrown) -> loop.run(() -> decided(stream, offerId, decision, thrown)));
-  }
-
-  private void decided(ServeStream stream, String offerId, Decision decision, Throwable thrown) {
-    Offered offered = offers.get(offerId);
-    if (offered == null || offered.stream != stream || closed) {
-      return;
-    }
-    if (decision != null && decision.taken()) {
-      Accept accept = Accept.newBuilder().setOfferId(offerId).build();
-      stream.send(AgentItem.newBuilder().setAccept(accept).build());
-      return;
-    }
-    offers.remove(offerId);
-    port.offerGone();
-    if (thrown != null) {
-      port.error(thrown, offered.offer.call().getCallId());
-    }
-    String reason = decision == null ? "the agent failed to decide" : decision.reason();
-    decline(stream, offerId, reason == null || reason.isEmpty() ? "declined" : reason);
-  }
-
-  private static void decline(ServeStream stream, String offerId, String reason) {
-    String cut = reason.substring(0, Math.min(100, reason.length()));
-    Decline decline = Decline.newBuilder().setOfferId(offerId).setReason(cut).build();
-    stream.send(AgentItem.newBuilder().setDecline(decline).build());
-  }
-
   private void onAssigned(ServeStream stream, Assigned assigned) {
     onUp(stream, assigned.getCall().getGatewayId());
     String callId = assigned.getCall().getCallId();
-    Offered offered = offers.remove(assigned.getOfferId());
+    Offer offer = offers.remove(assigned.getOfferId());
     CallImpl known = calls.get(callId);
     boolean takenOver = assigned.getResume() == AssignedResume.ASSIGNED_RESUME_TAKEN_OVER;
     boolean back = known != null && (takenOver || known.epoch() == assigned.getEpoch());
     if (back && assigned.getResume() != AssignedResume.ASSIGNED_RESUME_NEW) {
       known.stream.handles.remove(known.handle, known);
+      // The gateway may have seen the loss of a stream first.
+      known.onDetached();
       stream.handles.put(assigned.getHandle(), known);
       known.onReattached(stream, assigned);
       return;
@@ -521,7 +454,6 @@ final class Session implements ServeStream.Handler {
     if (known != null) {
       remove(known).over(new CallEnd(EndCause.LOST, null));
     }
-    Offer offer = offered == null ? null : offered.offer;
     CallImpl call =
         new CallImpl(
             loop,
@@ -561,7 +493,6 @@ final class Session implements ServeStream.Handler {
     String offerId = error.metadata().get("offer_id");
     if (offerId != null) {
       offers.remove(offerId);
-      port.offerGone();
     }
     if (error.reason() == Reason.OFFER_GONE) {
       return;
@@ -595,6 +526,11 @@ final class Session implements ServeStream.Handler {
     if (stream != null) {
       stream.send(item);
     }
+  }
+
+  /** The stream, or another one if it is gone; null when there is none. */
+  private ServeStream alive(ServeStream stream) {
+    return streams.contains(stream) ? stream : firstUp();
   }
 
   private ServeStream firstUp() {
