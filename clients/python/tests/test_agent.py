@@ -52,6 +52,21 @@ async def test_registers_with_what_was_given(rig: OneCall) -> None:
     assert (await rig.stream.next("heartbeat")).load == 0.25
 
 
+async def test_sends_a_fresh_token_before_the_old_one_expires(rig: OneCall) -> None:
+    tokens = iter(["first", "second"])
+
+    async def token() -> str:
+        return next(tokens)
+
+    await rig.begin(token=token)
+    rig.stream.send(pb.GatewayItem(credential_expiring=pb.CredentialExpiring()))
+    assert (await rig.stream.next("reauthenticate")).token == "second"
+    # A function that has none is told; the stream goes on until the gateway ends it.
+    rig.stream.send(pb.GatewayItem(credential_expiring=pb.CredentialExpiring()))
+    await until(lambda: rig.errors, "the error")
+    assert rig.agent.calls == []
+
+
 async def test_declines_beyond_its_capacity_and_what_it_does_not_want(rig: OneCall) -> None:
     async def accept(offer: Offer) -> bool | str:
         if offer.call.call_id == "odd":

@@ -26,6 +26,18 @@ def not_a_message() -> TransportError:
     return TransportError("TRANSPORT", grpc.StatusCode.INTERNAL, text)
 
 
+async def ask_token(config: ConnectionConfig, timeout: float) -> str:
+    """A fresh token; empty when there is none. Raises TRANSPORT when none comes in time, and what the function raises."""
+    token = config.token()
+    if not inspect.isawaitable(token):
+        return token
+    try:
+        return await asyncio.wait_for(_await(token), timeout)
+    except asyncio.TimeoutError as error:
+        text = f"the token function did not answer within {timeout:g} s"
+        raise TransportError("TRANSPORT", grpc.StatusCode.DEADLINE_EXCEEDED, text) from error
+
+
 class Connection:
     """A channel, with a stub of each service on it. Made within the running event loop."""
 
@@ -67,14 +79,7 @@ class Connection:
 
     async def metadata(self, timeout: float | None = None) -> Metadata:
         """The metadata of a request: the bearer token, if there is one. Raises TRANSPORT when none comes in time."""
-        timeout = self.config.request_timeout if timeout is None else timeout
-        token = self.config.token()
-        if inspect.isawaitable(token):
-            try:
-                token = await asyncio.wait_for(_await(token), timeout)
-            except asyncio.TimeoutError as error:
-                text = f"the token function did not answer within {timeout:g} s"
-                raise TransportError("TRANSPORT", grpc.StatusCode.DEADLINE_EXCEEDED, text) from error
+        token = await ask_token(self.config, self.config.request_timeout if timeout is None else timeout)
         return (("authorization", f"Bearer {token}"),) if token else ()
 
     async def unary(

@@ -29,7 +29,7 @@ class Tls:
 
 
 Token = str | Callable[[], str | Awaitable[str]]
-"""A bearer token, or a function that is asked for a fresh one for each stream and request."""
+"""A bearer token, or a function that is asked for a fresh one for each stream and request, and when that of a stream expires."""
 
 
 class ConnectionOptions(TypedDict, total=False):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import math
+from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,8 @@ import grpc
 from ._backoff import Backoff
 from ._call import Call
 from ._call_link import CallLink
-from ._convert import from_audio_format, seconds_of, to_call_info, to_context, to_escalation_reason
+from ._connection import ask_token
+from ._convert import seconds_of, to_call_info, to_context, to_escalation_reason
 from ._errors import CallweaveError, TransportError, closed_error, from_wire, invalid_field
 from ._line import Line, is_fatal
 from ._outbox import OutboxLimits
@@ -51,7 +53,7 @@ class Session:
         self._port = port
         self._lines: list[Line] = []
         self._offers: dict[str, Offer] = {}
-        self._decisions: set[asyncio.Task[None]] = set()
+        self._work: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         self._backoff = Backoff()
         self._token = ""
@@ -94,6 +96,21 @@ class Session:
         for line in self._lines:
             line.stream.outbox.send(pb.AgentItem(reauthenticate=pb.Reauthenticate(token=token)))
 
+    async def _refresh(self) -> None:
+        """Asks for a fresh token; without one the streams end, and the next ones ask again."""
+        try:
+            token = await ask_token(self._config.connection, self._config.connect_timeout)
+        except Exception as error:
+            self._port.error(error)
+            return
+        if token:
+            self.reauthenticate(token)
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
+
     async def close(self) -> None:
         """Gives all calls back and ends."""
         if not self._closing.is_set():
@@ -111,7 +128,7 @@ class Session:
         finally:
             if primary:
                 self._stop_timers()
-                for task in [*self._extra, *self._decisions]:
+                for task in [*self._extra, *self._work]:
                     task.cancel()
 
     async def _keep(self, primary: bool) -> None:
@@ -183,20 +200,7 @@ class Session:
             for call in left:
                 self._no_room(call.call_id)
             return pb.AgentItem(reattach=reattach)
-        r = self._config.register
-        return pb.AgentItem(
-            register=pb.Register(
-                agent_id=r.agent_id,
-                instance_id=r.instance_id,
-                pool=r.pool,
-                capacity=r.capacity,
-                audio_format=from_audio_format(r.audio_format),
-                labels=r.labels,
-                answer_on_accept=r.answer_on_accept,
-                heartbeat=r.heartbeat,
-                no_audio=r.no_audio,
-            )
-        )
+        return pb.AgentItem(register=self._config.register.message())
 
     def _no_room(self, call_id: str) -> None:
         """A call without room in the Reattach, which is only so with ids far beyond the usual length."""
@@ -227,9 +231,7 @@ class Session:
         elif kind == "registered":
             self._on_registered(line, item)
         elif kind == "offer":
-            task = asyncio.ensure_future(self._on_offer(line, item))
-            self._decisions.add(task)
-            task.add_done_callback(self._decisions.discard)
+            self._in_background(self._on_offer(line, item))
         elif kind == "offer_revoked":
             self._offers.pop(item.offer_id, None)
             self._port.changed()
@@ -241,7 +243,10 @@ class Session:
                 self._remove(call)._on_unassigned(item)
         elif kind == "item_refused":
             self._on_refused(line, item)
-        elif kind == "go_away":
+        elif kind == "credential_expiring":
+            self._in_background(self._refresh())
+        elif kind == "go_away" and not self._leaving:
+            # Told on every stream.
             self._leaving = True
             self._port.going_away(self, seconds_of(item.deadline))
 

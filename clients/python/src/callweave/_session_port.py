@@ -10,9 +10,11 @@ from ._call import Call
 from ._call_link import CallLimits
 from ._context_types import CallContext
 from ._contexts import Contexts
+from ._convert import from_audio_format
 from ._errors import CallweaveError
 from ._options import ConnectionConfig
 from ._types import AudioFormat, CallInfo, EscalationReason
+from .v1 import agent_service_pb2 as pb
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,20 @@ class Registration:
     answer_on_accept: bool
     heartbeat: bool
     no_audio: bool
+
+    def message(self) -> pb.Register:
+        """As it goes on the wire."""
+        return pb.Register(
+            agent_id=self.agent_id,
+            instance_id=self.instance_id,
+            pool=self.pool,
+            capacity=self.capacity,
+            audio_format=from_audio_format(self.audio_format),
+            labels=self.labels,
+            answer_on_accept=self.answer_on_accept,
+            heartbeat=self.heartbeat,
+            no_audio=self.no_audio,
+        )
 
 
 @dataclass(frozen=True, slots=True)
