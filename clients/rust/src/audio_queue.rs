@@ -150,9 +150,8 @@ mod tests {
         let AudioChunk::Gap(gap) = reader.next().await.unwrap() else { panic!("no gap") };
         assert_eq!(gap.reason, GapReason::LocalQueueFull);
         assert_eq!((gap.duration, gap.position), (Duration::from_millis(20), 0));
-        let positions: Vec<_> = [reader.next().await, reader.next().await]
-            .map(|c| c.unwrap().at().as_millis())
-            .into();
+        let positions: Vec<_> =
+            [reader.next().await, reader.next().await].map(|c| c.unwrap().at().as_millis()).into();
         assert_eq!(positions, [20, 30]);
         queue.end();
         queue.push(chunk(7), 10.0);

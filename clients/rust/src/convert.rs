@@ -231,10 +231,9 @@ pub(crate) fn to_context(context: proto::CallContext) -> CallContext {
         turn_count: to_u32(context.turn_count),
         truncated: context.truncated,
         data: context.data.map(to_data).unwrap_or_default(),
-        consent: context.consent.map(|c| Consent {
-            disclosed_time: to_time(c.disclosed_time),
-            transcript: c.transcript,
-        }),
+        consent: context
+            .consent
+            .map(|c| Consent { disclosed_time: to_time(c.disclosed_time), transcript: c.transcript }),
         notes: context
             .notes
             .into_iter()
@@ -310,9 +309,9 @@ fn from_value(value: Value) -> prost_types::Value {
         Value::Bool(value) => Kind::BoolValue(value),
         Value::Number(value) => Kind::NumberValue(value),
         Value::String(value) => Kind::StringValue(value),
-        Value::List(values) => Kind::ListValue(prost_types::ListValue {
-            values: values.into_iter().map(from_value).collect(),
-        }),
+        Value::List(values) => {
+            Kind::ListValue(prost_types::ListValue { values: values.into_iter().map(from_value).collect() })
+        }
         Value::Object(data) => Kind::StructValue(from_data(data)),
     };
     prost_types::Value { kind: Some(kind) }

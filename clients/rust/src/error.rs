@@ -133,6 +133,8 @@ reasons! {
     CallOwnerAway = "CALL_OWNER_AWAY",
     /// The store of contexts cannot be reached.
     ContextStoreAway = "CONTEXT_STORE_AWAY",
+    /// The credential does not allow it.
+    PermissionDenied = "PERMISSION_DENIED",
 }
 
 impl fmt::Display for Reason {
@@ -168,10 +170,7 @@ impl Error {
             reason,
             code,
             message: message.into(),
-            metadata: metadata
-                .into_iter()
-                .map(|(key, value)| (key.to_owned(), value))
-                .collect(),
+            metadata: metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
             source: None,
         }))
     }
@@ -395,10 +394,7 @@ mod tests {
         assert_eq!(Error::from(status("other", "CALL_NOT_FOUND")).reason(), Reason::Transport);
         let garbage = tonic::Status::with_details(Code::Internal, "x", vec![255u8, 1, 2].into());
         assert_eq!(Error::from(garbage).code(), Code::Internal);
-        assert_eq!(
-            Error::from(tonic::Status::unauthenticated("no")).reason(),
-            Reason::Unauthenticated
-        );
+        assert_eq!(Error::from(tonic::Status::unauthenticated("no")).reason(), Reason::Unauthenticated);
     }
 
     #[test]

@@ -161,7 +161,8 @@ impl PlaybackQueue {
     /// The next thing to send now; `None` when nothing may be sent yet.
     pub(crate) fn next(&mut self, now: f64) -> Option<Step> {
         if self.refused > 0 {
-            let wait = if self.progress_since_refused { RETRY_AFTER_PROGRESS_MS } else { RETRY_AFTER_FULL_MS };
+            let wait =
+                if self.progress_since_refused { RETRY_AFTER_PROGRESS_MS } else { RETRY_AFTER_FULL_MS };
             if now - self.refused_at_ms < wait {
                 return None;
             }

@@ -529,8 +529,8 @@ pub enum ErrorReason {
     /// The handle is not, or no longer, a seat of this stream. FAILED_PRECONDITION.
     /// {"handle": "7"}
     StaleHandle = 13,
-    /// Reattached too late or with an old epoch: somebody else has the seat. ABORTED.
-    /// {"call_id": "c-1", "epoch": "3"}
+    /// Reattached too late or with an old epoch, or TransferCall expected another one: somebody else has the seat. ABORTED.
+    /// {"call_id": "c-1", "epoch": "3", "agent_id": "anna"}
     SeatTaken = 14,
     /// Nobody holds the seat that the verb needs. FAILED_PRECONDITION.
     /// {"call_id": "c-1"}
@@ -597,6 +597,9 @@ pub enum ErrorReason {
     /// The context store is away, and this gateway does not know whether there is such a context. UNAVAILABLE.
     /// {"call_id": "c-1"}
     ContextStoreAway = 35,
+    /// The credential is good, but its role or scopes do not allow this here. PERMISSION_DENIED.
+    /// {"operation": "CallService/DisconnectCall", "scope": "disconnect"}
+    PermissionDenied = 36,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -641,6 +644,7 @@ impl ErrorReason {
             Self::Internal => "ERROR_REASON_INTERNAL",
             Self::CallOwnerAway => "ERROR_REASON_CALL_OWNER_AWAY",
             Self::ContextStoreAway => "ERROR_REASON_CONTEXT_STORE_AWAY",
+            Self::PermissionDenied => "ERROR_REASON_PERMISSION_DENIED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -682,6 +686,7 @@ impl ErrorReason {
             "ERROR_REASON_INTERNAL" => Some(Self::Internal),
             "ERROR_REASON_CALL_OWNER_AWAY" => Some(Self::CallOwnerAway),
             "ERROR_REASON_CONTEXT_STORE_AWAY" => Some(Self::ContextStoreAway),
+            "ERROR_REASON_PERMISSION_DENIED" => Some(Self::PermissionDenied),
             _ => None,
         }
     }
@@ -2011,6 +2016,9 @@ pub struct TransferCallRequest {
     /// How long this RPC waits for the result, 0 to 150 s. Unset: it answers at once.
     #[prost(message, optional, tag = "7")]
     pub wait: ::core::option::Option<::prost_types::Duration>,
+    /// The Seat.epoch that the giver saw; when somebody else took the seat since, SEAT_TAKEN names the holder. 0: whatever it is.
+    #[prost(uint64, tag = "8")]
+    pub expected_epoch: u64,
     /// To whom. Required.
     #[prost(oneof = "transfer_call_request::To", tags = "3, 4")]
     pub to: ::core::option::Option<transfer_call_request::To>,
@@ -2212,6 +2220,9 @@ pub struct WatchCallsRequest {
     /// Which calls. Unset: all of the tenant.
     #[prost(message, optional, tag = "2")]
     pub filter: ::core::option::Option<CallFilter>,
+    /// With exactly one call in the filter and no cursor: everything that is stored of this call comes first. Else INVALID_FIELD.
+    #[prost(bool, tag = "3")]
+    pub from_beginning: bool,
 }
 /// One step of WatchCalls.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -3851,7 +3862,7 @@ pub struct GatewayItem {
     /// What. A reader ignores kinds it does not know.
     #[prost(
         oneof = "gateway_item::Item",
-        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15"
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16"
     )]
     pub item: ::core::option::Option<gateway_item::Item>,
 }
@@ -3905,6 +3916,9 @@ pub mod gateway_item {
         /// The gateway is going away.
         #[prost(message, tag = "15")]
         GoAway(super::GoAway),
+        /// The credential of the stream ends soon.
+        #[prost(message, tag = "16")]
+        CredentialExpiring(super::CredentialExpiring),
     }
 }
 /// Begins a session.
@@ -4277,12 +4291,24 @@ pub struct Drain {}
 /// Releases all calls and ends the session.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Bye {}
-/// A fresh credential before the old one expires.
+/// A fresh credential before the old one expires. Of the same tenant; refused with ItemRefused, the old one stays until its
+/// end. Its rights hold from then on.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Reauthenticate {
     /// The bearer token, as in the authorization metadata, without "Bearer ".
     #[prost(string, tag = "1")]
     pub token: ::prost::alloc::string::String,
+}
+/// The credential of the stream ends soon: send Reauthenticate. Otherwise the stream ends with UNAUTHENTICATED 30 s after
+/// `expire_time`, its seats are reserved for the grace of the pool, and then its calls are offered again.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CredentialExpiring {
+    /// When it ends.
+    #[prost(message, optional, tag = "1")]
+    pub expire_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Time left until then, for clocks that differ.
+    #[prost(message, optional, tag = "2")]
+    pub time_left: ::core::option::Option<::prost_types::Duration>,
 }
 /// The gateway is going away: no more offers here; register elsewhere. Calls go on until the deadline.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -4681,6 +4707,516 @@ pub mod agent_service_server {
     impl<T> tonic::server::NamedService for AgentServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
+}
+/// One entry. It is never changed after it was written.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AuditEntry {
+    /// Counts the entries of the gateway, from 1, of all tenants: those of others are missing in between.
+    #[prost(uint64, tag = "1")]
+    pub sequence: u64,
+    /// When, by the gateway's wall clock.
+    #[prost(message, optional, tag = "2")]
+    pub time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The gateway that wrote it.
+    #[prost(string, tag = "3")]
+    pub gateway_id: ::prost::alloc::string::String,
+    /// What was done.
+    #[prost(enumeration = "AuditKind", tag = "4")]
+    pub kind: i32,
+    /// By whom: "client:<name>", "agent:<agent_id>", or where it came from when nobody was recognised.
+    #[prost(string, tag = "5")]
+    pub actor: ::prost::alloc::string::String,
+    /// The operation, as the RPC or the item of Serve is called; empty when none is behind it.
+    #[prost(string, tag = "6")]
+    pub operation: ::prost::alloc::string::String,
+    /// The call, if it is about one.
+    #[prost(string, tag = "7")]
+    pub call_id: ::prost::alloc::string::String,
+    /// A keyed hash of the caller's or searched number; equal numbers have equal hashes at one gateway. Never the number.
+    #[prost(string, tag = "8")]
+    pub number_hash: ::prost::alloc::string::String,
+    /// What else: "source", "cause", "agent_id", "reason", "scope", "count".
+    #[prost(map = "string, string", tag = "9")]
+    pub details: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// The link of the chain, in hexadecimal: what `audit verify` compares.
+    #[prost(string, tag = "10")]
+    pub hash: ::prost::alloc::string::String,
+}
+/// Request of ListAudit.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListAuditRequest {
+    /// Only these; empty means all. At most 100.
+    #[prost(enumeration = "AuditKind", repeated, tag = "1")]
+    pub kinds: ::prost::alloc::vec::Vec<i32>,
+    /// Only of this call; empty means all.
+    #[prost(string, tag = "2")]
+    pub call_id: ::prost::alloc::string::String,
+    /// Only by this actor, exactly; empty means all.
+    #[prost(string, tag = "3")]
+    pub actor: ::prost::alloc::string::String,
+    /// Only of this number, in any common writing; empty means all.
+    #[prost(string, tag = "4")]
+    pub number: ::prost::alloc::string::String,
+    /// 1 to 1,000; 0 means 100.
+    #[prost(int32, tag = "5")]
+    pub page_size: i32,
+    /// From next_page_token.
+    #[prost(string, tag = "6")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// Response of ListAudit.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListAuditResponse {
+    /// Newest first.
+    #[prost(message, repeated, tag = "1")]
+    pub entries: ::prost::alloc::vec::Vec<AuditEntry>,
+    /// Empty on the last page. A page may have fewer entries than asked for, even none, and still not be the last.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// What was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum AuditKind {
+    /// Not given. Never sent by a gateway.
+    Unspecified = 0,
+    /// Somebody began to hear a call.
+    Listen = 1,
+    /// The agent leg hears and is heard by nobody.
+    Spy = 2,
+    /// The agent leg is heard by the callee alone.
+    Whisper = 3,
+    /// The agent leg is heard by both.
+    Barge = 4,
+    /// The seat of a call changed.
+    SeatChanged = 5,
+    /// Contexts were read or searched.
+    ContextRead = 6,
+    /// Contexts were deleted.
+    ContextErased = 7,
+    /// A credential was refused.
+    AuthenticationRefused = 8,
+    /// A credential was good but its rights were not enough.
+    PermissionDenied = 9,
+    /// Entries of the audit log itself were read.
+    AuditRead = 10,
+    /// Keys, issuers or certificates of the gateway were loaded anew.
+    CredentialsReloaded = 11,
+    /// Entries are missing because too many came at once; details.count says how many.
+    EntriesLost = 12,
+}
+impl AuditKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "AUDIT_KIND_UNSPECIFIED",
+            Self::Listen => "AUDIT_KIND_LISTEN",
+            Self::Spy => "AUDIT_KIND_SPY",
+            Self::Whisper => "AUDIT_KIND_WHISPER",
+            Self::Barge => "AUDIT_KIND_BARGE",
+            Self::SeatChanged => "AUDIT_KIND_SEAT_CHANGED",
+            Self::ContextRead => "AUDIT_KIND_CONTEXT_READ",
+            Self::ContextErased => "AUDIT_KIND_CONTEXT_ERASED",
+            Self::AuthenticationRefused => "AUDIT_KIND_AUTHENTICATION_REFUSED",
+            Self::PermissionDenied => "AUDIT_KIND_PERMISSION_DENIED",
+            Self::AuditRead => "AUDIT_KIND_AUDIT_READ",
+            Self::CredentialsReloaded => "AUDIT_KIND_CREDENTIALS_RELOADED",
+            Self::EntriesLost => "AUDIT_KIND_ENTRIES_LOST",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "AUDIT_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "AUDIT_KIND_LISTEN" => Some(Self::Listen),
+            "AUDIT_KIND_SPY" => Some(Self::Spy),
+            "AUDIT_KIND_WHISPER" => Some(Self::Whisper),
+            "AUDIT_KIND_BARGE" => Some(Self::Barge),
+            "AUDIT_KIND_SEAT_CHANGED" => Some(Self::SeatChanged),
+            "AUDIT_KIND_CONTEXT_READ" => Some(Self::ContextRead),
+            "AUDIT_KIND_CONTEXT_ERASED" => Some(Self::ContextErased),
+            "AUDIT_KIND_AUTHENTICATION_REFUSED" => Some(Self::AuthenticationRefused),
+            "AUDIT_KIND_PERMISSION_DENIED" => Some(Self::PermissionDenied),
+            "AUDIT_KIND_AUDIT_READ" => Some(Self::AuditRead),
+            "AUDIT_KIND_CREDENTIALS_RELOADED" => Some(Self::CredentialsReloaded),
+            "AUDIT_KIND_ENTRIES_LOST" => Some(Self::EntriesLost),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod audit_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Who listened, read, took a seat or was refused.
+    #[derive(Debug, Clone)]
+    pub struct AuditServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> AuditServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> AuditServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            AuditServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// The entries of the tenant, newest first, as the gateway that is asked has written them: each gateway keeps its own.
+        pub async fn list_audit(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListAuditRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListAuditResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/callweave.v1.AuditService/ListAudit",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("callweave.v1.AuditService", "ListAudit"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+#[cfg(feature = "server")]
+pub mod audit_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with AuditServiceServer.
+    #[async_trait]
+    pub trait AuditService: std::marker::Send + std::marker::Sync + 'static {
+        /// The entries of the tenant, newest first, as the gateway that is asked has written them: each gateway keeps its own.
+        async fn list_audit(
+            &self,
+            request: tonic::Request<super::ListAuditRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListAuditResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Who listened, read, took a seat or was refused.
+    #[derive(Debug)]
+    pub struct AuditServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> AuditServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for AuditServiceServer<T>
+    where
+        T: AuditService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/callweave.v1.AuditService/ListAudit" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListAuditSvc<T: AuditService>(pub Arc<T>);
+                    impl<
+                        T: AuditService,
+                    > tonic::server::UnaryService<super::ListAuditRequest>
+                    for ListAuditSvc<T> {
+                        type Response = super::ListAuditResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListAuditRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AuditService>::list_audit(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListAuditSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for AuditServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "callweave.v1.AuditService";
+    impl<T> tonic::server::NamedService for AuditServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// What a browser sends.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BrowserRequest {
+    /// The stream, chosen by the browser: 1 to 4,294,967,295, larger than any before on the connection when it is opened.
+    #[prost(uint32, tag = "1")]
+    pub stream: u32,
+    /// What. An unknown kind ends the connection.
+    #[prost(oneof = "browser_request::Item", tags = "2, 3, 4, 5")]
+    pub item: ::core::option::Option<browser_request::Item>,
+}
+/// Nested message and enum types in `BrowserRequest`.
+pub mod browser_request {
+    /// What. An unknown kind ends the connection.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Item {
+        /// Begins the stream. First.
+        #[prost(message, tag = "2")]
+        Open(super::BrowserOpen),
+        /// A further message of a stream that takes many: ServeRequest.
+        #[prost(bytes, tag = "3")]
+        Message(::prost::bytes::Bytes),
+        /// Nothing more follows on this stream.
+        #[prost(message, tag = "4")]
+        HalfClose(super::BrowserHalfClose),
+        /// The browser is no longer interested. A command that was taken goes on.
+        #[prost(message, tag = "5")]
+        Cancel(super::BrowserCancel),
+    }
+}
+/// Begins a stream.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BrowserOpen {
+    /// Service and method as in the contract: "CallService/GetCall".
+    #[prost(string, tag = "1")]
+    pub method: ::prost::alloc::string::String,
+    /// The request; empty for AgentService/Serve, whose messages follow.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub request: ::prost::bytes::Bytes,
+}
+/// Nothing more follows on this stream.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BrowserHalfClose {}
+/// The browser is no longer interested.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BrowserCancel {}
+/// What a gateway sends.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BrowserResponse {
+    /// The stream that it belongs to. An ended or unknown stream is ignored by the reader.
+    #[prost(uint32, tag = "1")]
+    pub stream: u32,
+    /// What.
+    #[prost(oneof = "browser_response::Item", tags = "2, 3")]
+    pub item: ::core::option::Option<browser_response::Item>,
+}
+/// Nested message and enum types in `BrowserResponse`.
+pub mod browser_response {
+    /// What.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Item {
+        /// A response of the method.
+        #[prost(bytes, tag = "2")]
+        Message(::prost::bytes::Bytes),
+        /// The stream is over; last.
+        #[prost(message, tag = "3")]
+        End(super::BrowserEnd),
+    }
+}
+/// The stream is over.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BrowserEnd {
+    /// Unset when it went well.
+    #[prost(message, optional, tag = "1")]
+    pub error: ::core::option::Option<Error>,
 }
 /// Request of SaveContext.
 #[derive(Clone, PartialEq, ::prost::Message)]
