@@ -41,7 +41,7 @@ pub fn agent(agent_id: impl Into<String>) -> AgentBuilder {
         },
         max_control_items: 10_000,
         max_streams: 4,
-        calls_per_stream: 64,
+        calls_per_stream: 50,
         connect_timeout: Duration::from_secs(5),
         reattach_timeout: None,
         drain_timeout: Duration::from_secs(30),
@@ -249,7 +249,7 @@ impl AgentBuilder {
         self
     }
 
-    /// With more calls than this on each stream another one is opened. 1 to 1,000. Default: 64.
+    /// With more calls than this on each stream another one is opened. 1 to 1,000. Default: 50.
     pub fn calls_per_stream(mut self, calls: usize) -> Self {
         self.calls_per_stream = calls;
         self

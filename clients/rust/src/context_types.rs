@@ -10,6 +10,8 @@ pub struct Consent {
     pub disclosed_time: Option<SystemTime>,
     /// False: no turns are stored or published.
     pub transcript: bool,
+    /// True while something is spoken that nobody may keep: turns are kept without their words, listeners hear nothing.
+    pub paused: bool,
 }
 
 /// A note of a human.

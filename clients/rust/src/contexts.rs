@@ -255,6 +255,7 @@ fn from_fields(call_id: &str, fields: ContextFields) -> proto::CallContext {
         consent: fields.consent.map(|consent| proto::Consent {
             disclosed_time: from_time(consent.disclosed_time),
             transcript: consent.transcript,
+            paused: consent.paused,
         }),
         outcome: fields.outcome.unwrap_or_default(),
         turns: fields.turns.into_iter().map(from_turn).collect(),

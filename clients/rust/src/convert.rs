@@ -129,6 +129,7 @@ pub(crate) fn to_gap(gap: &proto::AudioGap, call_rate: u32) -> AudioGap {
             Ok(Wire::SlowReceiver) => GapReason::SlowReceiver,
             Ok(Wire::Detached) => GapReason::Detached,
             Ok(Wire::Provider) => GapReason::Provider,
+            Ok(Wire::Paused) => GapReason::Paused,
             _ => GapReason::Unspecified,
         },
         position: gap.from,
@@ -231,9 +232,11 @@ pub(crate) fn to_context(context: proto::CallContext) -> CallContext {
         turn_count: to_u32(context.turn_count),
         truncated: context.truncated,
         data: context.data.map(to_data).unwrap_or_default(),
-        consent: context
-            .consent
-            .map(|c| Consent { disclosed_time: to_time(c.disclosed_time), transcript: c.transcript }),
+        consent: context.consent.map(|c| Consent {
+            disclosed_time: to_time(c.disclosed_time),
+            transcript: c.transcript,
+            paused: c.paused,
+        }),
         notes: context
             .notes
             .into_iter()

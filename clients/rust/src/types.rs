@@ -149,6 +149,8 @@ pub enum GapReason {
     Detached,
     /// The provider sent nothing.
     Provider,
+    /// Something is spoken that nobody may keep.
+    Paused,
     /// Nobody read the audio fast enough in this process.
     LocalQueueFull,
     /// Not given, or newer than this library.
@@ -162,6 +164,7 @@ impl GapReason {
             Self::SlowReceiver => "SLOW_RECEIVER",
             Self::Detached => "DETACHED",
             Self::Provider => "PROVIDER",
+            Self::Paused => "PAUSED",
             Self::LocalQueueFull => "LOCAL_QUEUE_FULL",
             Self::Unspecified => "UNSPECIFIED",
         }

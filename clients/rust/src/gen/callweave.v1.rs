@@ -124,6 +124,8 @@ pub enum AudioGapReason {
     Detached = 2,
     /// The provider sent nothing.
     Provider = 3,
+    /// Consent.paused was set: what was said is for the seat holder alone. Told about once a second. To listeners alone.
+    Paused = 4,
 }
 impl AudioGapReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -136,6 +138,7 @@ impl AudioGapReason {
             Self::SlowReceiver => "AUDIO_GAP_REASON_SLOW_RECEIVER",
             Self::Detached => "AUDIO_GAP_REASON_DETACHED",
             Self::Provider => "AUDIO_GAP_REASON_PROVIDER",
+            Self::Paused => "AUDIO_GAP_REASON_PAUSED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -145,6 +148,7 @@ impl AudioGapReason {
             "AUDIO_GAP_REASON_SLOW_RECEIVER" => Some(Self::SlowReceiver),
             "AUDIO_GAP_REASON_DETACHED" => Some(Self::Detached),
             "AUDIO_GAP_REASON_PROVIDER" => Some(Self::Provider),
+            "AUDIO_GAP_REASON_PAUSED" => Some(Self::Paused),
             _ => None,
         }
     }
@@ -1566,6 +1570,11 @@ pub struct Consent {
     /// False after the caller refused: no turns are stored or published, only reason and outcome.
     #[prost(bool, tag = "2")]
     pub transcript: bool,
+    /// True while something is spoken that nobody may keep, such as the number of a card. Turns appended meanwhile are kept
+    /// without their words ("\[paused\]"), and whoever listens (ListenCall) gets an AudioGap PAUSED instead of audio; the seat
+    /// holder hears on. Ends with the next consent that is written without it.
+    #[prost(bool, tag = "3")]
+    pub paused: bool,
 }
 /// A human's note on a call.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
