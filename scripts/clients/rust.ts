@@ -1,6 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -11,11 +10,9 @@ const FOLDER = fileURLToPath(new URL("../../clients/rust/", import.meta.url));
 const MANIFEST = ["--manifest-path", join(FOLDER, "Cargo.toml")];
 const GENERATED = "clients/rust/src/gen";
 
-/** Where cargo builds: one folder for every step, outside the work tree, a fresh one for other dependencies. */
+/** Where cargo builds: one folder outside the work tree for every step, the examples and the conformance program. */
 export function cargoTargetDir(): string {
-  const cache = process.env.CALLWEAVE_CACHE_DIR ?? join(homedir(), ".cache", "callweave");
-  const lock = createHash("sha256").update(readFileSync(join(FOLDER, "Cargo.lock"))).digest("hex");
-  return join(cache, "cargo", lock.slice(0, 16));
+  return join(process.env.CALLWEAVE_CACHE_DIR ?? join(homedir(), ".cache", "callweave"), "cargo");
 }
 
 /** The environment of every cargo of this repository. */
@@ -38,7 +35,12 @@ function generate(): void {
 
 const STEPS: readonly (readonly string[])[] = [
   ["fmt", ...MANIFEST, "--all", "--check"],
-  ["clippy", ...MANIFEST, "--locked", "--all-targets", "--all-features", "--", "-D", "warnings"],
+  [
+    "clippy",
+    ...MANIFEST,
+    ...["--locked", "-p", "callweave", "-p", "callweave-conformance"],
+    ...["--all-targets", "--all-features", "--", "-D", "warnings"],
+  ],
   ["test", ...MANIFEST, "--locked", "--all-features"],
   ["doc", ...MANIFEST, "--locked", "--no-deps", "--all-features"],
   ["package", ...MANIFEST, "--locked", "--allow-dirty", "--all-features"],

@@ -12,7 +12,10 @@ export const language: Language = {
   missing: () => missingProgram("cargo"),
   async prepare() {
     const manifest = ["--manifest-path", join(FOLDER, "Cargo.toml")];
-    execFileSync("cargo", ["build", "--quiet", "--locked", ...manifest], { env: cargoEnv(), stdio: "inherit" });
+    execFileSync("cargo", ["build", "--quiet", "--locked", ...manifest], {
+      env: cargoEnv(),
+      stdio: "inherit",
+    });
     return { program: join(cargoTargetDir(), "debug", "callweave-conformance"), args: [], cwd: FOLDER };
   },
 };
