@@ -4808,7 +4808,7 @@ pub enum AuditKind {
     ContextErased = 7,
     /// A credential was refused.
     AuthenticationRefused = 8,
-    /// A credential was good but its rights were not enough.
+    /// A credential was good but its rights were not enough, or it asked for a call that its tenant does not have.
     PermissionDenied = 9,
     /// Entries of the audit log itself were read.
     AuditRead = 10,
