@@ -106,7 +106,8 @@ ${transitive(new Set(direct.map((d) => d.name)))}
 | --- | --- | --- |
 | typedoc with typescript 6 (npm) | Apache-2.0 | \`npm test -- client-typescript\` makes the documentation of the client |
 | telcoflow (PyPI), the vendor's SDK | MIT | \`npm test -- sdk-proof\` installs it and runs it unchanged |
-| grpcio, grpcio-tools (PyPI) | Apache-2.0 | \`examples/generate-python.sh\` |
+| grpcio, grpcio-tools (PyPI) | Apache-2.0 | \`examples/generate-python.sh\`; the Python client (\`clients/python\`) needs grpcio, protobuf (BSD-3-Clause) and typing-extensions (PSF-2.0) |
+| what \`clients/python/requirements-dev.txt\` names (PyPI) | MIT, Apache-2.0 or BSD | \`scripts/clients/python.ts\` generates, checks and tests the Python client in \`.cache/python-venv\` |
 | google.golang.org/grpc, google.golang.org/protobuf | Apache-2.0, BSD-3-Clause | \`examples/generate-go.sh\`; the Go client (\`clients/go\`) needs them and google.golang.org/genproto (Apache-2.0) |
 | go.opentelemetry.io/otel and its gRPC instrumentation | Apache-2.0 | the test of the programs in \`clients/go/README.md\` |
 | honnef.co/go/tools (staticcheck) | MIT | \`scripts/clients/go.ts\` |
