@@ -3,9 +3,11 @@ import {
   AudioGapReason,
   BrowserRequest,
   BrowserResponse,
+  ErrorReason,
   encodeMessage,
   ListenCallRequest,
   ListenCallResponse,
+  ServeRequest,
   WatchCallsRequest,
   WatchCallsResponse,
 } from "@callweave/proto";
@@ -61,7 +63,7 @@ class FakeSocket extends EventEmitter {
   }
 }
 
-function rig(options: DeskOptions = {}) {
+function rig(options: DeskOptions = {}, credential = principalOf("default", "anna")) {
   const api = new FakeApi();
   const socket = new FakeSocket();
   const stats: DeskStats = {
@@ -87,7 +89,7 @@ function rig(options: DeskOptions = {}) {
     logger: new FakeLogger(),
     stats,
   };
-  const visitor = { credential: principalOf("default", "anna"), peer: "127.0.0.1:1" };
+  const visitor = { credential, peer: "127.0.0.1:1" };
   const connection = new DeskConnection(wire, socket as unknown as WebSocket, visitor, () => {});
   const open = (stream: number, method: string, request: Uint8Array = new Uint8Array()) =>
     socket.emit(
@@ -183,6 +185,34 @@ describe("DeskConnection", () => {
     } finally {
       vi.useRealTimers();
     }
+  });
+
+  it("gives a browser no more than its role: every method is behind the rules", async () => {
+    const nothing = { ...principalOf("default", "nobody"), grants: new Map() };
+    const { api, socket, open } = rig({}, nothing);
+    const methods = [...deskMethods(operations(api), watches(api)).keys()];
+    expect(methods).toEqual(expect.arrayContaining(["CallService/DisconnectCall", "AuditService/ListAudit"]));
+    const listen = ListenCallRequest.encode(ListenCallRequest.fromPartial({ callId: "c-1" })).finish();
+    for (const [i, method] of methods.entries()) {
+      open(i + 1, method, method.endsWith("/ListenCall") ? listen : new Uint8Array());
+      if (method !== "AgentService/Serve") continue;
+      const items = [{ item: { $case: "register" as const, value: { agentId: "a" } } }];
+      const value = ServeRequest.encode(ServeRequest.fromPartial({ items })).finish();
+      socket.emit(
+        "message",
+        encodeMessage(BrowserRequest, { stream: i + 1, item: { $case: "message", value } }),
+        true,
+      );
+    }
+    const reasonOf = (stream: number) => {
+      const end = socket.of(stream).at(-1);
+      return end?.$case === "end" ? end.value.error?.reason : undefined;
+    };
+    await vi.waitFor(() => {
+      for (const [i, method] of methods.entries())
+        expect(reasonOf(i + 1), method).toBe(ErrorReason.PERMISSION_DENIED);
+    });
+    expect([api.executed, api.contextCalls, api.listeners, api.agents.begun]).toEqual([[], [], [], []]);
   });
 
   it("stops what a closed tab had open", async () => {
