@@ -9,6 +9,8 @@ import { PushingGateway } from "./pushing-gateway.js";
 const STEPS = [25, 50, 100, 150, 200, 300, 400, 500, 600, 800, 1000];
 const SETTLE_MS = 2_000;
 const MEASURE_MS = 6_000;
+/** How often a number of calls is tried: others may have used the machine meanwhile. */
+const ATTEMPTS = 3;
 /** Good enough: nothing missing, nothing wrong, and 99 of 100 frames not later than this. */
 const MAX_LATE_MS = 150;
 const MEMORY_CALLS = 100;
@@ -53,30 +55,45 @@ async function echoed(program: Program, print: (line: string) => void): Promise<
     for (const calls of STEPS) {
       gateway.offer(calls - gateway.taken);
       await until(() => gateway.taken === calls, `${calls} calls`, 30_000);
-      await sleep(SETTLE_MS);
-      gateway.reset();
-      const before = usageOf(program.pid);
-      const own = process.cpuUsage();
-      await sleep(MEASURE_MS);
-      const { user, system } = process.cpuUsage(own);
-      const after = usageOf(program.pid);
-      const sorted = gateway.latenciesMs.sort((a, b) => a - b);
-      const p99Ms = Math.round(sorted[Math.floor(sorted.length * 0.99)] ?? Number.POSITIVE_INFINITY);
-      const missing = gateway.missing(MAX_LATE_MS);
-      const cpuPercent = Math.round(((after.cpuMs - before.cpuMs) / MEASURE_MS) * 100);
-      const { residentMiB } = after;
-      print(
-        `${calls} calls: p99 ${p99Ms} ms, missing ${missing}, wrong ${gateway.wrong}, ` +
-          `CPU ${cpuPercent} %, ${residentMiB} MiB; the measuring side: CPU ${Math.round((user + system) / 10 / MEASURE_MS)} %`,
-      );
-      if (missing > 0 || gateway.wrong > 0 || p99Ms > MAX_LATE_MS) break;
-      best = { calls, p99Ms, cpuPercent, residentMiB };
+      let measured: Echo | undefined;
+      for (let n = 0; n < ATTEMPTS && !measured; n++) {
+        await sleep(SETTLE_MS);
+        measured = await measure(program, gateway, calls, print);
+      }
+      if (!measured) break;
+      best = measured;
     }
   } finally {
     await program.end();
     gateway.stop();
   }
   return best;
+}
+
+/** Measures as many calls as there are; undefined when that is not good enough. */
+async function measure(
+  program: Program,
+  gateway: PushingGateway,
+  calls: number,
+  print: (line: string) => void,
+): Promise<Echo | undefined> {
+  gateway.reset();
+  const before = usageOf(program.pid);
+  const own = process.cpuUsage();
+  await sleep(MEASURE_MS);
+  const { user, system } = process.cpuUsage(own);
+  const { cpuMs, residentMiB } = usageOf(program.pid);
+  const sorted = gateway.latenciesMs.sort((a, b) => a - b);
+  const p99Ms = Math.round(sorted[Math.floor(sorted.length * 0.99)] ?? Number.POSITIVE_INFINITY);
+  const missing = gateway.missing(MAX_LATE_MS);
+  const cpuPercent = Math.round(((cpuMs - before.cpuMs) / MEASURE_MS) * 100);
+  const ownPercent = Math.round((user + system) / 10 / MEASURE_MS);
+  print(
+    `${calls} calls: p99 ${p99Ms} ms, missing ${missing}, wrong ${gateway.wrong}, ` +
+      `CPU ${cpuPercent} %, ${residentMiB} MiB; the measuring side: CPU ${ownPercent} %`,
+  );
+  const good = missing === 0 && gateway.wrong === 0 && p99Ms <= MAX_LATE_MS;
+  return good ? { calls, p99Ms, cpuPercent, residentMiB } : undefined;
 }
 
 async function unread(program: Program): Promise<number> {
