@@ -28,8 +28,16 @@ export interface CallEntry {
 
 /** An entry of a call that was just listed. */
 export function entryOf(call: Call, before?: CallEntry): CallEntry {
-  // What was known from events is newer than nothing.
-  return withWaiting({ ringing: false, ...before, call }, before?.waitingSinceMs ?? toMs(call.createTime));
+  // An escalation that began before this page did: its step is not known, but it is under way.
+  const escalation =
+    call.pending?.verb === "EscalateCall"
+      ? (before?.escalation ?? { requestId: call.pending.requestId, step: EscalationStep.CONNECTING })
+      : undefined;
+  const { escalation: _before, ...known } = before ?? { ringing: false };
+  return withWaiting(
+    { ...known, call, ...(escalation && { escalation }) },
+    before?.waitingSinceMs ?? toMs(call.createTime),
+  );
 }
 
 /** The call is over, for us. */

@@ -50,7 +50,10 @@ export class Pops {
         // To a pool: whoever is in that one.
         const pool = event.value.plan?.pool || call.pool;
         const target = { callee: event.value.plan?.pool ? "" : call.callee, pool };
-        if (popsFor(target, person.value, users())) this.add({ callId, why: "coming" });
+        // A pool's calls are for who is on shift; one's own phone rings also at others.
+        const own = person.value.numbers.includes(target.callee);
+        if ((own || seat.available.peek()) && popsFor(target, person.value, users()))
+          this.add({ callId, why: "coming" });
       }
       if (event?.$case === "ringing" && popsFor(call, person.value, users()))
         this.add({ callId, why: "ringing" });

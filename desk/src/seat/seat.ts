@@ -30,7 +30,7 @@ export interface HeldSeat {
 export class TakeError extends Error {
   override readonly name = "TakeError";
   constructor(
-    readonly reason: "taken" | "noAnswer" | "over" | "lost" | "failed",
+    readonly reason: "taken" | "elsewhere" | "busy" | "noAnswer" | "over" | "lost" | "failed",
     /** With "taken": by whom, as far as is known. */
     readonly by: string,
     readonly detail: string,
@@ -101,39 +101,39 @@ export class SeatKeeper {
   }
 
   /**
-   * Takes the seat of a call, with the microphone or, when `withoutMicrophone`, only to listen and command. Rejects with
-   * TakeError, or MicrophoneError when there is none.
+   * Takes the seat of a call, with the microphone or, when `withoutMicrophone`, only to listen and command. `escalatedTo`
+   * is the pool of a handover that is under way: it is that handover which gives the seat. Rejects with TakeError, or
+   * MicrophoneError when there is none.
    */
-  async take(call: Call, withoutMicrophone = false): Promise<HeldSeat> {
-    if (this.taking.value !== "" || this.held.value) throw new TakeError("failed", "", "busy");
-    this.taking.value = call.callId;
-    this.lost.value = undefined;
-    let microphone: Microphone | undefined;
-    try {
-      microphone = withoutMicrophone ? undefined : await this.openMicrophone();
-      const session = await this.session(this.pools[0] ?? "default");
+  take(call: Call, escalatedTo: string, withoutMicrophone = false): Promise<HeldSeat> {
+    return this.seated(call.callId, withoutMicrophone, async (assigned) => {
       this.wanted = call.callId;
-      this.wantedMicrophone = microphone;
-      const assigned = new Promise<HeldSeat>((resolve) => {
-        this.onAssigned = resolve;
-      });
+      if (escalatedTo !== "") {
+        await this.session(escalatedTo);
+        return within(assigned, TAKE_SECONDS * 1_000, "elsewhere");
+      }
+      const session = await this.session(this.pools[0] ?? "default");
       const to = { $case: "instanceId", value: session.instanceId } as const;
       await this.api.transfer(call.callId, to, call.seat?.epoch ?? 0, TAKE_SECONDS);
-      return await within(assigned, 3_000);
-    } catch (error) {
-      microphone?.close();
-      throw takeError(error);
-    } finally {
-      this.wanted = "";
-      this.wantedMicrophone = undefined;
-      this.onAssigned = undefined;
-      this.taking.value = "";
-    }
+      return within(assigned, 3_000, "taken");
+    });
   }
 
   /** Accepts an offer. As `take`. */
-  async accept(offered: OfferedCall, withoutMicrophone = false): Promise<HeldSeat> {
-    const callId = offered.offer.call?.callId ?? "";
+  accept({ offer, session }: OfferedCall, withoutMicrophone = false): Promise<HeldSeat> {
+    return this.seated(offer.call?.callId ?? "", withoutMicrophone, (assigned) => {
+      session.accept(offer.offerId);
+      this.dropOffer(offer.offerId);
+      return within(assigned, 5_000, "taken");
+    });
+  }
+
+  /** The microphone first, so that nobody has a seat in which nobody is heard. */
+  private async seated(
+    callId: string,
+    withoutMicrophone: boolean,
+    ask: (assigned: Promise<HeldSeat>) => Promise<HeldSeat>,
+  ): Promise<HeldSeat> {
     if (this.taking.value !== "" || this.held.value) throw new TakeError("failed", "", "busy");
     this.taking.value = callId;
     this.lost.value = undefined;
@@ -144,16 +144,16 @@ export class SeatKeeper {
       const assigned = new Promise<HeldSeat>((resolve) => {
         this.onAssigned = resolve;
       });
-      offered.session.accept(offered.offer.offerId);
-      return await within(assigned, 5_000);
+      return await ask(assigned);
     } catch (error) {
       microphone?.close();
       throw takeError(error);
     } finally {
-      this.dropOffer(offered.offer.offerId);
+      this.wanted = "";
       this.wantedMicrophone = undefined;
       this.onAssigned = undefined;
       this.taking.value = "";
+      if (!this.available.value && !this.held.value) this.setAvailable(false);
     }
   }
 
@@ -333,11 +333,11 @@ export class SeatKeeper {
   }
 }
 
-function within<T>(promise: Promise<T>, ms: number): Promise<T> {
+function within<T>(promise: Promise<T>, ms: number, otherwise: TakeError["reason"]): Promise<T> {
   return Promise.race([
     promise,
     new Promise<T>((_resolve, reject) =>
-      setTimeout(() => reject(new WireError("OFFER_GONE", "the seat did not come")), ms),
+      setTimeout(() => reject(new TakeError(otherwise, "", "the seat did not come")), ms),
     ),
   ]);
 }
@@ -346,7 +346,9 @@ function takeError(error: unknown): Error {
   if (!(error instanceof WireError)) return error instanceof Error ? error : new Error(String(error));
   const { reason, metadata, message } = error;
   if (reason === "SEAT_TAKEN") return new TakeError("taken", metadata.agent_id ?? "", message);
-  if (reason === "PENDING_COMMAND" || reason === "OFFER_GONE") return new TakeError("taken", "", message);
+  if (reason === "PENDING_COMMAND")
+    return new TakeError(metadata.pending_verb === "TransferCall" ? "taken" : "busy", "", message);
+  if (reason === "OFFER_GONE") return new TakeError("taken", "", message);
   if (reason === "TRANSFER_UNANSWERED") return new TakeError("noAnswer", "", message);
   if (reason === "CALL_NOT_FOUND" || reason === "CALL_STATE") return new TakeError("over", "", message);
   if (reason === "LOST" || reason === "TIMEOUT") return new TakeError("lost", "", message);

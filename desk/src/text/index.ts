@@ -58,9 +58,12 @@ export function duration(ms: number): string {
   return `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${two(seconds % 60)}`;
 }
 
-/** A number in groups: "+1 555 010 0". Where it is masked only its ends are left. */
+/** A number in groups: "+1 555 0100", "+49 301 234 567". Where it is masked only its ends are left. */
 export function phone(number: string, masked: boolean): string {
   if (number === "") return t("caller.withheld");
-  if (!masked) return number.replace(/^(\+\d{1,2})(\d{3})(\d{2,4})(\d*)$/, "$1 $2 $3 $4").trim();
-  return `${number.slice(0, 2)} ••• ••${number.slice(-2)}`;
+  const code = number.startsWith("+1") ? 2 : 3;
+  if (masked) return `${number.slice(0, code)} ••• ••${number.slice(-2)}`;
+  const rest = number.slice(code);
+  const groups = code === 2 ? rest.match(/^(\d{3})(\d{3,4}?)(\d{4})?$/)?.slice(1) : rest.match(/\d{1,3}/g);
+  return [number.slice(0, code), ...(groups ?? [rest])].filter(Boolean).join(" ");
 }

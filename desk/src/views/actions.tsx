@@ -28,7 +28,7 @@ export async function takeSeat(entry: CallEntry, withoutMicrophone = false): Pro
   const offered = seat.offers.value.find(({ offer }) => offer.call?.callId === callId);
   try {
     if (offered) await seat.accept(offered, withoutMicrophone);
-    else await seat.take(entry.call, withoutMicrophone);
+    else await seat.take(entry.call, entry.escalation?.plan?.pool ?? "", withoutMicrophone);
   } catch (error) {
     complaint.value = { callId, ...explained(error, callId) };
   }
@@ -38,6 +38,10 @@ function explained(error: unknown, callId: string): { text: string; offerSilent?
   if (error instanceof MicrophoneError) return { text: microphoneText(error.problem), offerSilent: true };
   if (!(error instanceof TakeError)) return { text: t("take.failed", { why: String(error) }) };
   if (error.reason === "failed") return { text: t("take.failed", { why: error.detail }) };
+  if (error.reason === "busy") {
+    const target = calls.peek(callId)?.escalation?.plan?.pool || t("action.handOn.callee");
+    return { text: t("take.busy", { target }) };
+  }
   if (error.reason !== "taken") return { text: t(`take.${error.reason}`) };
   const entry = calls.peek(callId);
   const holder = entry?.call.seat?.agentId ?? "";

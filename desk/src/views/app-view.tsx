@@ -11,6 +11,9 @@ import { SignInView } from "./sign-in-view.js";
 import { Supervisor } from "./supervisor.js";
 import { TopBar } from "./top-bar.js";
 
+/** Calls told at once; the others are in the list anyway. */
+const MOST_POPS = 2;
+
 /** The page. */
 export function AppView() {
   if (connection.status.value === "signedOut") return <SignInView />;
@@ -65,9 +68,12 @@ function Popped() {
   const list = pops.list.value.filter(({ callId }) => callId !== open);
   return (
     <section class="pops" aria-label={t("pop.label")} aria-live="assertive">
-      {list.map((pop) => (
+      {list.slice(-MOST_POPS).map((pop) => (
         <PopCard key={pop.callId} pop={pop} />
       ))}
+      {list.length > MOST_POPS && (
+        <p class="more hint">{t("pop.more", { count: list.length - MOST_POPS })}</p>
+      )}
     </section>
   );
 }

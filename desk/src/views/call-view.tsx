@@ -30,7 +30,7 @@ export function CallView({ callId }: { readonly callId: string }) {
   useEffect(() => setTab("talk"), [callId]);
   useKey("Escape", () => go("/calls"));
 
-  const entry = calls.get(callId) ?? history.entry.value;
+  const entry = merged(calls.get(callId), history.entry.value);
   const context = opened.context.value ?? contexts.head(callId);
   const problem = opened.problem.value;
   const noteId = `note-${callId}`;
@@ -67,6 +67,13 @@ export function CallView({ callId }: { readonly callId: string }) {
       </div>
     </article>
   );
+}
+
+/** The list knows the call as it is, its history also what happened before this page was opened. */
+function merged(listed: CallEntry | undefined, told: CallEntry | undefined): CallEntry | undefined {
+  if (!listed || !told) return listed ?? told;
+  if (!listed.escalation || listed.escalation.plan || !told.escalation) return listed;
+  return { ...listed, escalation: told.escalation };
 }
 
 function Tabs({ tab, choose }: { readonly tab: Tab; readonly choose: (tab: Tab) => void }) {
