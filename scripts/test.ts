@@ -26,7 +26,11 @@ const npx = (...args: string[]) => command("npx", ["--no-install", ...args]);
 
 const STEPS: readonly Step[] = [
   { name: "lint", what: "format, lint, direction of imports", run: () => npx("biome", "ci", ".") },
-  { name: "types", what: "strict TypeScript", run: () => npx("tsc", "--noEmit") },
+  {
+    name: "types",
+    what: "strict TypeScript",
+    run: async () => add(await npx("tsc", "--noEmit"), await npx("tsc", "-p", "desk", "--noEmit")),
+  },
   {
     name: "contract",
     what: "buf lint and format, no-diff generation",

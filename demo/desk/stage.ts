@@ -1,7 +1,9 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { CallContext, ContextServiceClient } from "@callweave/proto";
 import { DEFAULT_CONNECTOR, resample, Simulator, sharedVoice } from "@callweave/simulator";
+import { ChannelCredentials } from "@grpc/grpc-js";
 import { type AgentOptions, agent, type Call, type CallHandler, type Turn, type Worker } from "callweave";
 import { loadConfig } from "../../gateway/src/config/index.js";
 import { type RunningGateway, startGateway } from "../../gateway/src/serve.js";
@@ -59,7 +61,9 @@ export class Stage {
     });
     // YAML is a superset of JSON.
     await writeFile(file, JSON.stringify(configOf({ grpc: 0, desk: 0 })));
-    const gateway = await startGateway(loadConfig({ file, env: {}, cwd: stateDir }), logger, { claimJitterMs: 0 });
+    const gateway = await startGateway(loadConfig({ file, env: {}, cwd: stateDir }), logger, {
+      claimJitterMs: 0,
+    });
     // The same ports after a restart.
     await writeFile(file, JSON.stringify(configOf({ grpc: gateway.port, desk: gateway.deskPort ?? 0 })));
     const stage = new Stage(simulator, gateway, file, stateDir, logger);
@@ -90,7 +94,13 @@ export class Stage {
   /** An agent that keeps its calls when its handler returns. */
   async agent(options: Partial<AgentOptions>, handler: CallHandler): Promise<Worker> {
     const worker = agent(
-      { endpoint: this.address, agentId: "support-bot", capacity: 600, whenHandlerReturns: "keep", ...options },
+      {
+        endpoint: this.address,
+        agentId: "support-bot",
+        capacity: 600,
+        whenHandlerReturns: "keep",
+        ...options,
+      },
       handler,
     );
     this.defer(() => worker.close());
@@ -112,6 +122,20 @@ export class Stage {
     const config = loadConfig({ file: this.configFile, env: {}, cwd: this.stateDir });
     this.running = await startGateway(config, this.logger, { claimJitterMs: 0 });
     await this.simulator.waitForConnections();
+  }
+
+  /** Writes a context as it is, also of a call that there never was. */
+  async saveContext(context: Parameters<typeof CallContext.fromPartial>[0]): Promise<void> {
+    const client = new ContextServiceClient(this.address, ChannelCredentials.createInsecure());
+    try {
+      await new Promise<void>((resolve, reject) =>
+        client.saveContext({ context: CallContext.fromPartial(context) }, (error) =>
+          error ? reject(error) : resolve(),
+        ),
+      );
+    } finally {
+      client.close();
+    }
   }
 
   async strike(): Promise<void> {

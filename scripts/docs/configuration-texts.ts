@@ -183,7 +183,8 @@ export const CONFIG_TEXTS: Readonly<Record<string, string>> = {
     "Label the figures of pools with their tenant; otherwise pools of the same name are added up.",
   "desk.host":
     "Address of the page for people and of the wire for browsers; `desk: {}` opens it for this machine. Anything but a loopback address needs keys and `origins`.",
-  "desk.port": "Port to listen on; 0: any free one.",
+  "desk.port":
+    "Port to listen on; 0: any free one. Unset: 7072, or any free one when that is taken; a port that is set and taken is an error.",
   "desk.origins":
     "Where pages may come from, as `https://desk.example.com`; their hosts are the only ones that the port answers to, beside loopback names. Needs keys.",
   "desk.tls.cert_file":

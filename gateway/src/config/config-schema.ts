@@ -301,7 +301,7 @@ const cluster = section({
 const originRule = 'must be an origin ("https://desk.example.com"), without a path';
 const desk = section({
   host: text().default("127.0.0.1"),
-  port: whole(0, 65_535, 7072),
+  port: optionalWhole(0, 65_535),
   origins: list(z.string(originRule).regex(/^https?:\/\/[a-z0-9.-]+(?::[0-9]{1,5})?$/, originRule)),
   tls: section({ cert_file: text(), key_file: text() }).optional(),
   users: list(

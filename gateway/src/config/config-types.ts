@@ -394,8 +394,8 @@ export interface NatsWireConfig {
 export interface DeskConfig {
   /** Default 127.0.0.1. Anything but a loopback address needs keys. */
   readonly host: string;
-  /** Default 7072; 0: any free port. */
-  readonly port: number;
+  /** 0: any free port. Unset: 7072, or any free port when that is taken. A port that is set and taken is an error. */
+  readonly port?: number;
   /** Where pages may come from, as "https://desk.example.com"; needs keys. Always: this port by a loopback name. */
   readonly origins: readonly string[];
   /** PEM files. Without: plain HTTP, where browsers give a microphone to loopback addresses alone. */

@@ -23,7 +23,7 @@ export function describeServing(config: GatewayConfig): string[] {
   ];
 }
 
-function describeDesk({ host, port, tls, origins }: DeskConfig, keys: boolean): string {
+function describeDesk({ host, port = 7072, tls, origins }: DeskConfig, keys: boolean): string {
   const pages = origins.length > 0 ? `, pages of ${origins.join(", ")}` : "";
   return `desk on ${tls ? "https" : "http"}://${host}:${port}, ${keys ? "for holders of keys" : "for this machine only, without keys"}${pages}`;
 }

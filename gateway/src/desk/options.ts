@@ -18,8 +18,8 @@ export interface DeskUser {
 export interface DeskOptions {
   /** Default "127.0.0.1". Anything but a loopback address needs keys and origins. */
   readonly host?: string;
-  /** Default 0: any free port. */
-  readonly port?: number;
+  /** 0: any free port. Default 7072, or any free port when that is taken. */
+  readonly port?: number | undefined;
   /** Instead of `keys`: one that is shared with other wires and may be reloaded. */
   readonly authenticator?: Authenticator | undefined;
   /** Told who listened, read or was refused. Default: nothing is written down. */
@@ -63,7 +63,8 @@ export interface DeskOptions {
 
 /** The options with all defaults filled in. */
 export interface ResolvedDeskOptions
-  extends Required<Omit<DeskOptions, "tls" | "pageDir" | "stream" | "authenticator">> {
+  extends Required<Omit<DeskOptions, "tls" | "pageDir" | "stream" | "authenticator" | "port">> {
+  readonly port: number | undefined;
   readonly authenticator: Authenticator | undefined;
   readonly tls: DeskOptions["tls"];
   readonly pageDir: string | undefined;
@@ -74,7 +75,7 @@ export interface ResolvedDeskOptions
 export function resolveDeskOptions(options: DeskOptions): ResolvedDeskOptions {
   return {
     host: "127.0.0.1",
-    port: 0,
+    port: undefined,
     authenticator: undefined,
     audit: NO_AUDIT,
     keys: [],

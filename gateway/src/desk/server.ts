@@ -28,6 +28,7 @@ export const SUBPROTOCOL = "callweave.v1";
 /** Where the WebSocket is. */
 export const SOCKET_PATH = "/api/socket";
 const TICKET_PREFIX = "ticket.";
+const DEFAULT_PORT = 7072;
 /** How long a request may take, ms. */
 const REQUEST_TIMEOUT_MS = 10_000;
 
@@ -104,10 +105,17 @@ export class DeskServer {
     if (!hasKeys && !isOpenToAll && !isLoopback(host))
       return Promise.reject(new Error(`without keys the desk listens on loopback alone, not on ${host}`));
     void this.loadPage();
+    return this.tryListen(port ?? DEFAULT_PORT).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "EADDRINUSE" || port !== undefined) throw error;
+      return this.tryListen(0);
+    });
+  }
+
+  private tryListen(port: number): Promise<number> {
     const { server } = this;
     return new Promise((resolve, reject) => {
       server.once("error", reject);
-      server.listen(port, host, () => {
+      server.listen(port, this.wire.options.host, () => {
         server.off("error", reject);
         server.on("error", (err) => this.logger.error({ err: err.message }, "desk listener failed"));
         const address = server.address();
