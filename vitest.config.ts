@@ -8,7 +8,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: [
-            "{gateway,simulator,proto}/src/**/*.test.ts",
+            "{gateway,simulator,proto,desk}/src/**/*.test.ts",
             "agents/**/*.test.ts",
             "clients/typescript/src/**/*.test.ts",
             "{demo,scripts,bench}/**/*.test.ts",

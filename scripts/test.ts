@@ -74,7 +74,18 @@ const STEPS: readonly Step[] = [
     what: "all tests with real sockets and processes",
     longBecause: "several minutes; run: npm run integration",
     needs: ["python3", "go", "openssl", "java", "mvn"],
-    run: () => vitest("integration", ["--project", "integration", "--exclude", "test/sdk-proof/**"]),
+    run: () =>
+      vitest("integration", [
+        "--project",
+        "integration",
+        ...["--exclude", "test/sdk-proof/**", "--exclude", "test/desk/**"],
+      ]),
+  },
+  {
+    name: "desk",
+    what: "the page for people, in a Chromium with a microphone",
+    longBecause: "two minutes and a Chromium (apt-get install chromium); run: npm test -- desk",
+    run: () => vitest("desk", ["--project", "integration", "test/desk"]),
   },
   {
     name: "integration-servers",

@@ -19,8 +19,10 @@ export function chromiumPath(): string | undefined {
 export interface BrowserOptions {
   /** What its microphone hears, over and over; without: silence of Chromium's own. */
   readonly microphone?: { readonly samples: Int16Array; readonly sampleRate: number };
-  /** The person, or the browser for the person, says no to a microphone. */
+  /** Says no to whoever asks for a microphone, unless `grantPermissions` of a context says yes. Default: yes to all. */
   readonly refuseMicrophone?: boolean;
+  /** Names that lead to this machine, so that a page comes from elsewhere. */
+  readonly hosts?: readonly string[];
 }
 
 /** A headless Chromium with a microphone made of samples. */
@@ -46,6 +48,7 @@ export class TestBrowser {
     ];
     // The fake dialog says yes to everything; without it the answer is no.
     if (!options.refuseMicrophone) flags.push("--use-fake-ui-for-media-stream");
+    for (const host of options.hosts ?? []) flags.push(`--host-resolver-rules=MAP ${host} 127.0.0.1`);
     if (options.microphone) {
       const file = join(folder, "microphone.wav");
       const { samples, sampleRate } = options.microphone;

@@ -1,4 +1,5 @@
-// Runs in the page before its own scripts: keeps everything that goes to the loudspeaker, for `heardBy`.
+// Runs in the page before its own scripts: keeps everything that goes to the loudspeaker, for `heardBy`, and what comes
+// from the microphone.
 (() => {
   const heard = [];
   globalThis.callweaveHeard = heard;
@@ -18,4 +19,15 @@
     }
     return connect.apply(this, args);
   };
+  // The microphone too, so that it can be unplugged.
+  const streams = [];
+  globalThis.callweaveMicrophones = streams;
+  if (navigator.mediaDevices) {
+    const { getUserMedia } = MediaDevices.prototype;
+    MediaDevices.prototype.getUserMedia = async function (...args) {
+      const stream = await getUserMedia.apply(this, args);
+      streams.push(stream);
+      return stream;
+    };
+  }
 })();

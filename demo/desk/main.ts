@@ -18,6 +18,12 @@ const PERSON_SAYS = "Hello, this is Anna. I have read your notes, and I am looki
 const SPECIALIST_SAYS = "Warehouse, good morning. Which parcel do you mean?";
 const SUMMARY =
   "Parcel of order A-1042 was promised for Monday and has not come. The caller asked twice and wants a person to find it.";
+/** Others who are on the phone meanwhile: two with the agent, one who waits for another pool. */
+const OTHERS: ReadonlyMap<string, { readonly summary: string; readonly pool?: string }> = new Map([
+  ["+15550131", { summary: "Asks for the opening hours on Sunday." }],
+  ["+15550158", { summary: "Wants to change the address of an order." }],
+  ["+15550172", { summary: "Invoice 2231 was paid twice. Wants the second payment back.", pool: "billing" }],
+]);
 /** From here on two recordings are the same words. */
 const SAME = 0.5;
 /** Up to here they are not. */
@@ -59,6 +65,15 @@ async function play(stage: Stage, folder: string): Promise<Result> {
   stage.defer(() => client.close());
   await earlierCalls(stage);
   await stage.agent({ labels: { language: "en", version: "1.4.2" } }, async (call) => {
+    const other = OTHERS.get(call.caller);
+    if (other) {
+      await call.saveContext({ summary: other.summary, summarySource: "RULES" });
+      if (other.pool)
+        await call
+          .escalate({ reason: "OUT_OF_SCOPE", target: { pool: other.pool, waitMs: 120_000 } })
+          .catch(() => {});
+      return;
+    }
     await speak(call, "Hello, this is the automated assistant. How can I help you?");
     await call.saveContext({ data: { order: "A-1042", promised: "Monday", carrier: "Northway" } });
     await call.appendTurns(
@@ -95,6 +110,7 @@ async function play(stage: Stage, folder: string): Promise<Result> {
   await page.selectOption("select.person", "anna");
   await page.getByRole("button", { name: "Not on shift" }).click();
 
+  await otherCalls(stage);
   const script: Script = Array.from({ length: 12 }, () => [say(CALLER_SAYS, "rms"), wait(2)]).flat();
   const call = stage.simulator.placeCall({
     from: "+15550123",
@@ -187,6 +203,13 @@ async function sized(page: Page, picture: (name: string) => Promise<void>, name:
   await page.emulateMedia({ colorScheme: "light" });
   await picture(`${name}-narrow`);
   await page.setViewportSize({ width: 1280, height: 860 });
+}
+
+async function otherCalls(stage: Stage): Promise<void> {
+  for (const from of OTHERS.keys()) {
+    const call = stage.simulator.placeCall({ from, caller: [wait(120)] });
+    await call.waitFor("ANSWERED");
+  }
 }
 
 /** Calls of before: one that is solved, one that wants to be called back, one that hung up. */

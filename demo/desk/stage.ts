@@ -28,10 +28,8 @@ export class Stage {
 
   private constructor(
     readonly simulator: Simulator,
-    private running: RunningGateway,
-    private readonly configFile: string,
+    readonly gateway: RunningGateway,
     private readonly stateDir: string,
-    private readonly logger: Logger,
   ) {}
 
   static async set(options: StageOptions = {}): Promise<Stage> {
@@ -39,14 +37,14 @@ export class Stage {
     const simulator = await Simulator.start({});
     const file = join(stateDir, "callweave.yaml");
     const logger = options.logger ?? silentLogger;
-    const configOf = (ports: { grpc: number; desk: number }) => ({
+    const config = {
       gateway: {
         id: "gateway-demo",
         state_dir: stateDir,
-        grpc: { port: ports.grpc, ...(options.keys ? { keys: options.keys } : {}) },
+        grpc: { port: 0, ...(options.keys ? { keys: options.keys } : {}) },
       },
       ops: { enabled: false },
-      desk: { port: ports.desk, ...options.desk },
+      desk: { port: 0, ...options.desk },
       pools: options.pools ?? [{ name: "people", offer_timeout_ms: 30_000 }],
       connectors: [
         {
@@ -58,32 +56,26 @@ export class Stage {
         },
       ],
       routes: [{ callee: ["*"], pool: "default", locale: "en", unserved: "queue" }],
-    });
+    };
     // YAML is a superset of JSON.
-    await writeFile(file, JSON.stringify(configOf({ grpc: 0, desk: 0 })));
+    await writeFile(file, JSON.stringify(config));
     const gateway = await startGateway(loadConfig({ file, env: {}, cwd: stateDir }), logger, {
       claimJitterMs: 0,
     });
-    // The same ports after a restart.
-    await writeFile(file, JSON.stringify(configOf({ grpc: gateway.port, desk: gateway.deskPort ?? 0 })));
-    const stage = new Stage(simulator, gateway, file, stateDir, logger);
+    const stage = new Stage(simulator, gateway, stateDir);
     await simulator.waitForConnections();
     await stage.pageReady();
     return stage;
   }
 
-  get gateway(): RunningGateway {
-    return this.running;
-  }
-
   /** "127.0.0.1:PORT" for agents and clients. */
   get address(): string {
-    return `127.0.0.1:${this.running.port}`;
+    return `127.0.0.1:${this.gateway.port}`;
   }
 
   /** The page. */
   get url(): string {
-    return `http://127.0.0.1:${this.running.deskPort}`;
+    return `http://127.0.0.1:${this.gateway.deskPort}`;
   }
 
   /** Ends with the stage. */
@@ -108,22 +100,6 @@ export class Stage {
     return worker;
   }
 
-  /** Ends the gateway without a word to anybody and starts it again on the same ports. */
-  async restartGateway(): Promise<void> {
-    await this.stopGateway();
-    await this.startGateway();
-  }
-
-  async stopGateway(): Promise<void> {
-    await this.running.stop();
-  }
-
-  async startGateway(): Promise<void> {
-    const config = loadConfig({ file: this.configFile, env: {}, cwd: this.stateDir });
-    this.running = await startGateway(config, this.logger, { claimJitterMs: 0 });
-    await this.simulator.waitForConnections();
-  }
-
   /** Writes a context as it is, also of a call that there never was. */
   async saveContext(context: Parameters<typeof CallContext.fromPartial>[0]): Promise<void> {
     const client = new ContextServiceClient(this.address, ChannelCredentials.createInsecure());
@@ -140,7 +116,7 @@ export class Stage {
 
   async strike(): Promise<void> {
     for (const stop of this.undo.splice(0).reverse()) await stop();
-    await this.running.stop();
+    await this.gateway.stop();
     await this.simulator.stop();
     await rm(this.stateDir, { recursive: true, force: true });
   }

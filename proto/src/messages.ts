@@ -2,6 +2,7 @@
 
 export * from "./gen/callweave/v1/agent_service.js";
 export * from "./gen/callweave/v1/audio.js";
+export * from "./gen/callweave/v1/audit_service.js";
 export * from "./gen/callweave/v1/browser.js";
 export * from "./gen/callweave/v1/call.js";
 export * from "./gen/callweave/v1/call_event.js";

@@ -1,4 +1,4 @@
-import { type Call, EscalationStep } from "@callweave/proto/messages";
+import { EscalationStep } from "@callweave/proto/messages";
 import { effect, type ReadonlySignal, signal } from "@preact/signals";
 import { chime } from "../audio/chime.js";
 import type { SeatKeeper } from "../seat/seat.js";
@@ -7,6 +7,7 @@ import type { DeskPerson } from "../wire/sign-in.js";
 import { isOver, isWaiting } from "./call-entry.js";
 import type { Calls } from "./calls.js";
 import type { Contexts } from "./contexts.js";
+import { popsFor } from "./pops-for.js";
 import { notificationsOn, soundOn } from "./preferences.js";
 import { callPath, go, route } from "./route.js";
 
@@ -15,17 +16,6 @@ export interface Pop {
   readonly callId: string;
   /** "coming": it is being handed over; "ringing": the phone rings; "offer": the seat is offered. */
   readonly why: "coming" | "ringing" | "offer";
-}
-
-/** Whose page pops: whoever has the number that is called; when nobody has it, everybody of the pool. */
-export function popsFor(
-  call: Pick<Call, "callee" | "pool">,
-  person: { readonly name: string; readonly numbers: readonly string[]; readonly pools: readonly string[] },
-  users: readonly DeskPerson[],
-): boolean {
-  if (users.length === 0) return true;
-  if (users.some(({ numbers }) => numbers.includes(call.callee))) return person.numbers.includes(call.callee);
-  return person.pools.length === 0 || person.pools.includes(call.pool);
 }
 
 /** What comes to this person: shown, heard, and told by the system. */

@@ -108,6 +108,9 @@ export class SeatKeeper {
   take(call: Call, escalatedTo: string, withoutMicrophone = false): Promise<HeldSeat> {
     return this.seated(call.callId, withoutMicrophone, async (assigned) => {
       this.wanted = call.callId;
+      // The one place of this person is kept by the offer of another call.
+      for (const offered of this.offers.value)
+        if (offered.offer.call?.callId !== call.callId) this.decline(offered);
       if (escalatedTo !== "") {
         await this.session(escalatedTo);
         return within(assigned, TAKE_SECONDS * 1_000, "elsewhere");

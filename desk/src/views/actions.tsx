@@ -1,7 +1,7 @@
 import { AgentMode, CallState, EscalationStep } from "@callweave/proto/messages";
 import { signal } from "@preact/signals";
 import { useState } from "preact/hooks";
-import { api, calls, connection, listening, person, seat } from "../app.js";
+import { api, calls, connection, listening, seat } from "../app.js";
 import { MicrophoneError, microphoneAllowed } from "../audio/microphone.js";
 import type { CallEntry } from "../model/call-entry.js";
 import { isOver } from "../model/call-entry.js";
@@ -13,11 +13,18 @@ import { Button, Dialog, Key } from "./parts.js";
 import { modeOf } from "./words.js";
 import { refusalText } from "./writing.js";
 
-/** What went wrong with the last thing that was asked for, by call. */
-export const complaint = signal<
-  { readonly callId: string; readonly text: string; readonly offerSilent?: boolean } | undefined
->(undefined);
+/** What went wrong with the last thing that was asked for. */
+interface Complaint {
+  readonly callId: string;
+  readonly text: string;
+  /** The microphone was the trouble: the call can be taken without one. */
+  readonly offerSilent?: boolean;
+  /** Somebody else took the seat, from this holder; by whom shows in a moment. */
+  readonly takenFrom?: string;
+}
 
+/** What went wrong with the last thing that was asked for, by call. */
+export const complaint = signal<Complaint | undefined>(undefined);
 const RING_SECONDS = 30;
 
 /** Takes the seat of a call and says why not. */
@@ -34,7 +41,7 @@ export async function takeSeat(entry: CallEntry, withoutMicrophone = false): Pro
   }
 }
 
-function explained(error: unknown, callId: string): { text: string; offerSilent?: boolean } {
+function explained(error: unknown, callId: string): Omit<Complaint, "callId"> {
   if (error instanceof MicrophoneError) return { text: microphoneText(error.problem), offerSilent: true };
   if (!(error instanceof TakeError)) return { text: t("take.failed", { why: String(error) }) };
   if (error.reason === "failed") return { text: t("take.failed", { why: error.detail }) };
@@ -43,11 +50,8 @@ function explained(error: unknown, callId: string): { text: string; offerSilent?
     return { text: t("take.busy", { target }) };
   }
   if (error.reason !== "taken") return { text: t(`take.${error.reason}`) };
-  const entry = calls.peek(callId);
-  const holder = entry?.call.seat?.agentId ?? "";
-  const by =
-    error.by || entry?.takenBy?.replace(/^client:/, "") || (holder === person.value.name ? "" : holder);
-  return { text: by === "" ? t("take.takenSomebody") : t("take.taken", { name: by }) };
+  if (error.by !== "") return { text: t("take.taken", { name: error.by }) };
+  return { text: t("take.takenSomebody"), takenFrom: calls.peek(callId)?.call.seat?.agentId ?? "" };
 }
 
 /** Why there is no microphone. */
@@ -89,9 +93,11 @@ export function Actions({ entry }: { readonly entry: CallEntry }) {
 function Complaint({ entry }: { readonly entry: CallEntry }) {
   const said = complaint.value;
   if (said?.callId !== entry.call.callId) return <p class="told" aria-live="assertive" />;
+  const holder = entry.call.seat?.agentId ?? "";
+  const by = said.takenFrom !== undefined && holder !== said.takenFrom ? holder : "";
   return (
     <div class="told complaint" role="alert">
-      <p>{said.text}</p>
+      <p>{by === "" ? said.text : t("take.taken", { name: by })}</p>
       {said.offerSilent && (
         <Button kind="plain" icon="ear" onClick={() => takeSeat(entry, true)}>
           {t("mic.without")}

@@ -27,7 +27,7 @@ export function AppView() {
       <TopBar />
       <Lost />
       <Popped />
-      <main id="main" tabIndex={-1}>
+      <main id="main" tabIndex={at.view === "supervisor" ? 0 : -1}>
         {at.view === "supervisor" ? (
           <Supervisor />
         ) : (

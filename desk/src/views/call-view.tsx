@@ -13,7 +13,7 @@ import { Button, Chip } from "./parts.js";
 import { Clock } from "./queue.js";
 import { Earlier, Facts, Summary } from "./record.js";
 import { SoundStrip } from "./sound-strip.js";
-import { Timeline } from "./timeline.js";
+import { AuditList, Timeline } from "./timeline.js";
 import { Transcript } from "./transcript.js";
 import { holderOf, stateOf, toneOf } from "./words.js";
 import { Notes, Outcome } from "./writing.js";
@@ -55,17 +55,30 @@ export function CallView({ callId }: { readonly callId: string }) {
           <>
             <Transcript context={context} />
             <div class="side">
+              {!over && <Known context={context} />}
               {context && <Outcome key={callId} context={context} />}
               {context && <Notes key={`notes-${callId}`} context={context} inputId={noteId} />}
-              <Facts context={context} />
-              <Earlier context={context} />
+              {over && <Known context={context} />}
             </div>
           </>
         ) : (
-          <Timeline history={history} auditOnly={tab === "audit"} />
+          <>
+            {tab === "audit" && <AuditList callId={callId} />}
+            <Timeline history={history} auditOnly={tab === "audit"} />
+          </>
         )}
       </div>
     </article>
+  );
+}
+
+/** What is known beside the words: read before a call, looked up after it. */
+function Known({ context }: { readonly context: CallContext | undefined }) {
+  return (
+    <>
+      <Facts context={context} />
+      <Earlier context={context} />
+    </>
   );
 }
 

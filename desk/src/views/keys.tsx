@@ -50,7 +50,9 @@ export function useKey(key: string, handler: Handler | undefined): void {
 window.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
   const target = event.target as HTMLElement;
-  if (target.closest("input, textarea, select, dialog, [contenteditable]")) return;
+  if (target.closest("input, textarea, select, [contenteditable]")) return;
+  // A dialog has its own keys, wherever the focus went meanwhile.
+  if (document.querySelector("dialog[open]")) return;
   if (event.key === "Enter" && target.closest("button, a")) return;
   if (event.key !== "?" && event.key.length === 1 && !shortcutsOn.value) return;
   const handler = handlers.get(event.key)?.at(-1);

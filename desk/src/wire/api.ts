@@ -114,6 +114,15 @@ export function deskApi(connection: Connection) {
         revision,
         addNote,
       } as p.UpdateContextRequest),
+    audit: (callId: string) =>
+      call("AuditService/ListAudit", p.ListAuditRequest, p.ListAuditResponse, {
+        kinds: [],
+        callId,
+        actor: "",
+        number: "",
+        pageSize: 500,
+        pageToken: "",
+      }),
     pools: () => call("FleetService/ListPools", p.ListPoolsRequest, p.ListPoolsResponse, {}),
     agents: () => call("FleetService/ListAgents", p.ListAgentsRequest, p.ListAgentsResponse, { pool: "" }),
     gateways: () => call("FleetService/ListGateways", p.ListGatewaysRequest, p.ListGatewaysResponse, {}),
