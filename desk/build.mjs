@@ -1,4 +1,4 @@
-// Builds the page into dist/ when it is not there or its sources have changed: `npm run build -w desk`, and the gateway
+// Builds the page into dist/ when it is not there or its sources have changed: `npm run desk:build`, and the gateway
 // of a clone at its start. Several at the same time disturb nobody: each builds a folder of its own and renames it.
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";

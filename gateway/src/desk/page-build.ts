@@ -21,7 +21,7 @@ export async function builtPage(desk = DESK): Promise<string> {
       await promisify(execFile)(process.execPath, [build], { timeout: BUILD_TIMEOUT_MS });
     } catch (error) {
       const { stderr = "" } = error as { stderr?: string };
-      throw new Error(`the page of the desk cannot be built; try: npm run build -w desk\n${stderr}`.trim(), {
+      throw new Error(`the page of the desk cannot be built; try: npm run desk:build\n${stderr}`.trim(), {
         cause: error,
       });
     }
