@@ -253,6 +253,7 @@ export const de: Readonly<Record<keyof typeof en, string>> = {
   "super.missedCalls": "zurückzurufen",
   "super.perHour": "Anrufe je Stunde",
   "super.waitPerHour": "Längstes Warten auf einen Menschen je Stunde, Sekunden",
+  "super.most": "höchstens {value}",
   "super.basis": "Die letzten 24 Stunden, von den neuesten {count} Anrufen, deren Gespräch aufbewahrt ist.",
   "super.waitBasis": "Von den neuesten {count} Übergaben.",
   "super.chart.hour": "{hour}: {value}",

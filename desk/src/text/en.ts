@@ -251,6 +251,7 @@ export const en = {
   "super.missedCalls": "to call back",
   "super.perHour": "Calls per hour",
   "super.waitPerHour": "Longest wait for a person per hour, seconds",
+  "super.most": "at most {value}",
   "super.basis": "The last 24 hours, of the newest {count} calls whose talk is kept.",
   "super.waitBasis": "Of the newest {count} handovers.",
   "super.chart.hour": "{hour}: {value}",

@@ -112,11 +112,14 @@ function Chart(props: {
   readonly foot: string;
   readonly tone?: string;
 }) {
-  const most = Math.max(1, ...props.values.map(({ value }) => value));
+  const most = Math.max(0, ...props.values.map(({ value }) => value));
   const hour = (fromMs: number) => formats.value.hour.format(fromMs);
   return (
     <figure class="card chart">
-      <figcaption>{props.title}</figcaption>
+      <figcaption>
+        {props.title}
+        <small>{t("super.most", { value: formats.value.number.format(Math.round(most)) })}</small>
+      </figcaption>
       <svg
         viewBox="0 0 240 80"
         preserveAspectRatio="none"
@@ -124,7 +127,7 @@ function Chart(props: {
         class={`bars tone-${props.tone ?? "accent"}`}
       >
         {props.values.map(({ fromMs, value }, i) => {
-          const tall = value === 0 ? 1 : Math.max(3, (value / most) * 74);
+          const tall = value === 0 ? 1 : Math.max(3, (value / Math.max(1, most)) * 74);
           return (
             <rect
               key={fromMs}
@@ -144,7 +147,6 @@ function Chart(props: {
           .map(({ fromMs }) => (
             <span key={fromMs}>{hour(fromMs)}</span>
           ))}
-        <strong>{formats.value.number.format(Math.round(most))}</strong>
       </div>
       <small>{props.foot}</small>
       <ul class="visually-hidden">
