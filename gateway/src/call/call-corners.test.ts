@@ -115,6 +115,31 @@ describe("Call / commands, corners", () => {
     expect(t.seating.searches).toHaveLength(1);
   });
 
+  it("lets who got the seat by a transfer command before the event of the transfer is stored", async () => {
+    const t = rig();
+    await t.answer();
+    const { append } = t.log;
+    let stored = () => {};
+    t.log.append = async (event) => {
+      if (event.body.type === "commandDone") {
+        await new Promise<void>((resolve) => {
+          stored = resolve;
+        });
+      }
+      return append.call(t.log, event);
+    };
+    const transfer = { verb: "TransferCall", offerDurationMs: 9_000 } as const;
+    await t.give({ ...transfer, to: { pool: "other" } }, 0, "first");
+    await t.clock.advance(0);
+    expect((await refusal(t.give({ verb: "CloseCall", endCall: true }))).reason).toBe("PENDING_COMMAND");
+    t.seating.searches[0]?.settle(true);
+    await t.clock.advance(0);
+    await t.give({ ...transfer, to: { pool: "back" } }, 0, "second");
+    stored();
+    await t.clock.advance(0);
+    expect(t.seating.searches).toHaveLength(2);
+  });
+
   it("does not undo a transfer that somebody has taken", async () => {
     const t = rig();
     await t.answer();

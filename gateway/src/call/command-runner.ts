@@ -403,10 +403,11 @@ export class CommandRunner {
       ...(error ? { error } : {}),
       ...(escalation ? { escalation } : {}),
     };
+    // It has had its effect: whoever got the seat by it may command before the event is stored.
+    if (this.exclusive?.entry === entry) this.exclusive = undefined;
     await core.events.record({ type: "commandDone", ...outcome });
     entry.outcome = outcome;
     this.ending.delete(entry);
-    if (this.exclusive?.entry === entry) this.exclusive = undefined;
     return outcome;
   }
 }
