@@ -13,6 +13,8 @@ const MEASURE_MS = 6_000;
 const ATTEMPTS = 3;
 /** Good enough: nothing missing, nothing wrong, and 99 of 100 frames not later than this. */
 const MAX_LATE_MS = 150;
+/** A frame that is not back after this long is missing. */
+const LOST_MS = 1_000;
 const MEMORY_CALLS = 100;
 /** So many times faster than the callers speak. */
 const MEMORY_SPEED = 5;
@@ -85,7 +87,7 @@ async function measure(
   const { cpuMs, residentMiB } = usageOf(program.pid);
   const sorted = gateway.latenciesMs.sort((a, b) => a - b);
   const p99Ms = Math.round(sorted[Math.floor(sorted.length * 0.99)] ?? Number.POSITIVE_INFINITY);
-  const missing = gateway.missing(MAX_LATE_MS);
+  const missing = gateway.missing(LOST_MS);
   const cpuPercent = Math.round(((cpuMs - before.cpuMs) / MEASURE_MS) * 100);
   const ownPercent = Math.round((user + system) / 10 / MEASURE_MS);
   print(
