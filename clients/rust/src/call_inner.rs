@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audio_queue::{AudioQueue, audio};
 use crate::call::Held;
+use crate::call_core::Core;
 use crate::commands::Commands;
 use crate::context_types::CallContext;
 use crate::contexts::Contexts;
@@ -14,9 +15,9 @@ use crate::convert::*;
 use crate::enums::{AgentMode, CallState, EndReason, EscalationReason, MarkEnd, SeatCause};
 use crate::error::{Error, Reason, Result};
 use crate::events::{CallEvent, EventBody, Notice};
-use crate::outbox::{Outbox, Source};
+use crate::outbox::Outbox;
 use crate::playback_queue::{PlaybackLimits, PlaybackQueue, Progress};
-use crate::player::{Outgoing, Player, PlayerLimits};
+use crate::player::{Player, PlayerLimits};
 use crate::proto;
 use crate::proto::agent_item::Item;
 use crate::queue::{Sender, lock};
@@ -40,31 +41,11 @@ pub(crate) struct CallLimits {
     pub max_events_queued: usize,
 }
 
-/// What was taken with the offer.
+/// What came with the offer.
 #[derive(Default)]
 pub(crate) struct Offered {
     pub context: Option<CallContext>,
     pub escalation_reason: Option<EscalationReason>,
-}
-
-type ClearWaiter = oneshot::Sender<Option<proto::PlaybackCleared>>;
-
-/// What changes of a call; under one lock.
-pub(crate) struct Core {
-    pub info: CallInfo,
-    pub epoch: u64,
-    pub handle: u32,
-    pub player: Player,
-    pub commands: Commands,
-    pub end: Option<CallEnd>,
-    outbox: Option<Arc<Outbox<CallInner>>>,
-    urgent: VecDeque<Item>,
-    clears: VecDeque<ClearWaiter>,
-    events: Vec<Sender<CallEvent>>,
-    notices: Vec<Sender<Notice>>,
-    played_ms: f64,
-    last_sequence: u64,
-    last_owner_epoch: u64,
 }
 
 /// A call as the session has it; the session tells it what came on the stream.
@@ -271,8 +252,6 @@ impl CallInner {
         self.room.notify_waiters();
         Ok((dropped_ms, receiver))
     }
-
-    // What the session tells.
 
     pub(crate) fn reattach_call(&self) -> proto::ReattachCall {
         let core = self.core();
@@ -508,106 +487,6 @@ impl CallInner {
         self.settled.send_if_modified(|before| !std::mem::replace(before, true));
         self.ended.send_replace(Some(end));
         self.over.cancel();
-    }
-}
-
-impl Core {
-    fn status(&self, now: f64) -> PlaybackStatus {
-        PlaybackStatus {
-            queued: from_ms(self.player.queue.queued_ms()),
-            ahead: from_ms(self.player.queue.ahead_ms(now)),
-            played: from_ms(self.played_ms),
-        }
-    }
-
-    fn notify(&mut self, notice: Notice) {
-        self.notices.retain(|sender| sender.push(notice.clone()));
-    }
-
-    /// Without a stream it is sent after the reattachment, with all that had no answer.
-    fn send_command(&mut self, request_id: &str) {
-        let command = self.commands.take_to_send(request_id, self.handle);
-        if let (Some(command), Some(outbox)) = (command, &self.outbox) {
-            outbox.send(Item::Command(command));
-        }
-    }
-
-    fn drop_clears(&mut self) {
-        for waiter in self.clears.drain(..) {
-            let _ = waiter.send(None);
-        }
-    }
-
-    fn update(&mut self, call: proto::Call, force: bool) {
-        let info = to_call_info(Some(call));
-        if !force && info.last_event_sequence < self.last_sequence {
-            return;
-        }
-        let (state, mode) = (info.state, info.agent_mode);
-        let before = std::mem::replace(&mut self.info, info);
-        self.info.state = before.state;
-        self.info.agent_mode = before.agent_mode;
-        self.set_state(state);
-        match mode {
-            Some(mode) => self.set_mode(mode),
-            None => self.info.agent_mode = None,
-        }
-    }
-
-    fn set_state(&mut self, state: CallState) {
-        if std::mem::replace(&mut self.info.state, state) != state {
-            self.notify(Notice::State(state));
-        }
-    }
-
-    fn set_mode(&mut self, mode: AgentMode) {
-        if self.info.agent_mode.replace(mode) != Some(mode) {
-            self.notify(Notice::Mode(mode));
-        }
-    }
-}
-
-impl Source for CallInner {
-    fn next_urgent(&self, outbox: u64) -> Option<Item> {
-        let mut core = self.core();
-        if core.outbox.as_ref()?.id != outbox {
-            return None;
-        }
-        core.urgent.pop_front()
-    }
-
-    fn next_item(&self, outbox: u64) -> Option<Item> {
-        let now = self.now();
-        let mut core = self.core();
-        if core.outbox.as_ref()?.id != outbox {
-            return None;
-        }
-        if let Some(item) = core.urgent.pop_front() {
-            return Some(item);
-        }
-        let handle = core.handle;
-        let item = loop {
-            match core.player.next(now)? {
-                Outgoing::Audio(pcm) => break Item::Audio(proto::AgentAudio { handle, pcm }),
-                Outgoing::Mark(name) => break Item::Mark(proto::Mark { handle, name }),
-                Outgoing::Command(id) => {
-                    if let Some(command) = core.commands.take_to_send(&id, handle) {
-                        break Item::Command(command);
-                    }
-                }
-            }
-        };
-        let room = core.player.has_room();
-        drop(core);
-        if room {
-            self.room.notify_waiters();
-        }
-        Some(item)
-    }
-
-    fn has_playback(&self) -> bool {
-        let core = self.core();
-        !core.player.queue.is_empty() || !core.urgent.is_empty()
     }
 }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::Instrument;
 
 use crate::agent::{AgentBuilder, Handler, MAX_DRAIN_MS, Status};
 use crate::bounded::bounded;
@@ -14,11 +13,9 @@ use crate::call::Call;
 use crate::call_inner::CallInner;
 use crate::connection::Connection;
 use crate::contexts::Contexts;
-use crate::enums::{CallState, OnInterrupt};
 use crate::error::{BoxError, Error, Reason, Result};
 use crate::queue::lock;
 use crate::session::Session;
-use crate::verbs::{After, Close, Disconnect};
 
 /// How long handlers may go on after `close`; then they are dropped.
 const HANDLER_END: Duration = Duration::from_secs(1);
@@ -43,13 +40,13 @@ pub(crate) struct Shared {
     pub contexts: Contexts,
     /// Apart from the streams, so that contexts can be written while one is being reattached.
     requests: Connection,
-    handler: Arc<Handler>,
+    pub handler: Arc<Handler>,
     inner: Mutex<Inner>,
     started: watch::Sender<Option<Result<()>>>,
     finished: watch::Sender<Option<Result<()>>>,
     progress: Notify,
-    handlers: TaskTracker,
-    stop_handlers: CancellationToken,
+    pub handlers: TaskTracker,
+    pub stop_handlers: CancellationToken,
     outage: AtomicBool,
 }
 
@@ -254,79 +251,8 @@ impl Shared {
         (self.calls().len() as f64 / f64::from(self.options.capacity)).min(1.0)
     }
 
-    /// Runs the handler, once the call is answered if accepting answers it.
-    pub(crate) fn assigned(self: Arc<Self>, inner: Arc<CallInner>) {
-        let call = Call::new(inner.clone());
-        // The number of a caller is nobody's business in a log.
-        let span = tracing::info_span!("callweave.call", call_id = %inner.id, epoch = call.epoch());
-        let handlers = self.handlers.clone();
-        let watched = inner.clone();
-        let shared = self.clone();
-        tokio::spawn(async move {
-            watched.over.cancelled().await;
-            shared.call_over();
-        });
-        handlers.spawn(
-            async move {
-                if self.options.answer_on_accept {
-                    let _ = inner.settled.subscribe().wait_for(|settled| *settled).await;
-                }
-                if !inner.is_over() {
-                    self.handle(call).await;
-                }
-            }
-            .instrument(span),
-        );
-    }
-
-    async fn handle(&self, call: Call) {
-        // In a task of its own: a panic is its end and nothing else.
-        let task = tokio::spawn((self.handler)(call.clone()).in_current_span());
-        let abort = task.abort_handle();
-        let result = tokio::select! {
-            () = self.stop_handlers.cancelled() => {
-                abort.abort();
-                return;
-            }
-            result = task => result.unwrap_or_else(|error| {
-                let text = error.try_into_panic().map(|panic| panicked("the handler", &*panic));
-                Err(text.unwrap_or_else(|error| error.into()))
-            }),
-        };
-        let over = call.inner().is_over();
-        let ended = match result {
-            _ if over => Ok(()),
-            Err(error) => {
-                self.error(error, Some(call.id()));
-                call.settle();
-                call.release().await
-            }
-            // The last handle that the program keeps gives the seat back.
-            Ok(()) if self.options.keep => Ok(()),
-            // A command of the handler that still waits or runs goes first: then this one is refused, which is right.
-            Ok(()) => {
-                call.settle();
-                match call.state() {
-                    CallState::Connected => call.close(Close::new()).await,
-                    CallState::Pending => call.release().await,
-                    _ => {
-                        let disconnect = Disconnect::new()
-                            .after(After::Drained)
-                            .after_deadline(Duration::from_secs(120))
-                            .on_interrupt(OnInterrupt::Proceed);
-                        call.disconnect(disconnect).await
-                    }
-                }
-            }
-        };
-        if let Err(error) = ended
-            && !ends_anyway(&error)
-        {
-            self.error(error.into(), Some(call.id()));
-        }
-    }
-
-    fn call_over(&self) {
+    /// A call of the worker is over.
+    pub(crate) fn call_over(&self) {
         let current = lock(&self.inner).current.clone();
         for session in self.sessions() {
             let is_current = current.as_ref().is_some_and(|current| Arc::ptr_eq(current, &session));
@@ -494,23 +420,8 @@ impl Shared {
     }
 }
 
-fn panicked(what: &str, panic: &(dyn std::any::Any + Send)) -> BoxError {
+pub(crate) fn panicked(what: &str, panic: &(dyn std::any::Any + Send)) -> BoxError {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text");
     format!("{what} panicked: {text}").into()
-}
-
-/// The call ended meanwhile, or is ending in another way: what was wanted.
-fn ends_anyway(error: &Error) -> bool {
-    use Reason::*;
-    matches!(
-        error.reason(),
-        CallOver
-            | CallState
-            | PendingCommand
-            | SeatNotHeld
-            | CommandCancelled
-            | CallNotFound
-            | CommandNotFound
-    )
 }
