@@ -98,6 +98,13 @@ describe("what is wanted", () => {
   });
 });
 
+describe("languages", () => {
+  it("are the five that have a client", async () => {
+    const names = (await loadLanguages()).map(({ name }) => name);
+    expect(names).toEqual(["typescript", "python", "go", "java", "rust"]);
+  });
+});
+
 describe("npm run conformance", () => {
   async function run(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
     const { NODE_OPTIONS: _, CI: __, ...inherited } = process.env;
