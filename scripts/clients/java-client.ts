@@ -22,10 +22,18 @@ export async function maven(...args: readonly string[]): Promise<void> {
   }
 }
 
-/** Builds the jar alone, without checks; answers the class path of a program that uses it. */
+/** Builds the jar alone, without checks, if it is older than its sources; answers the class path of a program that uses it. */
 export async function buildJavaClient(): Promise<string> {
-  await maven("package", "-DskipTests", "-Dfmt.skip", "-Dmaven.javadoc.skip");
-  const rest = readFileSync(join(JAVA_CLIENT, "target/class-path.txt"), "utf8").trim();
+  const built = ["callweave-*.jar", "class-path.txt", "test-class-path.txt"];
+  const sources = ["pom.xml", "src/main/**/*.java", "../../proto/**/*.proto"];
+  if (newest(sources) >= oldest(built)) await maven("package", "-DskipTests", "-Dfmt.skip", "-Dmaven.javadoc.skip");
+  return javaClassPath("runtime");
+}
+
+/** What a program needs that uses the client as it was built last; `test`: with what its tests need too. */
+export function javaClassPath(scope: "runtime" | "test"): string {
+  const file = scope === "test" ? "test-class-path.txt" : "class-path.txt";
+  const rest = readFileSync(join(JAVA_CLIENT, "target", file), "utf8").trim();
   return `${join(JAVA_CLIENT, "target/classes")}:${rest}`;
 }
 
