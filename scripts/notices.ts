@@ -110,6 +110,8 @@ ${transitive(new Set(direct.map((d) => d.name)))}
 | what \`clients/python/requirements-dev.txt\` names (PyPI) | MIT, Apache-2.0 or BSD | \`scripts/clients/python.ts\` generates, checks and tests the Python client in \`.cache/python-venv\` |
 | google.golang.org/grpc, google.golang.org/protobuf | Apache-2.0, BSD-3-Clause | \`examples/generate-go.sh\`; the Go client (\`clients/go\`) needs them and google.golang.org/genproto (Apache-2.0) |
 | go.opentelemetry.io/otel and its gRPC instrumentation | Apache-2.0 | the test of the programs in \`clients/go/README.md\` |
+| io.grpc (grpc-netty-shaded, grpc-protobuf, grpc-stub), com.google.protobuf:protobuf-java (Maven Central) | Apache-2.0, BSD-3-Clause | the Java client (\`clients/java\`) needs them |
+| JUnit, OpenTelemetry with its gRPC instrumentation, and the plugins that \`clients/java/pom.xml\` names (Maven Central) | EPL-2.0, Apache-2.0 | \`scripts/clients/java.ts\` builds and tests the Java client, and the programs of its README |
 | honnef.co/go/tools (staticcheck) | MIT | \`scripts/clients/go.ts\` |
 
 ## Needed to develop

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -8,6 +8,9 @@ const run = promisify(execFile);
 
 /** Where the client for Java lives. */
 export const JAVA_CLIENT = fileURLToPath(new URL("../../clients/java/", import.meta.url));
+
+/** What is built. */
+const TARGET = join(JAVA_CLIENT, "target");
 
 /** Runs Maven in the client's folder, quietly. Throws with what it printed. */
 export async function maven(...args: readonly string[]): Promise<void> {
@@ -22,19 +25,36 @@ export async function maven(...args: readonly string[]): Promise<void> {
   }
 }
 
-/** Builds the jar alone, without checks, if it is older than its sources; answers the class path of a program that uses it. */
+/** Builds the jar alone, without checks, unless it is newer than its sources; answers the class path for its users. */
 export async function buildJavaClient(): Promise<string> {
-  const built = ["callweave-*.jar", "class-path.txt", "test-class-path.txt"];
-  const sources = ["pom.xml", "src/main/**/*.java", "../../proto/**/*.proto"];
-  if (newest(sources) >= oldest(built)) await maven("package", "-DskipTests", "-Dfmt.skip", "-Dmaven.javadoc.skip");
+  const sources = [
+    join(JAVA_CLIENT, "pom.xml"),
+    join(JAVA_CLIENT, "src/main"),
+    join(JAVA_CLIENT, "../../proto"),
+  ];
+  const built = Math.min(
+    ...["class-path.txt", "test-class-path.txt"].map((name) => changed(join(TARGET, name))),
+  );
+  if (Math.max(...sources.map(changed)) >= built) {
+    await maven("package", "-DskipTests", "-Dfmt.skip", "-Dmaven.javadoc.skip");
+  }
   return javaClassPath("runtime");
+}
+
+/** When a file, or the newest source below a folder, was changed; 0 when there is none. Milliseconds. */
+function changed(path: string): number {
+  if (!existsSync(path)) return 0;
+  if (!statSync(path).isDirectory()) return statSync(path).mtimeMs;
+  const files = readdirSync(path, { recursive: true, encoding: "utf8" });
+  const sources = files.filter((name) => /\.(?:java|proto)$/.test(name));
+  return Math.max(0, ...sources.map((name) => statSync(join(path, name)).mtimeMs));
 }
 
 /** What a program needs that uses the client as it was built last; `test`: with what its tests need too. */
 export function javaClassPath(scope: "runtime" | "test"): string {
   const file = scope === "test" ? "test-class-path.txt" : "class-path.txt";
-  const rest = readFileSync(join(JAVA_CLIENT, "target", file), "utf8").trim();
-  return `${join(JAVA_CLIENT, "target/classes")}:${rest}`;
+  const rest = readFileSync(join(TARGET, file), "utf8").trim();
+  return `${join(TARGET, "classes")}:${rest}`;
 }
 
 /** Compiles sources against a class path, without any warning. */

@@ -19,7 +19,6 @@ public final class AgentBuilder extends ConnectionOptions<AgentBuilder> {
   /** So many calls with ids of 200 bytes fit a Reattach of 256 KiB. */
   private static final int MAX_CAPACITY = 1_000;
 
-  private static final double MAX_ITEM_MS = 100;
   private static final Pattern AGENT_ID = Pattern.compile("[A-Za-z0-9._-]{1,64}");
 
   private String agentId = "";
@@ -377,12 +376,11 @@ public final class AgentBuilder extends ConnectionOptions<AgentBuilder> {
     if (audioFormat != null) {
       register.setAudioFormat(Convert.format(audioFormat));
     }
-    CallImpl.Limits limits =
-        new CallImpl.Limits(
+    CallLimits limits =
+        new CallLimits(
             Bounds.millis("maxAudioQueued", maxAudioQueued, 20, 600_000),
             Bounds.millis("maxPlaybackQueued", maxPlaybackQueued, 100, 3_600_000),
             Bounds.millis("sendAhead", sendAhead, 100, 20_000),
-            MAX_ITEM_MS,
             Bounds.number("maxMarks", maxMarks, 1, 1_000),
             Bounds.number("maxEventsQueued", maxEventsQueued, 1, 100_000));
     return new SessionConfig(

@@ -17,28 +17,11 @@ import dev.callweave.v1.MarkReached;
 import dev.callweave.v1.PlaybackCleared;
 import dev.callweave.v1.Unassigned;
 import java.util.ArrayDeque;
-import java.util.List;
 import java.util.Optional;
-import java.util.Set;
 import java.util.function.Consumer;
 
 /** The call of an agent. What the session tells and all that changes it runs on the loop. */
 final class CallImpl extends CallVerbs implements Outbox.Source {
-  /** Bounds of a call. */
-  record Limits(
-      double maxAudioQueuedMs,
-      double maxPlaybackQueuedMs,
-      double sendAheadMs,
-      double maxItemMs,
-      int maxMarks,
-      int maxEventsQueued) {}
-
-  /** How long the end of a command is waited for after a takeover. */
-  private static final double OUTCOME_WAIT_MS = 5_000;
-
-  /** So much more than {@code sendAhead} may be unconfirmed. */
-  private static final double MAX_UNCONFIRMED_BEYOND_MS = 2_000;
-
   private final Loop loop;
   private final Consumer<Throwable> onError;
   private final int attempt;
@@ -48,6 +31,7 @@ final class CallImpl extends CallVerbs implements Outbox.Source {
   private final AudioStream audio;
   private final Commands commands;
   private final Player player;
+  private final CommandRunner runner;
   private final CallInfo info;
   private final ArrayDeque<Consumer<PlaybackCleared>> clears = new ArrayDeque<>();
   private final CallFuture<CallEnd> ended = new CallFuture<>();
@@ -61,7 +45,6 @@ final class CallImpl extends CallVerbs implements Outbox.Source {
 
   /** The stream that it is on, and its handle there. */
   ServeStream stream;
-
   int handle;
 
   CallImpl(
@@ -71,7 +54,7 @@ final class CallImpl extends CallVerbs implements Outbox.Source {
       CallContext context,
       EscalationReason escalationReason,
       Contexts contexts,
-      Limits limits,
+      CallLimits limits,
       double maxPlaybackMs,
       Consumer<Throwable> onError) {
     super(assigned.getCall().getCallId(), contexts);
@@ -80,25 +63,16 @@ final class CallImpl extends CallVerbs implements Outbox.Source {
     this.context = context;
     this.escalationReason = escalationReason;
     this.onError = onError;
-    info = new CallInfo(this, assigned.getCall(), limits.maxEventsQueued, onError);
+    info = new CallInfo(this, assigned.getCall(), limits.maxEventsQueued(), onError);
     dev.callweave.v1.Call current = assigned.getCall();
     attempt = assigned.getAttempt();
     epoch = assigned.getEpoch();
     handle = assigned.getHandle();
     lastSequence = current.getLastEventSequence();
     format = Convert.format(assigned.getAudioFormat(), current.getSampleRateHertz());
-    audio = new AudioStream(limits.maxAudioQueuedMs);
+    audio = new AudioStream(limits.maxAudioQueuedMs());
     commands = new Commands(id());
-    double maxUnconfirmedMs =
-        Math.max(
-            limits.maxItemMs,
-            Math.min(maxPlaybackMs - 500, limits.sendAheadMs + MAX_UNCONFIRMED_BEYOND_MS));
-    PlaybackQueue queue =
-        new PlaybackQueue(
-            new PlaybackQueue.Limits(
-                limits.maxPlaybackQueuedMs, limits.sendAheadMs, maxUnconfirmedMs, limits.maxItemMs),
-            format.bytesPerMs(),
-            Loop::now);
+    PlaybackQueue queue = limits.queue(format, maxPlaybackMs);
     PlaybackQueue.Position position = Convert.position(current.getPlayback());
     queue.startAt(position);
     playedMs = position.playedMs();
@@ -106,9 +80,10 @@ final class CallImpl extends CallVerbs implements Outbox.Source {
         new Player(
             queue,
             new PlayerPort(),
-            limits.maxPlaybackQueuedMs,
-            limits.sendAheadMs,
-            limits.maxMarks);
+            limits.maxPlaybackQueuedMs(),
+            limits.sendAheadMs(),
+            limits.maxMarks());
+    runner = new CommandRunner(this, loop, commands, player);
   }
 
   @Override
@@ -237,15 +212,13 @@ final class CallImpl extends CallVerbs implements Outbox.Source {
       // Without a stream the gateway has cut the playback itself.
       finish.accept(PlaybackCleared.getDefaultInstance());
     }
-    interrupted.proceed().forEach(this::sendCommand);
+    interrupted.proceed().forEach(runner::send);
   }
 
   @Override
   public Runnable addListener(CallListener listener) {
     return info.add(listener);
   }
-
-  // What the session tells.
 
   /** Runs when the call is answered, when that failed, or when it is over. */
   void onceAnswered(Runnable action) {
@@ -369,17 +342,17 @@ final class CallImpl extends CallVerbs implements Outbox.Source {
     epoch = assigned.getEpoch();
     attached = true;
     boolean takenOver = assigned.getResume() == AssignedResume.ASSIGNED_RESUME_TAKEN_OVER;
-    Set<String> requeued =
+    var requeued =
         player.onReattached(Convert.position(assigned.getCall().getPlayback()), takenOver);
     if (takenOver) {
-      expectOutcomes();
+      runner.expectOutcomes();
     }
     update(assigned.getCall(), true);
     for (String requestId : commands.unanswered()) {
       if (requeued.contains(requestId)) {
         commands.requeue(requestId);
       } else {
-        sendCommand(requestId);
+        runner.send(requestId);
       }
     }
     info.tell(listener -> listener.onAttached(this, true));
@@ -454,14 +427,6 @@ final class CallImpl extends CallVerbs implements Outbox.Source {
     kick();
   }
 
-  /** Commands that the dead gateway had answered as pending: its successor tells their end. */
-  private void expectOutcomes() {
-    List<String> pending = commands.pending();
-    if (!pending.isEmpty()) {
-      loop.after(OUTCOME_WAIT_MS, () -> pending.forEach(commands::unknown));
-    }
-  }
-
   private void update(dev.callweave.v1.Call call, boolean force) {
     if (force || call.getLastEventSequence() >= lastSequence) {
       set(call);
@@ -496,50 +461,18 @@ final class CallImpl extends CallVerbs implements Outbox.Source {
 
   @Override
   CallFuture<EscalationResult> run(VerbOptions<?> options, Consumer<Command.Builder> verb) {
-    CallFuture<EscalationResult> future = new CallFuture<>();
-    String requestId = options.requestId();
-    Command.Builder command = Command.newBuilder().setRequestId(requestId);
-    try {
-      verb.accept(command);
-    } catch (CallweaveException e) {
-      return CallFuture.failed(e);
-    }
-    loop.run(() -> run(command.build(), options, future));
-    future.onCancel(() -> loop.run(() -> abort(requestId)));
-    return future;
+    return runner.start(options, verb);
   }
 
-  private void run(Command command, VerbOptions<?> options, CallFuture<EscalationResult> future) {
-    if (end != null) {
-      future.fail(Errors.callOver(id(), end.cause()));
-      return;
-    }
-    boolean waits = options.waitsForPlayback();
-    if (!commands.add(command, waits, options.proceedsOnInterrupt(), future)) {
-      return;
-    }
-    if (waits) {
-      player.command(command.getRequestId());
-    } else {
-      sendCommand(command.getRequestId());
-    }
+  /** Why it is over; null before. */
+  CallEnd end() {
+    return end;
   }
 
-  private void sendCommand(String requestId) {
-    Command command = commands.toSend(requestId, handle);
-    // Without a stream it is sent after the reattachment, with all that had no answer.
-    if (command != null && attached) {
-      stream.send(AgentItem.newBuilder().setCommand(command).build());
-    }
-  }
-
-  private void abort(String requestId) {
-    if (commands.isQueued(requestId)) {
-      player.removeCommand(requestId);
-      commands.cancelLocally(requestId, "ABORTED");
-    } else if (commands.has(requestId)) {
-      // The command itself tells how it ended; that there is nothing to cancel is no error.
-      cancel(requestId);
+  /** Without a stream it is dropped: what matters is sent again after the reattachment. */
+  void send(AgentItem item) {
+    if (attached) {
+      stream.send(item);
     }
   }
 

@@ -2,9 +2,11 @@ package dev.callweave;
 
 import dev.callweave.v1.Reattach;
 import dev.callweave.v1.ReattachCall;
+import io.grpc.Status;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
+import java.util.Map;
 
 /** Makes a Reattach that fits a message. */
 final class Reattaching {
@@ -39,5 +41,15 @@ final class Reattaching {
       }
     }
     return new Fitted(reattach.build(), left);
+  }
+
+  /** A call without room, which is only so with ids far beyond the usual length. */
+  static CallweaveException noRoom(String callId, int maxBytes) {
+    return new CallweaveException(
+        Reason.TRANSPORT,
+        Status.Code.RESOURCE_EXHAUSTED,
+        "the calls to come back to do not fit a message of " + maxBytes + " bytes",
+        Map.of("call_id", callId),
+        null);
   }
 }

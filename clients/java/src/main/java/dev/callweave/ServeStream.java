@@ -91,6 +91,23 @@ final class ServeStream {
     outbox.send(item);
   }
 
+  /** Gives a call what carries its handle; anything else is of a kind newer than this library. */
+  void toCall(GatewayItem item) {
+    CallImpl of =
+        switch (item.getItemCase()) {
+          case AUDIO -> handles.get(item.getAudio().getHandle());
+          case AUDIO_GAP -> handles.get(item.getAudioGap().getHandle());
+          case MARK_REACHED -> handles.get(item.getMarkReached().getHandle());
+          case PLAYBACK -> handles.get(item.getPlayback().getHandle());
+          case PLAYBACK_CLEARED -> handles.get(item.getPlaybackCleared().getHandle());
+          case NOTE -> handles.get(item.getNote().getHandle());
+          default -> null;
+        };
+    if (of != null) {
+      of.onItem(item);
+    }
+  }
+
   /** Ends the stream from here; what is queued is still written. Twice that long at most. */
   void end(AgentItem last, double timeoutMs, Runnable done) {
     if (over || call == null) {

@@ -12,41 +12,17 @@ import dev.callweave.v1.ItemRefused;
 import dev.callweave.v1.Join;
 import dev.callweave.v1.Reauthenticate;
 import dev.callweave.v1.Registered;
-import dev.callweave.v1.ServeLimits;
 import dev.callweave.v1.Unassigned;
-import io.grpc.Status;
 import java.util.ArrayList;
-import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.concurrent.ScheduledFuture;
 
 /**
  * One registration at one gateway, over as many streams as it takes. Everything runs on the loop.
  */
 final class Session implements ServeStream.Handler {
-  /** With these a new attempt is no use. */
-  private static final Set<Reason> FATAL =
-      EnumSet.of(
-          Reason.SUPERSEDED,
-          Reason.INVALID_FIELD,
-          Reason.POOL_NOT_FOUND,
-          Reason.UNAUTHENTICATED,
-          Reason.PERMISSION_DENIED);
-
-  /** Final only before the first registration: a configuration is reloaded, a token renewed. */
-  private static final Set<Reason> FATAL_AT_FIRST =
-      EnumSet.of(Reason.POOL_NOT_FOUND, Reason.UNAUTHENTICATED, Reason.PERMISSION_DENIED);
-
-  /** What is no gateway, or never lets this client in. Final only before the first registration. */
-  private static final Set<Status.Code> FATAL_CODES =
-      EnumSet.of(
-          Status.Code.UNIMPLEMENTED, Status.Code.PERMISSION_DENIED, Status.Code.UNAUTHENTICATED);
-
-  static final int MAX_MESSAGE_ITEMS = 256;
-  static final int MAX_MESSAGE_BYTES = 256 * 1024;
   static final double TICK_MS = 50;
   private static final double END_TIMEOUT_MS = 2_000;
 
@@ -55,9 +31,6 @@ final class Session implements ServeStream.Handler {
 
   /** A stream that lived this long counts as stable: the next wait begins with the shortest. */
   private static final double STABLE_MS = 2_000;
-
-  /** So long a gateway has to move the calls of one lost stream; then they are asked back. */
-  private static final double MOVE_MS = 500;
 
   /** After a further stream that could not be opened the next is tried this much later. */
   private static final double JOIN_AGAIN_MS = 2_000;
@@ -69,7 +42,7 @@ final class Session implements ServeStream.Handler {
   private final SessionConfig config;
   private final SessionPort port;
   private final Backoff backoff = new Backoff();
-  private String token = "";
+  private final SessionTerms terms;
   private int endpointIndex;
   private ServeStream joining;
   private double joinNotBeforeMs;
@@ -77,13 +50,9 @@ final class Session implements ServeStream.Handler {
   private boolean reattaching;
   private double upAtMs;
   private double lostAtMs;
-  private double graceMs = 2_000;
-  private double heartbeatMs = 500;
-  private double maxPlaybackMs = 30_000;
-  private Outbox.Limits limits;
   private ScheduledFuture<?> heartbeat;
   private ScheduledFuture<?> settleTimer;
-  private ScheduledFuture<?> moveTimer;
+  private final Strays strays;
   private ScheduledFuture<?> retryTimer;
   private boolean settling;
   private boolean draining;
@@ -97,7 +66,8 @@ final class Session implements ServeStream.Handler {
     this.port = port;
     endpointIndex = firstEndpoint;
     offers = new Offers(loop, port, this::alive);
-    limits = new Outbox.Limits(MAX_MESSAGE_ITEMS, MAX_MESSAGE_BYTES, config.maxControlItems());
+    strays = new Strays(loop, this, config.connectTimeoutMs());
+    terms = new SessionTerms(config.maxControlItems());
   }
 
   int endpoint() {
@@ -123,11 +93,12 @@ final class Session implements ServeStream.Handler {
     }
   }
 
-  private ServeStream open() {
+  /** Null, and the session is over, when the endpoint is none. */
+  ServeStream open() {
     try {
       String endpoint = config.connection().endpoint(endpointIndex);
       Connection connection = new Connection(config.connection(), endpoint);
-      ServeStream stream = new ServeStream(loop, connection, this, limits, TICK_MS);
+      ServeStream stream = new ServeStream(loop, connection, this, terms.limits, TICK_MS);
       streams.add(stream);
       return stream;
     } catch (CallweaveException e) {
@@ -196,35 +167,12 @@ final class Session implements ServeStream.Handler {
     }
     stream.handles.values().forEach(CallImpl::onDetached);
     stream.handles.clear();
-    boolean fatal = isFatal(error);
+    boolean fatal = FinalErrors.isFinal(error, everUp);
     if (firstUp() != null && !fatal) {
-      expectMoves();
+      strays.expect();
     } else if (stream.up || firstUp() != null || streams.isEmpty() || fatal) {
       lost(stream.up, fatal, error);
     }
-  }
-
-  /**
-   * One stream of several is gone. The gateway moves its calls to another as soon as it sees that;
-   * should it not, they are asked back on a new one.
-   */
-  private void expectMoves() {
-    Loop.cancel(moveTimer);
-    moveTimer =
-        loop.after(
-            MOVE_MS,
-            () -> {
-              List<CallImpl> strays =
-                  calls.values().stream().filter(call -> !call.isAttached()).toList();
-              if (strays.isEmpty()) {
-                return;
-              }
-              ServeStream stream = open();
-              if (stream != null) {
-                stream.open(reattachItem(strays), config.connectTimeoutMs());
-                moveTimer = loop.after(2 * config.connectTimeoutMs(), this::dropUnanswered);
-              }
-            });
   }
 
   /** No stream is left. */
@@ -247,10 +195,9 @@ final class Session implements ServeStream.Handler {
     }
     boolean unknown = error.reason() == Reason.SESSION_NOT_FOUND;
     // The gateway died, or this is another one: register there under the same instance id. Its
-    // calls
-    // are kept for the gateway that takes them over and gives this agent its seats again.
+    // calls are kept for the gateway that takes them over and gives this agent its seats again.
     if (unknown) {
-      token = "";
+      terms.token = "";
     }
     giveUpLateCalls();
     if (leaving && calls.isEmpty()) {
@@ -271,33 +218,19 @@ final class Session implements ServeStream.Handler {
             });
   }
 
-  private boolean isFatal(CallweaveException error) {
-    if (everUp) {
-      return FATAL.contains(error.reason()) && !FATAL_AT_FIRST.contains(error.reason());
-    }
-    return FATAL.contains(error.reason()) || FATAL_CODES.contains(error.code());
-  }
-
   private AgentItem firstItem() {
-    reattaching = !token.isEmpty() && !calls.isEmpty();
+    reattaching = !terms.token.isEmpty() && !calls.isEmpty();
     if (!reattaching) {
       return AgentItem.newBuilder().setRegister(config.register()).build();
     }
     return reattachItem(List.copyOf(calls.values()));
   }
 
-  private AgentItem reattachItem(List<CallImpl> wanted) {
-    Reattaching.Fitted fitted = Reattaching.fit(token, wanted, limits.maxBytes());
+  /** Calls without room in it end here. */
+  AgentItem reattachItem(List<CallImpl> wanted) {
+    Reattaching.Fitted fitted = Reattaching.fit(terms.token, wanted, terms.limits.maxBytes());
     for (CallImpl call : fitted.left()) {
-      String text = "the calls to come back to do not fit a message of " + limits.maxBytes();
-      port.error(
-          new CallweaveException(
-              Reason.TRANSPORT,
-              Status.Code.RESOURCE_EXHAUSTED,
-              text + " bytes",
-              Map.of("call_id", call.id()),
-              null),
-          call.id());
+      port.error(Reattaching.noRoom(call.id(), terms.limits.maxBytes()), call.id());
       remove(call).over(new CallEnd(EndCause.LOST, null));
     }
     return AgentItem.newBuilder().setReattach(fitted.reattach()).build();
@@ -326,55 +259,17 @@ final class Session implements ServeStream.Handler {
           port.goingAway(this, Convert.ms(item.getGoAway().getDeadline()));
         }
       }
-      case AUDIO -> toCall(stream, item.getAudio().getHandle(), item);
-      case AUDIO_GAP -> toCall(stream, item.getAudioGap().getHandle(), item);
-      case MARK_REACHED -> toCall(stream, item.getMarkReached().getHandle(), item);
-      case PLAYBACK -> toCall(stream, item.getPlayback().getHandle(), item);
-      case PLAYBACK_CLEARED -> toCall(stream, item.getPlaybackCleared().getHandle(), item);
-      case NOTE -> toCall(stream, item.getNote().getHandle(), item);
-      default -> {
-        // A kind newer than this library.
-      }
-    }
-  }
-
-  private static void toCall(ServeStream stream, int handle, GatewayItem item) {
-    CallImpl call = stream.handles.get(handle);
-    if (call != null) {
-      call.onItem(item);
+      default -> stream.toCall(item);
     }
   }
 
   private void onRegistered(ServeStream stream, Registered registered) {
-    if (!registered.getSessionToken().isEmpty()) {
-      token = registered.getSessionToken();
-    }
-    if (registered.hasReattachGrace()) {
-      graceMs = Convert.ms(registered.getReattachGrace());
-    }
-    if (registered.hasHeartbeatInterval()) {
-      heartbeatMs = Convert.ms(registered.getHeartbeatInterval());
-    }
-    if (registered.hasLimits()) {
-      ServeLimits told = registered.getLimits();
-      limits =
-          new Outbox.Limits(
-              least(MAX_MESSAGE_ITEMS, told.getMaxItems()),
-              least(MAX_MESSAGE_BYTES, told.getMaxMessageBytes()),
-              config.maxControlItems());
-      if (told.hasMaxPlayback()) {
-        maxPlaybackMs = Convert.ms(told.getMaxPlayback());
-      }
-    }
+    terms.onRegistered(registered);
     onUp(stream, registered.getGatewayId());
   }
 
-  private static int least(int own, int told) {
-    return told > 0 ? Math.min(own, told) : own;
-  }
-
   private void onUp(ServeStream stream, String gatewayId) {
-    stream.outbox.limits(limits);
+    stream.outbox.limits(terms.limits);
     if (stream.up) {
       return;
     }
@@ -389,8 +284,8 @@ final class Session implements ServeStream.Handler {
     }
     everUp = true;
     upAtMs = Loop.now();
-    if (config.register().getHeartbeat() && heartbeatMs > 0) {
-      heartbeat = loop.every(heartbeatMs, this::beat);
+    if (config.register().getHeartbeat() && terms.heartbeatMs > 0) {
+      heartbeat = loop.every(terms.heartbeatMs, this::beat);
     }
     if (draining || leaving) {
       sendDrain();
@@ -411,18 +306,18 @@ final class Session implements ServeStream.Handler {
     if (!wanted || open >= config.maxStreams() || joining != null || Loop.now() < joinNotBeforeMs) {
       return;
     }
-    if (draining || leaving || closed || token.isEmpty()) {
+    if (draining || leaving || closed || terms.token.isEmpty()) {
       return;
     }
     joining = open();
     if (joining != null) {
-      Join join = Join.newBuilder().setSessionToken(token).build();
+      Join join = Join.newBuilder().setSessionToken(terms.token).build();
       joining.open(AgentItem.newBuilder().setJoin(join).build(), config.connectTimeoutMs());
     }
   }
 
   /** Calls that the gateway neither gave back nor refused after a Reattach. */
-  private void dropUnanswered() {
+  void dropUnanswered() {
     settling = false;
     for (CallImpl call : List.copyOf(calls.values())) {
       if (!call.isAttached()) {
@@ -463,7 +358,7 @@ final class Session implements ServeStream.Handler {
             offer == null ? null : offer.escalationReason(),
             port.contexts(),
             config.callLimits(),
-            maxPlaybackMs,
+            terms.maxPlaybackMs,
             thrown -> port.error(thrown, callId));
     calls.put(callId, call);
     stream.handles.put(assigned.getHandle(), call);
@@ -546,7 +441,7 @@ final class Session implements ServeStream.Handler {
   private void down() {
     Loop.cancel(heartbeat);
     Loop.cancel(settleTimer);
-    Loop.cancel(moveTimer);
+    strays.stop();
     Loop.cancel(retryTimer);
     joining = null;
     offers.clear();
@@ -563,13 +458,13 @@ final class Session implements ServeStream.Handler {
   }
 
   /** How long calls are kept after a lost stream: to come back, or to be taken over. */
-  private double takeoverMs() {
+  double takeoverMs() {
     double own = config.reattachTimeoutMs();
-    return own < 0 ? graceMs + TAKEOVER_MS : own;
+    return own < 0 ? terms.graceMs + TAKEOVER_MS : own;
   }
 
   private void endCalls(EndCause cause) {
-    token = "";
+    terms.token = "";
     for (CallImpl call : List.copyOf(calls.values())) {
       remove(call).over(new CallEnd(cause, null));
     }

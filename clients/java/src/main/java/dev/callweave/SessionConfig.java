@@ -6,7 +6,7 @@ import dev.callweave.v1.Register;
 record SessionConfig(
     Connection.Config connection,
     Register register,
-    CallImpl.Limits callLimits,
+    CallLimits callLimits,
     double connectTimeoutMs,
     /** Negative: the grace of the gateway and 13,000. */
     double reattachTimeoutMs,
