@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -11,9 +11,12 @@ export const JAVA_CLIENT = fileURLToPath(new URL("../../clients/java/", import.m
 
 /** What is built. */
 const TARGET = join(JAVA_CLIENT, "target");
+/** Its time is that of the beginning of the last build that was good. */
+const STAMP = join(TARGET, "built.txt");
 
 /** Runs Maven in the client's folder, quietly. Throws with what it printed. */
 export async function maven(...args: readonly string[]): Promise<void> {
+  const begin = new Date();
   try {
     await run("mvn", ["-q", "-B", "-ntp", "-Dstyle.color=never", ...args], {
       cwd: JAVA_CLIENT,
@@ -23,6 +26,8 @@ export async function maven(...args: readonly string[]): Promise<void> {
     const { stdout = "", stderr = "" } = error as { stdout?: string; stderr?: string };
     throw new Error(`mvn ${args.join(" ")} failed:\n${stdout}${stderr}`.trimEnd());
   }
+  writeFileSync(STAMP, "");
+  utimesSync(STAMP, begin, begin);
 }
 
 /** Builds the jar alone, without checks, unless it is newer than its sources; answers the class path for its users. */
@@ -32,10 +37,7 @@ export async function buildJavaClient(): Promise<string> {
     join(JAVA_CLIENT, "src/main"),
     join(JAVA_CLIENT, "../../proto"),
   ];
-  const built = Math.min(
-    ...["class-path.txt", "test-class-path.txt"].map((name) => changed(join(TARGET, name))),
-  );
-  if (Math.max(...sources.map(changed)) >= built) {
+  if (Math.max(...sources.map(changed)) >= changed(STAMP)) {
     await maven("package", "-DskipTests", "-Dfmt.skip", "-Dmaven.javadoc.skip");
   }
   return javaClassPath("runtime");
