@@ -49,6 +49,8 @@ export interface OwnCall {
 export interface Neighbours {
   /** Whether a call may be claimed here, and how much later than by the first in the order. */
   claim(question: ClaimQuestion): { readonly claim: boolean; readonly delayMs: number };
+  /** Whether the session was a gateway's before, and is over for nobody. */
+  hadOwner(notice: CallNotice): boolean;
   /** Whether another gateway may have had the call, or this one before a restart. */
   mayKnow(tenant: string, callId: string): boolean;
   /** The number of the newest owner of a call that is known; 0 when none is. */
@@ -84,14 +86,22 @@ export interface IntakeDeps extends CallDeps {
   readonly historyWaitMs: number;
   /** Calls at a time; beyond it nothing is claimed. Default 2,000. */
   readonly maxCalls: number;
+  /** Asked for each new call; calls that had an owner before are taken whatever it says. Default: always. */
+  readonly admission?: { admit(): boolean };
 }
 
 /** Which calls are taken, and what becomes of them first: a claim policy and the way into the core. */
 export class CallIntake {
   private readonly policies = new WeakMap<Call, UnservedPolicy>();
   private accepting = true;
+  private leftFull = 0;
 
   constructor(private readonly deps: IntakeDeps) {}
+
+  /** Calls that were not claimed because `maxCalls` were up. */
+  get leftAtMaxCalls(): number {
+    return this.leftFull;
+  }
 
   /** The policy of a call's route. */
   policyOf(call: Call): UnservedPolicy {
@@ -124,12 +134,18 @@ export class CallIntake {
   private claim(notice: CallNotice): { claim: boolean; delayMs: number } {
     const { deps } = this;
     const no = { claim: false, delayMs: 0 };
-    if (!this.accepting || deps.registry.size >= deps.maxCalls) return no;
+    if (!this.accepting) return no;
     const route = deps.router({ ...notice, at: deps.clock.wallNow() });
     if (!route.take) return no;
     const pool = deps.pools.find(route.tenant, route.pool);
     if (!pool) return no;
     if (!pool.hasFreePlace && route.unserved.action === "LEAVE") return no;
+    if (deps.registry.size >= deps.maxCalls) {
+      this.leftFull++;
+      return no;
+    }
+    // A caller who was promised somebody, by a gateway that is gone, is not left alone.
+    if (!deps.neighbours?.hadOwner(notice) && deps.admission?.admit() === false) return no;
     if (deps.neighbours) return deps.neighbours.claim({ notice, tenant: route.tenant, pool: route.pool });
     return { claim: true, delayMs: Math.random() * deps.claimJitterMs };
   }

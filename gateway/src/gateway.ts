@@ -14,6 +14,7 @@ import { type PoolOptions, Pools } from "./dispatch/pool.js";
 import type { SessionRelay } from "./dispatch/session-relay.js";
 import { Unserved } from "./dispatch/unserved.js";
 import type { AgentInfo, GatewayInfo, PoolInfo } from "./gateway-api.js";
+import type { AdmissionSource } from "./ops/admission.js";
 import { gatewaySource } from "./ops/gateway-source.js";
 import type { GatewaySource } from "./ops/ops-sources.js";
 import type { Connector } from "./telephony/telephony.js";
@@ -45,6 +46,8 @@ export interface GatewayParts {
   readonly historyWaitMs?: number;
   /** Default 2,000. */
   readonly maxCalls?: number;
+  /** Whether new calls are taken, by how busy the process is. Default: always. */
+  readonly admission?: AdmissionSource & { admit(): boolean };
   /** How long start() waits for a connector. Default 5,000. */
   readonly connectorWaitMs?: number;
   /** UTF-8 bytes of turns in an offer. Default 32,768. */
@@ -140,10 +143,13 @@ export class Gateway {
       claimJitterMs: parts.claimJitterMs ?? 50,
       historyWaitMs: parts.historyWaitMs ?? 1_500,
       maxCalls: parts.maxCalls ?? 2_000,
+      ...(parts.admission ? { admission: parts.admission } : {}),
     });
     this.opsSource = gatewaySource({
       isDraining: () => this.draining,
       maxCalls: parts.maxCalls ?? 2_000,
+      admission: parts.admission,
+      leftAtMaxCalls: () => this.intake.leftAtMaxCalls,
       connectors: parts.connectors,
       registry: this.registry,
       pools,

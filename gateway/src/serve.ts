@@ -24,7 +24,9 @@ import { localApi } from "./local-api.js";
 import { ContextFeed, createNatsWire, natsWireOptions } from "./nats/index.js";
 import { openRedactor } from "./open-redactor.js";
 import { openBus, openContexts, openEventLog } from "./open-stores.js";
+import { Admission } from "./ops/admission.js";
 import { countingEventLog } from "./ops/counting-event-log.js";
+import { LoopWatch } from "./ops/event-loop.js";
 import { Ops } from "./ops/ops.js";
 import type { Connector } from "./telephony/telephony.js";
 import type { Logger } from "./util/logger.js";
@@ -58,6 +60,9 @@ export interface RunningGateway {
 
 /** How long clients have to go once the last call is over. */
 const DRAIN_CONNECTIONS_MS = 2_000;
+
+/** Over so long the delay of the event loop is looked at, before new calls are left alone. */
+const ADMISSION_WINDOW_MS = 1_000;
 
 /** How long the start waits for the registry of calls; then it is read later. */
 const CLUSTER_WAIT_MS = 3_000;
@@ -158,7 +163,11 @@ async function startBehind(
       sharedContexts: config.contexts.mongodb !== undefined,
       options: { ...config.cluster, replicas },
     });
+  const { shedAboveMs, resumeBelowMs, shedWindows } = config.gateway.limits;
+  const loop = new LoopWatch({ windowMs: ADMISSION_WINDOW_MS });
+  const admission = new Admission(loop, { shedAboveMs, resumeBelowMs, windows: shedWindows }, logger);
   const gateway: Gateway = new Gateway({
+    admission,
     gatewayId,
     version: VERSION,
     connectors,
@@ -216,6 +225,8 @@ async function startBehind(
     await events.close();
     await auditLog?.close();
     await bus?.close();
+    admission.stop();
+    loop.stop();
     await ops.stop();
   };
   try {

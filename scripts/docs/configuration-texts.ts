@@ -41,6 +41,12 @@ export const CONFIG_TEXTS: Readonly<Record<string, string>> = {
     "`ListenCall` on one call; one more is refused with LIMIT_REACHED.",
   "gateway.limits.media_give_up_ms":
     "A call whose media connection is gone counts as over after so long without a sign of the provider (MEDIA_LOST).",
+  "gateway.limits.shed_above_ms":
+    "How late the event loop is (99th percentile of a second) from which on new calls are left to the provider, so that those that are up do not suffer. 0: never.",
+  "gateway.limits.resume_below_ms":
+    "Below this new calls are taken again. At most `shed_above_ms`, unless that is 0.",
+  "gateway.limits.shed_windows":
+    "So many seconds in a row before either happens; single stalls change nothing.",
   "auth.issuers[].issuer": "Whose signed tokens (JWT) are believed: the claim `iss`, exactly.",
   "auth.issuers[].audience": "The claim `aud` has to name this.",
   "auth.issuers[].jwks_url":

@@ -6,7 +6,7 @@ import type { ClaimQuestion, Neighbours, OwnCall } from "../call-intake.js";
 import type { Gateway } from "../gateway.js";
 import type { GatewayApi } from "../gateway-api.js";
 import type { ClusterSource } from "../ops/ops-sources.js";
-import type { Connector } from "../telephony/telephony.js";
+import type { CallNotice, Connector } from "../telephony/telephony.js";
 import { type Clock, systemClock, type Timer } from "../util/clock.js";
 import type { Logger } from "../util/logger.js";
 import { claimants, claimRank } from "./claims.js";
@@ -290,6 +290,10 @@ export class Cluster implements Neighbours {
     };
     const others = claimants(this.roster.peers(), connector, tenant, pool);
     return { claim: true, delayMs: claimRank(own, others, sessionId) * this.options.claimRankDelayMs };
+  }
+
+  hadOwner({ connector, sessionId }: CallNotice): boolean {
+    return this.ownership.ownerOfSession(connector, sessionId) !== undefined;
   }
 
   mayHaveLostEvents(since: Date): boolean {

@@ -19,6 +19,9 @@ export function checkRules(config: ParsedConfig, fail: Fail): void {
   checkTenants(config, fail);
   if (config.cluster.lease_ms < 2 * config.cluster.beat_interval_ms)
     fail(["cluster", "lease_ms"], "must be at least twice beat_interval_ms");
+  const { shed_above_ms, resume_below_ms } = config.gateway.limits;
+  if (shed_above_ms > 0 && resume_below_ms > shed_above_ms)
+    fail(["gateway", "limits", "resume_below_ms"], "must be at most shed_above_ms");
   checkUnique(config.connectors, (c) => c.name, ["connectors"], "name", fail);
   checkUnique(config.pools, (p) => `${p.tenant}/${p.name}`, ["pools"], "name", fail);
   config.connectors.forEach((connector, i) => {

@@ -2,12 +2,16 @@ import type { CallRegistry } from "../call/call-registry.js";
 import type { Dispatcher } from "../dispatch/dispatcher.js";
 import type { Pool, Pools } from "../dispatch/pool.js";
 import type { Connector } from "../telephony/telephony.js";
+import type { AdmissionSource } from "./admission.js";
 import type { GatewaySource, PoolView } from "./ops-sources.js";
 
 /** The parts of a gateway that metrics and readiness look at. */
 export interface GatewayInsides {
   readonly isDraining: () => boolean;
   readonly maxCalls: number;
+  readonly admission: AdmissionSource | undefined;
+  /** Calls that were not claimed because so many were up. */
+  readonly leftAtMaxCalls: () => number;
   readonly connectors: readonly Connector[];
   readonly registry: CallRegistry;
   readonly pools: Pools;
@@ -22,6 +26,12 @@ export function gatewaySource(insides: GatewayInsides): GatewaySource {
       return insides.isDraining();
     },
     maxCalls: insides.maxCalls,
+    get shedding() {
+      return insides.admission?.shedding ?? false;
+    },
+    get callsLeft() {
+      return { overloaded: insides.admission?.left ?? 0, maxCalls: insides.leftAtMaxCalls() };
+    },
     connectors: () =>
       connectors.map((connector) => ({
         name: connector.name,

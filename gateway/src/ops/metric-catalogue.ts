@@ -23,6 +23,15 @@ export const METRICS = {
 
   callweave_calls: { type: "gauge", help: "Live calls", labels: ["state"] },
   callweave_calls_max: { type: "gauge", help: "Live calls at most; beyond it nothing is claimed" },
+  callweave_shedding: {
+    type: "gauge",
+    help: "1 while new calls are left to the provider because the event loop is late",
+  },
+  callweave_calls_left_total: {
+    type: "counter",
+    help: "New calls that were not claimed, because of the event loop or because `max_calls` were up",
+    labels: ["reason"],
+  },
   callweave_calls_arrived_total: { type: "counter", help: "Calls that came to this gateway" },
   callweave_calls_answered_total: { type: "counter", help: "Calls that were answered" },
   callweave_calls_connected_total: { type: "counter", help: "Calls whose callee picked up" },
@@ -208,6 +217,11 @@ export const METRICS = {
   nodejs_external_memory_bytes: { type: "gauge", help: "Memory of buffers outside of the heap" },
   process_resident_memory_bytes: { type: "gauge", help: "Memory of the process (RSS)" },
   process_cpu_seconds_total: { type: "counter", help: "Processor time, user and system" },
+  nodejs_active_resources: {
+    type: "gauge",
+    help: "What keeps the event loop alive, by kind: sockets, timers, files",
+    labels: ["kind"],
+  },
   process_open_fds: { type: "gauge", help: "Open file descriptors (Linux)" },
   process_start_time_seconds: { type: "gauge", help: "When the process started, Unix time" },
 } as const satisfies Record<string, MetricSpec>;

@@ -2,7 +2,7 @@ import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { CountSink } from "./call-counters.js";
 import type { LoopWatch } from "./event-loop.js";
 import { METRICS, type MetricName, type MetricSpec } from "./metric-catalogue.js";
-import type { OpsSources, PoolView } from "./ops-sources.js";
+import type { GatewaySource, OpsSources, PoolView } from "./ops-sources.js";
 import { processFigures, watchGarbageCollector } from "./process-metrics.js";
 
 /** Options of the metrics. */
@@ -150,6 +150,9 @@ export class Metrics implements CountSink {
     this.gauge("nodejs_external_memory_bytes", figures.externalBytes);
     this.gauge("process_start_time_seconds", figures.startTimeSeconds);
     this.total("process_cpu_seconds_total", figures.cpuSeconds);
+    const resources = this.gauges.get("nodejs_active_resources");
+    resources?.reset();
+    for (const [kind, count] of figures.activeResources) resources?.set({ kind }, count);
     if (figures.openFiles === undefined) this.gauges.get("process_open_fds")?.remove({});
     else this.gauge("process_open_fds", figures.openFiles);
   }
@@ -159,6 +162,7 @@ export class Metrics implements CountSink {
     if (!gateway) return;
     this.gauge("callweave_draining", gateway.draining ? 1 : 0);
     this.gauge("callweave_calls_max", gateway.maxCalls);
+    this.collectLeft(gateway);
     const states = new Map<string, number>(LIVE_STATES.map((state) => [state, 0]));
     for (const state of gateway.callStates()) {
       if (states.has(state)) states.set(state, (states.get(state) ?? 0) + 1);
@@ -173,6 +177,14 @@ export class Metrics implements CountSink {
       }
     }
     this.collectPools(gateway.pools());
+  }
+
+  private collectLeft({ callsLeft, shedding }: GatewaySource): void {
+    this.gauge("callweave_shedding", shedding ? 1 : 0);
+    const left = this.counters.get("callweave_calls_left_total");
+    left?.reset();
+    left?.inc({ reason: "overloaded" }, callsLeft?.overloaded ?? 0);
+    left?.inc({ reason: "max_calls" }, callsLeft?.maxCalls ?? 0);
   }
 
   private collectPools(pools: Iterable<PoolView>): void {

@@ -6,6 +6,10 @@ export interface GatewaySource {
   readonly draining: boolean;
   /** Live calls at most. */
   readonly maxCalls: number;
+  /** True while new calls are left alone because the event loop is late. */
+  readonly shedding?: boolean;
+  /** New calls that were not claimed, by reason, since the start. */
+  readonly callsLeft?: { readonly overloaded: number; readonly maxCalls: number };
   connectors(): readonly ConnectorView[];
   /** The states of the live calls. */
   callStates(): Iterable<CallState>;

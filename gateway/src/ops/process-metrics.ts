@@ -10,6 +10,8 @@ export interface ProcessFigures {
   /** Undefined where the system does not say. */
   readonly openFiles: number | undefined;
   readonly startTimeSeconds: number;
+  /** Handles, requests and timers that keep the event loop alive, by kind. */
+  readonly activeResources: ReadonlyMap<string, number>;
 }
 
 const startTimeSeconds = performance.timeOrigin / 1000;
@@ -25,7 +27,14 @@ export function processFigures(): ProcessFigures {
     cpuSeconds: (user + system) / 1e6,
     openFiles: openFiles(),
     startTimeSeconds,
+    activeResources: activeResources(),
   };
+}
+
+function activeResources(): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const kind of process.getActiveResourcesInfo()) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  return counts;
 }
 
 function openFiles(): number | undefined {
