@@ -164,6 +164,24 @@ async def test_comes_back_with_its_calls_and_sends_again_what_had_no_answer(rig:
     assert attached == [False, True]
 
 
+async def test_marks_that_were_cleared_just_before_the_stream_was_lost_end(rig: OneCall) -> None:
+    call = await rig.call()
+    call.play(bytes(16_000))
+    mark = call.mark("cut")
+    await rig.stream.next("mark")
+    call.clear()
+    await rig.stream.next("clear_playback")
+
+    def back(stream: FakeStream, item: pb.AgentItem) -> bool:
+        if item.WhichOneof("item") == "reattach":
+            stream.send(assigned(fake_call("c-1"), 7, resume=2))
+        return True
+
+    rig.gateway.on_first = back
+    rig.stream.fail(grpc.StatusCode.UNAVAILABLE, "GOING_AWAY")
+    assert await asyncio.wait_for(mark, 10) == "CLEARED"
+
+
 async def test_a_call_that_does_not_come_back_is_lost(rig: OneCall) -> None:
     await rig.begin(reattach_timeout=0)
     call = await rig.call()

@@ -263,6 +263,11 @@ impl PlaybackQueue {
         }
     }
 
+    /// Whether a mark was sent and is neither passed nor dropped, as far as is known here.
+    pub(crate) fn has_sent(&self, mark: u64) -> bool {
+        self.sent.iter().any(|item| matches!(item, Item::Marker(Marker::Mark(id)) if *id == mark))
+    }
+
     /// The call is on another stream. What the gateway does not have any more is put back to the front, to be sent again.
     pub(crate) fn on_reattached(&mut self, progress: Progress, now: f64) -> Resumed {
         self.clearing = 0;

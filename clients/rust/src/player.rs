@@ -304,6 +304,16 @@ impl Player {
                 }
             }
         }
+        // Sent and dropped before the stream was lost: their answer was lost with it.
+        let forgotten: Vec<u64> = self
+            .marks
+            .iter()
+            .filter(|(id, mark)| mark.sent && !self.queue.has_sent(**id))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in forgotten {
+            self.end_mark(id, MarkEnd::Cleared);
+        }
         commands
     }
 

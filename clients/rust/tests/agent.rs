@@ -134,6 +134,27 @@ async fn reattaches_and_sends_again_what_had_no_answer() {
 }
 
 #[tokio::test]
+async fn marks_that_were_cleared_just_before_the_stream_was_lost_end() {
+    let mut gateway = Gateway::start().await;
+    let (builder, mut calls, _, sender) = keeper(&gateway);
+    let _worker = start(builder, sender);
+    let mut stream = gateway.stream().await;
+    stream.registered().await;
+    stream.call("c-1", 1).await;
+    let call = calls.recv().await.unwrap();
+    let _played = call.play(vec![1u8; 16_000]);
+    let mark = call.mark("cut");
+    stream.find(|item| matches!(item, Item::Mark(_)).then_some(())).await;
+    let _clear = call.clear();
+    stream.find(|item| matches!(item, Item::ClearPlayback(_)).then_some(())).await;
+    stream.fail(GrpcStatus::unavailable("gone")).await;
+    let mut stream = gateway.stream().await;
+    stream.registered().await;
+    stream.assign("c-1", 9, AssignedResume::Reattached).await;
+    assert_eq!(mark.await.unwrap(), MarkEnd::Cleared);
+}
+
+#[tokio::test]
 async fn a_dropped_verb_is_cancelled_and_a_dropped_call_given_back() {
     let mut gateway = Gateway::start().await;
     let (builder, mut calls, _, sender) = keeper(&gateway);

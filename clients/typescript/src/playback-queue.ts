@@ -184,6 +184,11 @@ export class PlaybackQueue {
     this.progressSinceRefused = false;
   }
 
+  /** Whether a marker was sent and is neither passed nor dropped, as far as is known here. */
+  hasSent(id: string): boolean {
+    return this.sent.some((item) => item.kind === "marker" && item.id === id);
+  }
+
   /** Empties the queue. Answers what was dropped here and which markers waited here, in order. */
   clear(): { droppedMs: number; markers: string[] } {
     const droppedMs = this.waitingMs;

@@ -171,6 +171,10 @@ export class Player {
       const mark = this.marks.get(id);
       if (mark) mark.sent = false;
     }
+    // Sent and dropped before the stream was lost: their answer was lost with it.
+    for (const [id, mark] of [...this.marks]) {
+      if (mark.sent && !this.queue.hasSent(id)) this.endMark(id, "CLEARED");
+    }
     return again.filter((id) => id.startsWith("c")).map((id) => id.slice(1));
   }
 

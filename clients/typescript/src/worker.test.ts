@@ -332,6 +332,23 @@ describe("reattach", () => {
     expect(await mark).toBe("PLAYED");
   });
 
+  it("ends marks that were cleared just before the stream was lost", async () => {
+    const { stream, call } = await oneCall();
+    await call.play(Buffer.alloc(16_000, 1));
+    const mark = call.mark("cut");
+    await stream.next("mark");
+    void call.clear().catch(() => {});
+    await stream.next("clearPlayback");
+    gateway.onFirst = (s) => s.send(assigned(fakeCall("c-1"), 2, 1, "", 2));
+    stream.fail(status.UNAVAILABLE, "GOING_AWAY");
+    expect(await mark).toBe("CLEARED");
+    const second = await gateway.stream(1);
+    const next = call.mark("next");
+    await second.next("mark");
+    second.send({ $case: "markReached", value: { handle: 2, name: "next", end: 1 } });
+    expect(await next).toBe("PLAYED");
+  });
+
   it("ends a call whose seat somebody else has", async () => {
     const { stream, call } = await oneCall();
     gateway.onFirst = (s) =>

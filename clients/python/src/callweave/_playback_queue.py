@@ -185,7 +185,7 @@ class PlaybackQueue:
 
     def on_mark_played(self, marker_id: str) -> None:
         """A mark was heard: so was all audio before it."""
-        if not any(isinstance(item, Marker) and item.id == marker_id for item in self._sent):
+        if not self.has_sent(marker_id):
             return
         while True:
             item = self._sent.popleft()
@@ -201,6 +201,10 @@ class PlaybackQueue:
         self._refused += 1
         self._refused_at = self._now()
         self._progress_since_refused = False
+
+    def has_sent(self, marker_id: str) -> bool:
+        """Whether a marker was sent and is neither passed nor dropped, as far as is known here."""
+        return any(isinstance(item, Marker) and item.id == marker_id for item in self._sent)
 
     def clear(self) -> tuple[float, list[str]]:
         """Empties the queue. Answers what was dropped here and which markers waited here, in order."""

@@ -210,6 +210,10 @@ class Player:
             mark = self._marks.get(marker)
             if mark:
                 mark.sent = False
+        # Sent and dropped before the stream was lost: their answer was lost with it.
+        for mark_id, mark in list(self._marks.items()):
+            if mark.sent and not self.queue.has_sent(mark_id):
+                self._end_mark(mark_id, "CLEARED")
         return [marker[1:] for marker in again if marker.startswith("c")]
 
     def end(self, cause: str) -> None:

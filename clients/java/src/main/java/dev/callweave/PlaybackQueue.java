@@ -239,6 +239,11 @@ final class PlaybackQueue {
     }
   }
 
+  /** Whether a marker was sent and is neither passed nor dropped, as far as is known here. */
+  boolean hasSent(String id) {
+    return sent.stream().anyMatch(item -> id.equals(item.marker()));
+  }
+
   /**
    * The call is on another stream: what the gateway does not have any more goes back to the front.
    */

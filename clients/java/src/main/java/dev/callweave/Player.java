@@ -241,6 +241,12 @@ final class Player {
         commands.add(id.substring(1));
       }
     }
+    // Sent and dropped before the stream was lost: their answer was lost with it.
+    for (String id : List.copyOf(marks.keySet())) {
+      if (marks.get(id).sent && !queue.hasSent(id)) {
+        endMark(id, MarkEnd.CLEARED);
+      }
+    }
     return commands;
   }
 

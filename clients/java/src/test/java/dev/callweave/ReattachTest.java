@@ -81,6 +81,19 @@ class ReattachTest {
   }
 
   @Test
+  void endsMarksThatWereClearedJustBeforeTheStreamWasLost() {
+    one.call.play(pcm(500)).await();
+    CallFuture<MarkEnd> mark = one.call.mark("cut");
+    one.stream.next(ItemCase.MARK);
+    one.call.clear();
+    one.stream.next(ItemCase.CLEAR_PLAYBACK);
+    FakeStream stream = broken();
+    stream.next(ItemCase.REATTACH);
+    back(stream, 0, AssignedResume.ASSIGNED_RESUME_REATTACHED);
+    assertEquals(MarkEnd.CLEARED, mark.await(Duration.ofSeconds(10)));
+  }
+
+  @Test
   void keepsTheCommandBehindItsAudio() {
     one.call.play(pcm(500)).await();
     one.call.close(CloseOptions.create().endCall(true).afterDrained().requestId("r-1"));
