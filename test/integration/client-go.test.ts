@@ -1,261 +1,38 @@
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdirSync, writeFileSync } from "node:fs";
-import { copyFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { execFileSync } from "node:child_process";
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { callee, decodeFrameTone, frameTone, makeTone, tone, toneAmplitude } from "@callweave/simulator";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import type { Command } from "../conformance/language.js";
-import { Program } from "../conformance/program.js";
+import { afterAll } from "vitest";
 import { language } from "../conformance/programs/go/language.js";
-import { codeBlocks, textOf } from "../docs/repository.js";
-import { bytesOf, framesMissing, numberedFrames } from "../harness/audio.js";
-import { type Stack, startStack, until } from "../harness/gateway.js";
-import { startProxy } from "../harness/proxy.js";
+import { describeClient } from "../harness/client-suite.js";
 
-// The Go client against the real gateway and the simulator: the agent of the conformance suite and the README's programs,
-// as processes.
-const RATE = 16_000;
 const modules = fileURLToPath(new URL("../harness/go-readme/", import.meta.url));
 const client = fileURLToPath(new URL("../../clients/go/", import.meta.url));
-// A proxy that leads nowhere: it is not used for loopback.
-const PROXY = { http_proxy: "http://127.0.0.1:1", https_proxy: "http://127.0.0.1:1" };
+const built = mkdtempSync(join(tmpdir(), "callweave-go-readme-"));
 
-let command: Command;
-let built: string;
-let stack: Stack;
-let files: string;
-const stops: (() => unknown)[] = [];
-const readme = new Map(
-  codeBlocks(textOf("clients/go/README.md"), "go")
-    .filter(({ info }) => info.includes(".go"))
-    .map(({ info, code }) => [info.split(" ")[1]?.replace(".go", "") ?? "", code] as const),
-);
+afterAll(() => rmSync(built, { recursive: true, force: true }));
 
-beforeAll(async () => {
-  command = await language.prepare();
-  built = await mkdtemp(join(tmpdir(), "callweave-go-readme-"));
-  for (const name of ["go.mod", "go.sum"]) await copyFile(join(modules, name), join(built, name));
-  for (const [name, code] of readme) {
-    mkdirSync(join(built, name));
-    writeFileSync(join(built, name, "main.go"), code);
-  }
-  const go = (...args: string[]) => execFileSync("go", args, { cwd: built, stdio: "inherit" });
-  go("mod", "edit", `-replace=callweave.dev/go=${client}`);
-  mkdirSync(join(built, "out"));
-  go("build", "-o", "out/", "./...");
-}, 600_000);
-
-afterAll(() => rm(built, { recursive: true, force: true }));
-
-beforeEach(async () => {
-  stack = await startStack({ simulator: { playoutBufferMs: 300 } });
-  files = await mkdtemp(join(tmpdir(), "callweave-go-"));
-});
-
-afterEach(async () => {
-  for (const stop of stops.splice(0).reverse()) await stop();
-  await stack.stop();
-  await rm(files, { recursive: true, force: true });
-});
-
-/** An agent in Go, registered; it does what it is told. */
-async function startAgent(
-  address = stack.address,
-  options: object = {},
-): Promise<{
-  program: Program;
-  tell: (line: Record<string, unknown>) => Promise<Record<string, unknown>>;
-  told: (event: string, times?: number) => Promise<Record<string, unknown>>;
-}> {
-  const program = new Program("go", { ...command, env: PROXY });
-  stops.push(() => {
-    if (program.running) process.kill(program.pid, "SIGKILL");
-    return program.ended(10_000).catch(() => {});
-  });
-  await program.ready();
-  const tell = async (line: Record<string, unknown>) => {
-    const reply = await program.tell(line)(30_000);
-    if (!reply.ok) throw new Error(`${String(line.do)}: ${JSON.stringify(reply.error)}`);
-    return reply.value;
-  };
-  await tell({ do: "start", endpoints: [address], sampleRateHertz: RATE, ...options });
-  return {
-    program,
-    tell,
-    async told(event, times = 1) {
-      await program.told(event, () => true, times, 20_000, "");
-      return program.reports.filter((line) => line.event === event)[times - 1] ?? {};
-    },
-  };
-}
-
-/** A program of the README, started. */
-function start(name: string, args: readonly string[] = []): { child: ChildProcess; output: () => string } {
-  let output = "";
-  const child = spawn(join(built, "out", name), args, {
-    cwd: files,
-    env: { ...process.env, ...PROXY, CALLWEAVE_ENDPOINT: stack.address },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  for (const stream of [child.stdout, child.stderr])
-    stream.on("data", (data: Buffer) => {
-      output += data.toString();
-    });
-  stops.push(async () => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    child.kill("SIGKILL");
-    await once(child, "exit");
-  });
-  return { child, output: () => output };
-}
-
-async function registered(program: { child: ChildProcess; output: () => string }): Promise<void> {
-  await until(() => {
-    if (program.child.exitCode !== null) throw new Error(`it ended: ${program.output()}`);
-    return stack.gateway.gateway.fleet.agents("default", "").length > 0;
-  }, "the agent to register");
-}
-
-async function rawTone(name: string, frequencyHz: number): Promise<string> {
-  const file = join(files, name);
-  await writeFile(file, bytesOf(makeTone(frequencyHz, 0.6, RATE, 8_000)));
-  return file;
-}
-
-describe("an agent in Go", () => {
-  it("has audio bit for bit, both ways, and a mark when it was heard", async () => {
-    const { program, tell, told } = await startAgent();
-    const call = stack.simulator.placeCall({ caller: [frameTone(20)] });
-    const { call: id } = await told("call");
-    const file = join(files, "heard.raw");
-    await tell({ do: "record", call: id, file });
-    const heard = await until(async () => {
-      const bytes = await readFile(file);
-      return bytes.length > 60 * 640 && bytes.subarray(0, 60 * 640);
-    }, "60 frames");
-    const back = join(files, "back.raw");
-    await writeFile(back, heard);
-    expect(await tell({ do: "play", call: id, file: back })).toEqual({ end: "SENT" });
-    expect(await tell({ do: "mark", call: id, name: "said" })).toEqual({ end: "PLAYED" });
-    await tell({ do: "disconnect", call: id });
-    // Each sample as it was said; the first frame may be cut, since the media begins with the answer.
-    const samples = new Int16Array(new Uint8Array(heard).buffer);
-    const [first, ...rest] = decodeFrameTone(samples, RATE);
-    const at = (first?.startSample ?? 0) * 2;
-    const said = Buffer.from(numberedFrames(rest.length, RATE, first?.number));
-    expect(rest.length).toBeGreaterThan(45);
-    expect(heard.subarray(at, at + said.length).equals(said)).toBe(true);
-    expect(Buffer.from(bytesOf(call.recording.track("caller"))).includes(heard)).toBe(true);
-    expect(program.reports.filter(({ event }) => event === "error")).toEqual([]);
-  });
-
-  it("is interrupted in mid-sentence and knows what was heard", async () => {
-    const { tell, told } = await startAgent();
-    const call = stack.simulator.placeCall();
-    const { call: id } = await told("call");
-    const file = join(files, "long.raw");
-    await writeFile(file, bytesOf(makeTone(500, 20, RATE, 8_000)));
-    const playing = tell({ do: "play", call: id, file });
-    await call.waitUntil(() => toneAmplitude(call.recording.caller, RATE, 500) > 500, { timeoutMs: 10_000 });
-    const cleared = await tell({ do: "clear", call: id });
-    expect(await playing).toEqual({ end: "CLEARED" });
-    expect(cleared.droppedMs).toBeGreaterThan(15_000);
-    expect(cleared.playedMs).toBeGreaterThan(0);
-  });
-
-  it("says, saves, connects and leaves", async () => {
-    const { tell, told } = await startAgent();
-    const call = stack.simulator.placeCall({ callee: callee.picksUp({ afterSeconds: 0.3 }) });
-    const { call: id } = await told("call");
-    await tell({ do: "play", call: id, file: await rawTone("announcement.raw", 440) });
-    const data = { topic: "invoice", attempts: 2 };
-    const escalate = { do: "escalate", call: id, reason: "FRUSTRATED", summary: "Wants a person.", data };
-    expect(await tell(escalate)).toEqual({ outcome: "CONNECTED", durability: "STORE" });
-    await call.waitUntil(() => call.agentLeft, { timeoutMs: 10_000 });
-    expect(call.state).not.toBe("DISCONNECTED");
-    expect(await tell({ do: "readContext", endpoints: [stack.address], call: id })).toMatchObject({
-      status: "HANDED_OVER",
-      summary: "Wants a person.",
-    });
-    const context = await stack.gateway.gateway.contexts.get("default", { callId: call.id });
-    expect(context).toMatchObject({ data, escalationReason: "FRUSTRATED" });
-    call.hangUp();
-  });
-
-  it("comes back after a broken stream; the caller hears every frame; SIGTERM drains", async () => {
-    const proxy = await startProxy(stack.address);
-    stops.push(() => proxy.stop());
-    const { program, tell, told } = await startAgent(proxy.address);
-    const call = stack.simulator.placeCall();
-    const { call: id, epoch } = await told("call");
-    const count = 150;
-    const file = join(files, "frames.raw");
-    await writeFile(file, numberedFrames(count));
-    const playing = tell({ do: "play", call: id, file });
-    await call.waitUntil(() => call.recording.agentSpansAt("caller").some((s) => s.endMs - s.startMs > 800), {
-      timeoutMs: 15_000,
-    });
-    proxy.cut();
-    expect(await told("attached", 1)).toMatchObject({ call: id, attached: false });
-    expect(await told("attached", 2)).toMatchObject({ call: id, attached: true });
-    expect(await playing).toEqual({ end: "SENT" });
-    expect(await tell({ do: "drained", call: id })).toEqual({ end: "PLAYED" });
-    // At the seam a frame may be cut in the middle.
-    const missing = framesMissing(call, "caller", count);
-    expect(missing.length, `missing: ${missing.join(",")}`).toBeLessThanOrEqual(4);
-    expect(stack.gateway.gateway.calls.get("default", call.id).seat.epoch).toBe(epoch);
-    process.kill(program.pid, "SIGTERM");
-    await until(() => stack.gateway.gateway.fleet.agents("default", "")[0]?.draining, "the drain");
-    expect(program.running).toBe(true);
-    call.hangUp();
-    expect(await program.ended(10_000)).toBeUndefined();
-  });
-});
-
-describe("the programs of the README", () => {
-  it("are short", () => {
-    const lines = (name: string) => readme.get(name)?.trim().split("\n").length;
-    expect([...readme.keys()]).toEqual(["hello", "escalate", "watch", "traced"]);
-    expect(lines("hello")).toBeLessThanOrEqual(20);
-    expect(lines("escalate")).toBeLessThanOrEqual(40);
-  });
-
-  it("hello says back what it hears and drains at SIGTERM; watch sees it; traced prints spans", async () => {
-    const watch = start("watch");
-    const traced = start("traced");
-    const hello = start("hello");
-    await registered(hello);
-    if (traced.child.exitCode === null) await once(traced.child, "exit");
-    expect(traced.output()).toContain('"Name":"callweave.v1.FleetService/ListPools"');
-    expect(traced.output()).toContain("intercepted /callweave.v1.FleetService/ListPools <nil>");
-    const call = stack.simulator.placeCall({ caller: [tone(1_000, 30, 4_000)] });
-    await call.waitUntil(() => toneAmplitude(call.recording.caller, RATE, 1_000) > 100, {
-      timeoutMs: 15_000,
-    });
-    hello.child.kill("SIGTERM");
-    await until(() => stack.gateway.gateway.fleet.agents("default", "")[0]?.draining, "the drain");
-    call.hangUp();
-    expect((await once(hello.child, "exit"))[0], hello.output()).toBe(0);
-    expect(hello.output()).toBe("");
-    await until(() => watch.output().includes(`${call.id} *callweavev1.CallEvent_Ended`), "the watch");
-  });
-
-  it("escalate announces, connects and leaves; if nobody is there it says so", async () => {
-    const escalate = start("escalate", [
-      await rawTone("announcement.raw", 440),
-      await rawTone("nobody.raw", 700),
-    ]);
-    await registered(escalate);
-    const call = stack.simulator.placeCall({ callee: callee.picksUp({ afterSeconds: 0.3 }) });
-    const alone = stack.simulator.placeCall({ callee: callee.rejects(0.3) });
-    await call.waitUntil(() => call.agentLeft, { timeoutMs: 15_000 });
-    expect(toneAmplitude(call.recording.caller, RATE, 440)).toBeGreaterThan(100);
-    call.hangUp();
-    await alone.waitFor("DISCONNECTED", 20_000);
-    expect(toneAmplitude(alone.recording.caller, RATE, 700)).toBeGreaterThan(100);
-    expect(escalate.output()).toBe("");
-  });
+describeClient({
+  title: "Go",
+  language,
+  readme: { path: "clients/go/README.md", block: "go", ending: ".go" },
+  prepare(programs) {
+    for (const name of ["go.mod", "go.sum"]) copyFileSync(join(modules, name), join(built, name));
+    for (const [name, code] of programs) {
+      mkdirSync(join(built, name));
+      writeFileSync(join(built, name, "main.go"), code);
+    }
+    const go = (...args: string[]) => execFileSync("go", args, { cwd: built, stdio: "inherit" });
+    go("mod", "edit", `-replace=callweave.dev/go=${client}`);
+    mkdirSync(join(built, "out"));
+    go("build", "-o", "out/", "./...");
+  },
+  command: (name) => ({ program: join(built, "out", name), args: [] }),
+  programs: { hello: "hello", escalate: "escalate", watch: "watch", traced: "traced" },
+  traced: [
+    '"Name":"callweave.v1.FleetService/ListPools"',
+    "intercepted /callweave.v1.FleetService/ListPools <nil>",
+  ],
+  ended: (callId) => `${callId} *callweavev1.CallEvent_Ended`,
 });
