@@ -45,7 +45,11 @@ export class Stage {
       },
       ops: { enabled: false },
       desk: { port: 0, ...options.desk },
-      pools: options.pools ?? [{ name: "people", offer_timeout_ms: 30_000 }],
+      // One process has to synthesise, mix and compare while it is an agent.
+      pools: [
+        { name: "default", heartbeat_misses: 20 },
+        ...(options.pools ?? [{ name: "people", offer_timeout_ms: 30_000 }]),
+      ],
       connectors: [
         {
           name: "main",

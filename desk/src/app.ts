@@ -25,6 +25,11 @@ export const person = computed(() => {
   return { name, numbers: chosen?.numbers ?? [], pools: chosen?.pools ?? [], fixed: own !== undefined };
 });
 
+/** Whether the key allows something; what it does not is not offered. */
+export function may(scope: string): boolean {
+  return connection.me.value?.scopes.includes(scope) ?? true;
+}
+
 export const pops = new Pops(calls, contexts, seat, person, () => connection.me.value?.users ?? []);
 
 effect(() => {

@@ -235,6 +235,7 @@ async function startBehind(
     const port = await grpc.listen();
     desk = config.desk && new DeskServer(api, { ...deskOptions(config, config.desk), ...shared }, logger);
     const deskPort = await desk?.listen();
+    if (desk) ops.sources.desk = desk;
     const edge = grpc;
     let tlsNow = edgeTls(config);
     ops.sources.grpc = edge;

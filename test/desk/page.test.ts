@@ -1,5 +1,5 @@
 import { ContextStatus } from "@callweave/proto";
-import { say, wait } from "@callweave/simulator";
+import { tone } from "@callweave/simulator";
 import { connect } from "callweave";
 import type { Page } from "playwright-core";
 import { describe, expect, it } from "vitest";
@@ -83,7 +83,7 @@ describe("the page of the desk", () => {
     const stage = await desk.stage();
     const notes: string[] = [];
     await stage.agent({}, (call) => void call.on("note", ({ text }) => notes.push(text)));
-    const phone = stage.simulator.placeCall({ from: "+15550123", caller: [say("Hello"), wait(60)] });
+    const phone = stage.simulator.placeCall({ from: "+15550123", caller: [tone(440)] });
     const page = await desk.page(`${stage.url}/calls/${phone.id}`, { locale: "de-DE" });
     await page.getByRole("button", { name: "Anruf übernehmen" }).waitFor();
     await page.keyboard.press("n");

@@ -30,7 +30,14 @@ it("a page in a seat survives a gateway that is killed and started again, withou
   rig.defer(() => simulator.stop());
   const [grpcPort, deskPort] = [await freePort(), await freePort()];
   const config = configOf(
-    { config: { gateway: { grpc: { port: grpcPort } }, desk: { port: deskPort } } },
+    {
+      config: {
+        gateway: { grpc: { port: grpcPort } },
+        desk: { port: deskPort },
+        // Longer than a gateway takes to start, and the page to come back, on a busy machine.
+        pools: [{ name: "default", heartbeat_misses: 20, reattach_grace_ms: 30_000 }],
+      },
+    },
     simulator,
     folder,
   );

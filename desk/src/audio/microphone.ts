@@ -40,6 +40,7 @@ export class Microphone {
     private readonly stream: MediaStream,
     private readonly source: MediaStreamAudioSourceNode,
     private readonly node: AudioWorkletNode,
+    private readonly closeContext: () => void,
     onBlock: (pcm: Uint8Array) => void,
   ) {
     node.port.onmessage = ({ data }: MessageEvent<ArrayBuffer>) => {
@@ -65,8 +66,7 @@ export class Microphone {
       throw new MicrophoneError(problemOf(error));
     }
     try {
-      const context = await audioContext();
-      const source = context.createMediaStreamSource(stream);
+      const { context, source, close } = await sourceOf(stream);
       const node = new AudioWorkletNode(context, "callweave-capture", {
         numberOfOutputs: 1,
         channelCount: 1,
@@ -75,7 +75,7 @@ export class Microphone {
       source.connect(node);
       // Its output is silence; without a way to the loudspeaker some browsers do not run it.
       node.connect(context.destination);
-      return new Microphone(stream, source, node, onBlock);
+      return new Microphone(stream, source, node, close, onBlock);
     } catch {
       for (const track of stream.getTracks()) track.stop();
       throw new MicrophoneError("failed");
@@ -94,6 +94,7 @@ export class Microphone {
     this.node.disconnect();
     this.node.port.close();
     for (const track of this.stream.getTracks()) track.stop();
+    this.closeContext();
     this.levels.reset();
   }
 
@@ -105,6 +106,18 @@ export class Microphone {
       peak = Math.max(peak, Math.abs(sample));
     }
     this.levels.add(Math.sqrt(square / samples.length) / 32_768, peak / 32_768);
+  }
+}
+
+/** Browsers that do not bring a microphone to our rate get a context at its own; the worklet then resamples. */
+async function sourceOf(stream: MediaStream) {
+  const shared = await audioContext();
+  try {
+    return { context: shared, source: shared.createMediaStreamSource(stream), close: () => {} };
+  } catch {
+    const own = new AudioContext({ latencyHint: "interactive" });
+    await own.audioWorklet.addModule("/worklets/capture.js");
+    return { context: own, source: own.createMediaStreamSource(stream), close: () => void own.close() };
   }
 }
 

@@ -1,7 +1,7 @@
 import { AgentMode, CallState, EscalationStep } from "@callweave/proto/messages";
 import { signal } from "@preact/signals";
 import { useState } from "preact/hooks";
-import { api, calls, connection, listening, seat } from "../app.js";
+import { api, calls, connection, listening, may, seat } from "../app.js";
 import { MicrophoneError, microphoneAllowed } from "../audio/microphone.js";
 import type { CallEntry } from "../model/call-entry.js";
 import { isOver } from "../model/call-entry.js";
@@ -135,21 +135,22 @@ function VisitorActions({ entry }: { readonly entry: CallEntry }) {
   const live = connection.status.value === "live";
   const taking = seat.taking.value === callId;
   const free = seat.held.value === undefined && seat.taking.value === "" && live;
-  const take = free ? () => void takeSeat(entry) : undefined;
+  const mayTake = may("speak") && (may("transfer") || offered !== undefined);
+  const take = free && mayTake ? () => void takeSeat(entry) : undefined;
   const heard = listening.heard.value?.callId === callId;
   const listen = () => void (heard ? listening.stop() : listening.start(callId));
   useKey("t", take);
   useKey("a", offered && take);
   useKey("d", offered && (() => seat.decline(offered)));
-  useKey("l", listen);
-  useKey("n", () => setNoting(true));
+  useKey("l", may("listen") ? listen : undefined);
+  useKey("n", may("note") ? () => setNoting(true) : undefined);
   return (
     <>
       <Button
         kind="primary"
         icon={offered ? "check" : "handover"}
         hint={offered ? "a" : "t"}
-        disabled={!free}
+        disabled={!take}
         onClick={take}
       >
         {taking ? t("action.taking") : offered ? t("action.accept") : t("action.take")}
@@ -159,12 +160,16 @@ function VisitorActions({ entry }: { readonly entry: CallEntry }) {
           {t("action.decline")}
         </Button>
       )}
-      <Button icon={heard ? "stop" : "ear"} hint="l" aria-pressed={heard} disabled={!live} onClick={listen}>
-        {heard ? t("action.listenStop") : t("action.listen")}
-      </Button>
-      <Button icon="note" hint="n" disabled={!live} onClick={() => setNoting(true)}>
-        {t("action.noteToAgent")}
-      </Button>
+      {may("listen") && (
+        <Button icon={heard ? "stop" : "ear"} hint="l" aria-pressed={heard} disabled={!live} onClick={listen}>
+          {heard ? t("action.listenStop") : t("action.listen")}
+        </Button>
+      )}
+      {may("note") && (
+        <Button icon="note" hint="n" disabled={!live} onClick={() => setNoting(true)}>
+          {t("action.noteToAgent")}
+        </Button>
+      )}
       {!microphoneAllowed() && <p class="hint">{t("mic.insecure")}</p>}
       {noting && <NoteToAgent callId={callId} onClose={() => setNoting(false)} />}
     </>

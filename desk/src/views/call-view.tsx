@@ -1,6 +1,6 @@
 import { type CallContext, CallState, EndReason, SeatCause } from "@callweave/proto/messages";
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { api, calls, connection, contexts, person, seat } from "../app.js";
+import { api, calls, connection, contexts, may, person, seat } from "../app.js";
 import type { CallEntry } from "../model/call-entry.js";
 import { isOver } from "../model/call-entry.js";
 import { History } from "../model/history.js";
@@ -154,7 +154,7 @@ function Header(props: {
         <h2 id="call-title" class="number" tabIndex={-1}>
           {phone(caller, !shown)}
         </h2>
-        {caller !== "" && !shown && (
+        {caller !== "" && !shown && may("context:read") && (
           <button type="button" class="link" onClick={() => setShown(true)}>
             {t("caller.show")}
           </button>

@@ -1,4 +1,4 @@
-import { calls, connection, contexts, person, seat } from "../app.js";
+import { calls, connection, contexts, may, person, seat } from "../app.js";
 import { notificationsOn, personName, soundOn } from "../model/preferences.js";
 import { go, route } from "../model/route.js";
 import { t } from "../text/index.js";
@@ -41,7 +41,9 @@ export function TopBar() {
           text={t("nav.missed")}
           count={contexts.missed().length}
         />
-        <NavLink path="/supervisor" view="supervisor" icon="people" text={t("nav.supervisor")} count={0} />
+        {may("fleet") && (
+          <NavLink path="/supervisor" view="supervisor" icon="people" text={t("nav.supervisor")} count={0} />
+        )}
       </nav>
       <div class="top-end">
         <ConnectionState />

@@ -44,7 +44,8 @@ export interface OpenStream {
 }
 
 const FIRST_PAUSE_MS = 300;
-const LONGEST_PAUSE_MS = 5_000;
+/** Short, since a seat is kept for seconds only. */
+const LONGEST_PAUSE_MS = 1_500;
 /** How long an answer may take, beside what the request itself waits. */
 const ANSWER_MS = 10_000;
 const PROBE_INTERVAL_MS = 10_000;

@@ -81,10 +81,10 @@ export class SignIn {
     return `${COOKIE}=${value}; Path=/; HttpOnly; SameSite=Strict; Max-Age=${seconds}${secure}`;
   }
 
-  private me({ name, tenant }: Credential) {
+  private me({ name, tenant, grants }: Credential) {
     const users = this.wire.options.users
       .filter((user) => user.tenant === tenant)
       .map(({ name: user, numbers, pools }) => ({ name: user, numbers, pools }));
-    return { name, tenant, users, keys: this.wire.authenticator.hasKeys };
+    return { name, tenant, scopes: [...grants.keys()], users, keys: this.wire.authenticator.hasKeys };
   }
 }

@@ -133,6 +133,7 @@ export class Metrics implements CountSink {
     this.collectProcess();
     this.collectGateway();
     this.collectGrpc();
+    this.collectDesk();
     this.collectStores();
     this.collectBus();
     this.gauge("callweave_ready", this.isReady() ? 1 : 0);
@@ -220,7 +221,20 @@ export class Metrics implements CountSink {
     this.total("callweave_grpc_items_refused_total", stats.refusedItems);
     this.total("callweave_grpc_malformed_total", stats.malformed);
     this.total("callweave_grpc_queue_full_total", stats.queueFull);
-    this.total("callweave_audio_dropped_seconds_total", stats.droppedAudioMs / 1000);
+    const droppedMs = stats.droppedAudioMs + (this.sources.desk?.stats.droppedAudioMs ?? 0);
+    this.total("callweave_audio_dropped_seconds_total", droppedMs / 1000);
+  }
+
+  private collectDesk(): void {
+    const { desk } = this.sources;
+    if (!desk) return;
+    const { stats } = desk;
+    this.gauge("callweave_desk_connections", stats.connections);
+    this.total("callweave_desk_frames_total", stats.frames);
+    this.total("callweave_desk_malformed_total", stats.malformed);
+    this.total("callweave_desk_slowed_total", stats.slowedDown);
+    this.total("callweave_desk_too_slow_total", stats.tooSlow);
+    this.total("callweave_desk_refused_total", stats.refused);
   }
 
   private collectStores(): void {

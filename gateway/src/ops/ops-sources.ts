@@ -101,6 +101,19 @@ export interface EventStoreSource {
   readonly lost?: number;
 }
 
+/** The wire for browsers. */
+export interface DeskSource {
+  readonly stats: {
+    readonly connections: number;
+    readonly frames: number;
+    readonly malformed: number;
+    readonly slowedDown: number;
+    readonly tooSlow: number;
+    readonly refused: number;
+    readonly droppedAudioMs: number;
+  };
+}
+
 /** The other gateways. */
 export interface ClusterSource {
   /** Live gateways, this one included. */
@@ -118,6 +131,7 @@ export interface ClusterSource {
 export interface OpsSources {
   gateway?: GatewaySource;
   grpc?: GrpcSource;
+  desk?: DeskSource;
   bus?: BusSource;
   contextStore?: ContextStoreSource;
   eventStore?: EventStoreSource;
