@@ -27,7 +27,7 @@ export const person = computed(() => {
 
 /** Whether the key allows something; what it does not is not offered. */
 export function may(scope: string): boolean {
-  return connection.me.value?.scopes.includes(scope) ?? true;
+  return connection.me.value?.scopes?.includes(scope) ?? true;
 }
 
 export const pops = new Pops(calls, contexts, seat, person, () => connection.me.value?.users ?? []);

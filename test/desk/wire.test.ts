@@ -50,7 +50,7 @@ const list = (client: WireClient) =>
 describe("the browser wire", () => {
   it("lists, watches, listens and takes a seat with the messages of gRPC", async () => {
     const { stack, client } = await desk();
-    await rig.agent(stack, { agentId: "machine" }, (call) => call.answer());
+    await rig.agent(stack, { agentId: "machine" }, () => {});
     const browser = await client();
     const { cursor } = await list(browser);
     const watch = browser.open(

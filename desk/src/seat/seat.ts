@@ -43,7 +43,7 @@ export class TakeError extends Error {
 const TAKE_SECONDS = 8;
 const RETRY_MS = 1_500;
 /** How long a seat may take to come back after the connection did, ms. */
-const RESUME_MS = 10_000;
+const RESUME_MS = 30_000;
 
 /** This person as an agent: offers of the pools, the seat, the microphone. */
 export class SeatKeeper {

@@ -9,8 +9,8 @@ import { roleOf } from "./words.js";
 export function Transcript({ context }: { readonly context: CallContext | undefined }) {
   const turns = context?.turns ?? [];
   return (
-    <section class="transcript" aria-labelledby="turns-title">
-      <h3 id="turns-title">
+    <div class="transcript">
+      <h3>
         {t("turns.title")} {turns.length > 0 && <span class="count">{turns.length}</span>}
       </h3>
       {context?.truncated && <p class="hint">{t("turns.truncated")}</p>}
@@ -25,7 +25,7 @@ export function Transcript({ context }: { readonly context: CallContext | undefi
         empty={<Empty icon="note">{t("turns.none")}</Empty>}
         row={(turn) => <TurnRow turn={turn} />}
       />
-    </section>
+    </div>
   );
 }
 

@@ -12,7 +12,7 @@ export interface Me {
   readonly name: string;
   readonly tenant: string;
   /** What the key allows, as the gateway names it: "listen", "transfer". The gateway asks again at each request. */
-  readonly scopes: readonly string[];
+  readonly scopes?: readonly string[];
   /** Everybody who works at this desk. */
   readonly users: readonly DeskPerson[];
   /** Whether the gateway asks for keys at all. */
