@@ -2,7 +2,7 @@ import type { SaveReport } from "../processes/context-saver.js";
 import type { RunResult } from "../run.js";
 
 /** Names of the pairs, as `--only` takes them. */
-export const PAIR_NAMES = ["nats-agent", "two-gateways", "relayed-agent", "context-saves"] as const;
+export const PAIR_NAMES = ["nats-agent", "two-gateways", "relayed-agent", "context-saves", "desks"] as const;
 export type PairName = (typeof PAIR_NAMES)[number];
 
 /** How long and how much; the same for both sides of a pair. */

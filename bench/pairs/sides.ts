@@ -1,4 +1,5 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify } from "yaml";
@@ -33,9 +34,11 @@ interface Shape {
   readonly mongo?: boolean;
   /** Contexts written a second in the window. */
   readonly savesPerSecond?: number;
+  /** Browsers that listen, each to a call. */
+  readonly desks?: number;
 }
 
-/** The four pairs of issue "NATS, MongoDB and several gateways". */
+/** Each pair: what is known, and what is new beside it. */
 export const PAIRS: readonly Pair[] = [
   {
     name: "nats-agent",
@@ -80,6 +83,17 @@ export const PAIRS: readonly Pair[] = [
       },
     ],
   },
+  {
+    name: "desks",
+    title: "20 desks that listen against none",
+    sides: [
+      { name: "none", run: (options) => runSide("none", { gateways: 1, agents: [0] }, options) },
+      {
+        name: "20 desks",
+        run: (options) => runSide("20 desks", { gateways: 1, agents: [0], desks: 20 }, options),
+      },
+    ],
+  },
 ];
 
 async function runSide(side: string, shape: Shape, options: PairOptions): Promise<SideResult> {
@@ -92,9 +106,10 @@ async function runSide(side: string, shape: Shape, options: PairOptions): Promis
     return await withChildren(async (start) => {
       const generator: Generator = await start({ name: "load generator", args: program("load-generator") });
       const { port } = await generator.ready;
-      const extra = {
+      const extra: Record<string, object> & { desk?: { port: number } } = {
         nats: { urls: [nats.url] },
         ...(mongo ? { contexts: { mongodb: { url: mongo.url } } } : {}),
+        ...(shape.desks ? { desk: { port: await freePort() } } : {}),
       };
       const gateways: Child<number>[] = [];
       for (let index = 0; index < shape.gateways; index++)
@@ -113,16 +128,20 @@ async function runSide(side: string, shape: Shape, options: PairOptions): Promis
         everyMs: PLACE_EVERY_MS,
       });
       const callIds = placed.map(({ callId }) => callId);
+      const desks = shape.desks
+        ? await startDesks(start, extra.desk?.port ?? 0, callIds, shape.desks)
+        : undefined;
       await saver?.ask("start", { callIds, perSecond: shape.savesPerSecond });
       await sleep(options.warmUpSeconds * 1000);
       await saver?.ask("reset");
       const parts = {
         subjects: gateways,
         generator,
-        agents: [...agents, ...(saver ? [saver] : [])],
+        agents: [...agents, ...(saver ? [saver] : []), ...(desks ? [desks] : [])],
         servers,
       };
       const window = await measure({ calls, seconds: options.seconds, warmUpSeconds: 0 }, parts);
+      await allHeard(desks);
       const claims = await generator.ask<number[]>("claims");
       const saves = saver && (await saver.ask<SaveReport>("stop"));
       return { side, ...window, claims, ...(saves ? { saves } : {}) };
@@ -178,4 +197,32 @@ async function startAgents(
 
 function startSaver(start: Start, port: number): Promise<Child<unknown>> {
   return start({ name: "saver", args: [...program("context-saver"), `127.0.0.1:${port}`] });
+}
+
+async function startDesks(
+  start: Start,
+  port: number,
+  callIds: readonly string[],
+  count: number,
+): Promise<Child<unknown>> {
+  const desks = await start({ name: "desks", args: [...program("desks"), String(port)] });
+  await desks.ask("listen", { callIds, count });
+  return desks;
+}
+
+/** Desks that heard nothing, or less than was there, would make the figures worthless. */
+async function allHeard(desks: Child<unknown> | undefined): Promise<void> {
+  if (!desks) return;
+  const { audio, gaps, ended } = await desks.ask<{ audio: number; gaps: number; ended: number }>("heard");
+  if (audio === 0 || gaps > 0 || ended > 0)
+    throw new Error(`desks heard ${audio} messages, ${gaps} gaps, ${ended} ended`);
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
 }

@@ -136,6 +136,7 @@ describe("the seat, in browsers", () => {
     await until(() => given.length === 2, "the agent to have the call again");
     await anna.getByText("The seat was given on.").waitFor();
     // And once more, to end it.
+    await anna.locator(".head-facts").getByText("support-bot").waitFor();
     await anna.keyboard.press("t");
     await anna.getByRole("button", { name: "Mute" }).waitFor();
     await anna.keyboard.press("x");
