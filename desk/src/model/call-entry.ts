@@ -34,8 +34,9 @@ export function entryOf(call: Call, before?: CallEntry): CallEntry {
       ? (before?.escalation ?? { requestId: call.pending.requestId, step: EscalationStep.CONNECTING })
       : undefined;
   const { escalation: _before, ...known } = before ?? { ringing: false };
+  const ringing = call.pending?.verb === "ConnectCall" || (escalation !== undefined && known.ringing);
   return withWaiting(
-    { ...known, call, ...(escalation && { escalation }) },
+    { ...known, call, ringing, ...(escalation && { escalation }) },
     before?.waitingSinceMs ?? toMs(call.createTime),
   );
 }

@@ -85,8 +85,9 @@ function Known({ context }: { readonly context: CallContext | undefined }) {
 /** The list knows the call as it is, its history also what happened before this page was opened. */
 function merged(listed: CallEntry | undefined, told: CallEntry | undefined): CallEntry | undefined {
   if (!listed || !told) return listed ?? told;
-  if (!listed.escalation || listed.escalation.plan || !told.escalation) return listed;
-  return { ...listed, escalation: told.escalation };
+  const escalation = listed.escalation?.plan ? listed.escalation : listed.escalation && told.escalation;
+  const ringing = listed.ringing || (!isOver(listed) && told.ringing);
+  return { ...listed, ringing, ...(escalation && { escalation }) };
 }
 
 function Tabs({ tab, choose }: { readonly tab: Tab; readonly choose: (tab: Tab) => void }) {
