@@ -127,6 +127,7 @@ describe("the seat, in browsers", () => {
     const anna = await desk.person(stage, "anna", MICROPHONE);
     const phone = stage.simulator.placeCall({ from: "+15550123", caller: [say("Hello?"), wait(60)] });
     await anna.locator(".summary-text").getByText("Wants a person.").waitFor();
+    await anna.getByRole("button", { name: "Accept" }).waitFor();
     await anna.keyboard.press("a");
     await anna.getByRole("button", { name: "Mute" }).waitFor();
     await until(() => outcomes[0] === "CONNECTED", "the agent to be told");
