@@ -43,11 +43,13 @@ describe("the desk", () => {
     const keys = "gateway: { grpc: { keys: [{ name: anna, key: 0123456789abcdef }] } }\n";
     const open = (desk: string) => problemsOf(() => load(`${keys}desk: ${desk}`));
     expect(problemsOf(() => load("desk: { host: 0.0.0.0, origins: ['https://d.example'] }"))).toEqual([
-      "1:9 desk.host: must be a loopback address (127.0.0.1, ::1, localhost) unless keys are set",
-      "1:34 desk.origins[0]: must be of a loopback address unless keys are set",
+      expect.stringContaining("desk.host: must be a loopback address"),
+      expect.stringContaining("desk.origins[0]: must be of a loopback address"),
     ]);
     expect(open("{ host: 0.0.0.0 }")).toEqual([
-      "2:7 desk.origins: must name the addresses of the page when host is not a loopback address",
+      expect.stringContaining(
+        "desk.origins: must name the addresses of the page when host is not a loopback",
+      ),
     ]);
     expect(open("{ host: 0.0.0.0, origins: ['https://d.example'] }")).toEqual([]);
     expect(open("{ origins: ['https://d.example/desk'] }")[0]).toContain("must be an origin");
