@@ -130,8 +130,14 @@ export const METRICS = {
   callweave_desk_connections: { type: "gauge", help: "Browsers that are connected" },
   callweave_desk_frames_total: { type: "counter", help: "Frames that came from browsers" },
   callweave_desk_malformed_total: { type: "counter", help: "Frames that broke a rule of the browser wire" },
-  callweave_desk_slowed_total: { type: "counter", help: "Times that a browser sent too fast and was read later" },
-  callweave_desk_too_slow_total: { type: "counter", help: "Connections closed because the browser did not read" },
+  callweave_desk_slowed_total: {
+    type: "counter",
+    help: "Times that a browser sent too fast and was read later",
+  },
+  callweave_desk_too_slow_total: {
+    type: "counter",
+    help: "Connections closed because the browser did not read",
+  },
   callweave_desk_refused_total: {
     type: "counter",
     help: "Browsers that were not let in: no key, wrong origin, used ticket",
