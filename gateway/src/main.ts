@@ -14,6 +14,7 @@ import {
 import { addDoctor } from "./doctor/doctor-command.js";
 import { startGateway, VERSION } from "./serve.js";
 import type { Logger } from "./util/logger.js";
+import { addWebhooksCommands } from "./webhooks/index.js";
 
 const program = new Command("callweave")
   .description("Phone calls as one gRPC contract")
@@ -64,6 +65,7 @@ config
 addDoctor(program, load);
 addAuthCommands(program);
 addAuditCommand(program, load);
+addWebhooksCommands(program, load);
 
 program.parseAsync().catch((error: unknown) => {
   console.error(error instanceof Error ? error.message : String(error));

@@ -31,6 +31,7 @@ import { Ops } from "./ops/ops.js";
 import type { Connector } from "./telephony/telephony.js";
 import type { Logger } from "./util/logger.js";
 import { warmUp } from "./warm-up.js";
+import { AllowedHosts, Webhooks } from "./webhooks/index.js";
 
 /** The version of the gateway, as agents and operators see it. */
 export const VERSION = "0.1.0";
@@ -211,6 +212,21 @@ async function startBehind(
           logger,
         )
       : undefined;
+  const webhooks =
+    config.webhooks.length > 0
+      ? new Webhooks({
+          hooks: config.webhooks,
+          hosts: new AllowedHosts(config.webhooksAllowedHosts),
+          events,
+          contexts: api.contexts,
+          stateDir: config.gateway.stateDir,
+          bus,
+          replicas,
+          gatewayId,
+          logger,
+        })
+      : undefined;
+  if (webhooks) ops.sources.webhooks = webhooks;
   let grpc: GrpcEdge | undefined;
   let desk: DeskServer | undefined;
   const stop = async () => {
@@ -221,6 +237,7 @@ async function startBehind(
     natsWire?.stop();
     await Promise.all([grpc?.stop(), desk?.stop()]);
     contextFeed?.stop();
+    await webhooks?.stop();
     await contexts.close();
     await events.close();
     await auditLog?.close();
@@ -244,6 +261,7 @@ async function startBehind(
       contexts.writtenElsewhere(context);
       gateway.contextWritten(context);
     });
+    await webhooks?.start();
     await natsWire?.start();
     await gateway.start();
     edge.setServing(true);

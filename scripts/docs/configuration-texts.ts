@@ -214,6 +214,34 @@ export const CONFIG_TEXTS: Readonly<Record<string, string>> = {
   "desk.max_listen_ms": "Audio that waits for a slow browser; beyond it the oldest is dropped and told.",
   "desk.ping_interval_ms":
     "How often a browser is asked for a sign of life; not answered until the next time: cut.",
+  "webhooks[].name": "Names the webhook in logs, metrics and dead letters; unique in the tenant.",
+  "webhooks[].tenant": "Whose calls.",
+  "webhooks[].url":
+    "Where events are posted to ([integrate.md](integrate.md)): `https://…`, or `http://…` of this machine, at a host in `webhooks_allowed_hosts`. Not shown in logs.",
+  "webhooks[].secret": "Secret: signs each delivery; 24 characters at least. Either this or `secret_file`.",
+  "webhooks[].secret_file": "A file that holds it.",
+  "webhooks[].previous_secret": "Secret: signs as well, while receivers change from one secret to the other.",
+  "webhooks[].previous_secret_file": "A file that holds it.",
+  "webhooks[].events":
+    "Which events, by the names of `CallEvent` in the contract: `arrived`, `context_written`, `escalation`, `ringing`, `ended` and so on. None: all.",
+  "webhooks[].pools": "Calls of these pools alone. None: of all.",
+  "webhooks[].include_context":
+    "What of the call's context goes along, as it is when it is sent: nothing, all but what was said, or the turns as well.",
+  "webhooks[].max_context_bytes": "Words in that context, about; the oldest turns are left out.",
+  "webhooks[].timeout_ms": "One attempt, from the look-up of the name to the end of the answer.",
+  "webhooks[].max_concurrent": "Attempts at a time; those of one call follow one another.",
+  "webhooks[].max_waiting":
+    "Events that wait in memory for a receiver that is away; beyond it they wait in the event log.",
+  "webhooks[].first_retry_ms":
+    "Pause after the first failure, doubled with each further one; half of it is random.",
+  "webhooks[].max_retry_ms": "Longest pause; at least `first_retry_ms`.",
+  "webhooks[].max_age_seconds":
+    "An event of that age that fails once more becomes a dead letter. An answer of 3xx or 4xx (but 408, 409, 425, 429) makes it one at once.",
+  "webhooks[].max_dead_letters": "Dead letters kept in `state_dir`; beyond it the oldest goes.",
+  "webhooks[].lease_ms":
+    "With several gateways one delivers; when it was silent for this long another goes on where it was.",
+  webhooks_allowed_hosts:
+    "Host names that webhooks may go to, as they are in their `url`, and addresses or ranges (`10.1.0.0/16`). A name that stands for a private or local address leads nowhere unless that address is listed as well; `localhost` may be this machine.",
   "cluster.beat_interval_ms": "How often a gateway shows the others that it lives.",
   "cluster.lease_ms":
     "A gateway that was silent for this long counts as dead, and its calls are taken over. At least twice `beat_interval_ms`. Nobody is declared dead while NATS is away.",

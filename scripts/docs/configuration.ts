@@ -74,7 +74,7 @@ function unitOf(path: string): string {
 
 /** Keys without a default that must be there where their section is. */
 const REQUIRED =
-  /^(?:gateway\.grpc\.keys\[\]\.name|gateway\.grpc\.tls\.(?:cert|key)_file|connectors\[\]\.(?:name|kind)|routes\[\]\.hours\.(?:timezone|open)|pools\[\]\.name|auth\.issuers\[\]\.(?:issuer|audience)|auth\.certificates\[\]\.san)$/;
+  /^(?:gateway\.grpc\.keys\[\]\.name|gateway\.grpc\.tls\.(?:cert|key)_file|connectors\[\]\.(?:name|kind)|routes\[\]\.hours\.(?:timezone|open)|pools\[\]\.name|webhooks\[\]\.(?:name|url)|auth\.issuers\[\]\.(?:issuer|audience)|auth\.certificates\[\]\.san)$/;
 
 function defaultOf(path: string, { default: value }: Schema): string {
   if (REQUIRED.test(path)) return "required";

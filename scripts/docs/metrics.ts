@@ -7,6 +7,7 @@ const NEEDS: Readonly<Record<NonNullable<MetricSpec["needs"]>, string>> = {
   spool: "with MongoDB",
   eventStore: "with NATS",
   cluster: "with NATS",
+  webhooks: "with webhooks",
 };
 
 /** Every metric of the gateway, from the catalogue that makes them. */

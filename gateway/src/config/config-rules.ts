@@ -2,6 +2,8 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { readWav } from "../audio/wav.js";
 import { parseScope } from "../contract/principal.js";
+import { MIN_SECRET_LENGTH } from "../webhooks/options.js";
+import { AllowedHosts } from "../webhooks/targets.js";
 import type { ParsedConfig } from "./config-schema.js";
 import type { ConfigPath } from "./config-source.js";
 
@@ -16,6 +18,7 @@ export function checkRules(config: ParsedConfig, fail: Fail): void {
   checkAuthSection(config, fail);
   checkNats(config.nats, fail);
   checkDesk(config, fail);
+  checkWebhooks(config, fail);
   checkTenants(config, fail);
   if (config.cluster.lease_ms < 2 * config.cluster.beat_interval_ms)
     fail(["cluster", "lease_ms"], "must be at least twice beat_interval_ms");
@@ -68,6 +71,35 @@ function checkDesk({ desk, gateway, auth, pools }: ParsedConfig, fail: Fail): vo
         fail(["desk", "users", i, "pools", j], `must be a pool of tenant ${user.tenant}`);
     });
   });
+}
+
+function checkWebhooks(config: ParsedConfig, fail: Fail): void {
+  const { webhooks, webhooks_allowed_hosts, pools } = config;
+  const hosts = new AllowedHosts(webhooks_allowed_hosts);
+  checkUnique(webhooks, (hook) => `${hook.tenant}/${hook.name}`, ["webhooks"], "name", fail);
+  webhooks.forEach((hook, i) => {
+    const path = ["webhooks", i];
+    const problem = hosts.problemOf(hook.url);
+    if (problem !== undefined) fail([...path, "url"], problem);
+    if ((hook.secret === undefined) === (hook.secret_file === undefined))
+      fail(path, "must have exactly one of secret and secret_file");
+    if (hook.previous_secret !== undefined && hook.previous_secret_file !== undefined)
+      fail(path, "must not have both previous_secret and previous_secret_file");
+    for (const field of WEBHOOK_SECRETS) checkSecret(hook[field], [...path, field], fail);
+    if (hook.max_retry_ms < hook.first_retry_ms)
+      fail([...path, "max_retry_ms"], "must be at least first_retry_ms");
+    hook.pools.forEach((pool, j) => {
+      if (pool !== "default" && !pools.some((p) => p.tenant === hook.tenant && p.name === pool))
+        fail([...path, "pools", j], `must be a pool of tenant ${hook.tenant}`);
+    });
+  });
+}
+
+const WEBHOOK_SECRETS = ["secret", "previous_secret"] as const;
+
+function checkSecret(secret: string | undefined, path: ConfigPath, fail: Fail): void {
+  if (secret !== undefined && secret.length < MIN_SECRET_LENGTH)
+    fail(path, `must have ${MIN_SECRET_LENGTH} characters at least`);
 }
 
 /** A name may have two keys, so that one can leave while another comes; they have the same rights. */
@@ -136,6 +168,7 @@ function checkTenants(config: ParsedConfig, fail: Fail): void {
   check(config.routes, ["routes"]);
   check(config.pools, ["pools"]);
   check(config.desk?.users ?? [], ["desk", "users"]);
+  check(config.webhooks, ["webhooks"]);
 }
 
 function checkNats(nats: ParsedConfig["nats"], fail: Fail): void {
@@ -235,6 +268,7 @@ export function readFiles(config: ParsedConfig, folder: string, fail: Fail): voi
   for (const field of ["cert_file", "key_file"] as const) {
     if (desk?.tls) desk.tls[field] = checkedFile(folder, desk.tls[field], ["desk", "tls", field], fail);
   }
+  readWebhookSecrets(config.webhooks, folder, fail);
   if (desk?.page_dir !== undefined) desk.page_dir = resolve(folder, desk.page_dir);
   config.gateway.grpc.keys.forEach((key, i) => {
     if (key.key_file === undefined) return;
@@ -275,6 +309,20 @@ export function readFiles(config: ParsedConfig, folder: string, fail: Fail): voi
   config.routes.forEach((route, i) => {
     if (route.announcement !== undefined)
       route.announcement = checkedWav(folder, route.announcement, ["routes", i, "announcement"], fail);
+  });
+}
+
+function readWebhookSecrets(webhooks: ParsedConfig["webhooks"], folder: string, fail: Fail): void {
+  webhooks.forEach((hook, i) => {
+    for (const secret of WEBHOOK_SECRETS) {
+      const file = hook[`${secret}_file`];
+      if (file === undefined) continue;
+      const path = ["webhooks", i, `${secret}_file`];
+      const value = contents(resolve(folder, file), path, fail)?.toString("utf8").trim();
+      checkSecret(value, path, fail);
+      if (value !== undefined) hook[secret] = value;
+      delete hook[`${secret}_file`];
+    }
   });
 }
 

@@ -2,6 +2,9 @@ import { z } from "zod";
 import { ALGORITHMS } from "../auth/tokens.js";
 import { ROLE_NAMES } from "../contract/principal.js";
 import { isE164 } from "../util/numbers.js";
+import { EVENT_NAMES } from "../webhooks/event-names.js";
+import { WEBHOOK_DEFAULTS } from "../webhooks/options.js";
+import { HOST_RULE, isHostEntry } from "../webhooks/targets.js";
 import { isTimeZone, parseOpening } from "./hours.js";
 
 const DIGITS = /^-?[0-9]+$/;
@@ -325,6 +328,28 @@ const desk = section({
   ping_interval_ms: whole(500, 600_000, 10_000),
 });
 
+const webhook = section({
+  name,
+  tenant: name.default("default"),
+  url: text(),
+  secret: text().optional(),
+  secret_file: text().optional(),
+  previous_secret: text().optional(),
+  previous_secret_file: text().optional(),
+  events: list(choice(EVENT_NAMES as [string, ...string[]])),
+  pools: list(name),
+  include_context: choice(["none", "header", "turns"]).default(WEBHOOK_DEFAULTS.includeContext),
+  max_context_bytes: whole(1_024, 1_048_576, WEBHOOK_DEFAULTS.maxContextBytes),
+  timeout_ms: whole(100, 60_000, WEBHOOK_DEFAULTS.timeoutMs),
+  max_concurrent: whole(1, 1_000, WEBHOOK_DEFAULTS.maxConcurrent),
+  max_waiting: whole(1, 5_000, WEBHOOK_DEFAULTS.maxWaiting),
+  first_retry_ms: whole(10, 60_000, WEBHOOK_DEFAULTS.firstRetryMs),
+  max_retry_ms: whole(10, 3_600_000, WEBHOOK_DEFAULTS.maxRetryMs),
+  max_age_seconds: whole(0, 2_592_000, WEBHOOK_DEFAULTS.maxAgeSeconds),
+  max_dead_letters: whole(1, 100_000, WEBHOOK_DEFAULTS.maxDeadLetters),
+  lease_ms: whole(600, 600_000, WEBHOOK_DEFAULTS.leaseMs),
+});
+
 const mongodb = section({
   url: z
     .string("must be a text")
@@ -410,6 +435,8 @@ export const configSchema = section({
   }).prefault({}),
   nats: nats.optional(),
   desk: desk.optional(),
+  webhooks: list(webhook),
+  webhooks_allowed_hosts: list(z.string(HOST_RULE).refine(isHostEntry, HOST_RULE)),
   cluster: cluster.prefault({}),
   serve: section({
     log_level: choice(["trace", "debug", "info", "warn", "error", "fatal"]).default("info"),

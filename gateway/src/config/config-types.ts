@@ -1,3 +1,5 @@
+import type { WebhookOptions } from "../webhooks/options.js";
+
 /** The whole configuration, all defaults filled in. The YAML file has the same shape with snake_case keys. */
 export interface GatewayConfig {
   readonly gateway: GatewaySection;
@@ -16,6 +18,10 @@ export interface GatewayConfig {
   readonly nats?: NatsConfig;
   /** Undefined: no page and no wire for browsers. `desk: {}` opens it for this machine. */
   readonly desk?: DeskConfig;
+  /** Where events are sent to by HTTP. */
+  readonly webhooks: readonly WebhookConfig[];
+  /** Hosts, addresses and ranges that webhooks may go to. */
+  readonly webhooksAllowedHosts: readonly string[];
   readonly cluster: ClusterConfig;
   readonly serve: ServeConfig;
 }
@@ -443,6 +449,9 @@ export interface DeskUserConfig {
   /** Pools whose calls the person is offered. */
   readonly pools: readonly string[];
 }
+
+/** A webhook; see webhooks/options.ts. */
+export type WebhookConfig = WebhookOptions;
 
 /** Running and ending. */
 export interface ServeConfig {

@@ -1,5 +1,11 @@
 import { maskNumber } from "../util/numbers.js";
-import type { ConnectorConfig, DeskConfig, GatewayConfig, RouteConfig } from "./config-types.js";
+import type {
+  ConnectorConfig,
+  DeskConfig,
+  GatewayConfig,
+  RouteConfig,
+  WebhookConfig,
+} from "./config-types.js";
 import { describeUnserved } from "./routes.js";
 
 /** The lines that are printed at start: which calls are taken, who may come, how long things are kept. Numbers are masked. */
@@ -16,11 +22,23 @@ export function describeServing(config: GatewayConfig): string[] {
     })}`,
     `gRPC on ${grpc.host}:${grpc.port}, ${whoMayCome(config)}${grpc.tls ? ", TLS" : ""}`,
     ...(config.desk ? [describeDesk(config.desk, hasCredentials(config))] : []),
+    ...config.webhooks.map(
+      (hook) => `webhook ${hook.tenant}/${hook.name} to ${new URL(hook.url).host}: ${describeEvents(hook)}`,
+    ),
     `events are kept ${days(config.events.retentionDays)}, contexts ${days(config.contexts.retentionDays)} after the last write, ${whereKept(config)}`,
     config.audit.enabled
       ? `who listened, read or was refused is kept ${days(config.audit.retentionDays)} in ${config.gateway.stateDir}`
       : "no audit log is kept",
   ];
+}
+
+function describeEvents({ events, pools, includeContext }: WebhookConfig): string {
+  const what = events.length === 0 ? "all events" : events.join(", ");
+  const context =
+    includeContext === "none"
+      ? ""
+      : `, with the context${includeContext === "header" ? "" : " and its turns"}`;
+  return `${what}${pools.length > 0 ? ` of ${pools.join(", ")}` : ""}${context}`;
 }
 
 function describeDesk({ host, port = 7072, tls, origins }: DeskConfig, keys: boolean): string {

@@ -181,6 +181,7 @@ function addDefaultPools(config: ParsedConfig): void {
     ...config.auth.certificates,
     ...config.connectors,
     ...config.pools,
+    ...config.webhooks,
   ];
   for (const { tenant } of named) tenants.add(tenant);
   for (const { tenants: spokenFor } of config.auth.issuers)
@@ -232,8 +233,13 @@ function inShape(parsed: ParsedConfig, stateDir: string): GatewayConfig {
     const { apiKeyFile: _file, ...credentials } = auth;
     return { ...rest, auth: credentials, options: options as Record<string, unknown> };
   });
+  const webhooks = config.webhooks.map(
+    // One of both is there by the rules.
+    ({ secretFile: _file, previousSecretFile: _previous, secret = "", ...hook }) => ({ ...hook, secret }),
+  );
   return {
     ...config,
+    webhooks,
     ...(nats && { nats }),
     connectors,
     gateway: { ...gateway, stateDir, grpc: { ...gateway.grpc, keys } },

@@ -1,10 +1,10 @@
 import { CallContext as PbContextCodec } from "@callweave/proto";
 import type { Bus, BusMessage, BusSubscription } from "../bus/bus.js";
 import { contextSubject } from "../bus/subjects.js";
-import { cutTo } from "../context/context-rules.js";
 import type { CallContext } from "../context/context-types.js";
 import { toPbContext } from "../contract/convert-context.js";
 import { contextHeaderFromPb } from "../contract/from-pb-context.js";
+import { outwardContext } from "../contract/outward-context.js";
 import type { Logger } from "../util/logger.js";
 import { contentHeaders, type Encoding, encodingOf, HEADERS, header, Message } from "./messages.js";
 import { ALL_CONTEXTS, parseContextSubject } from "./wire-subjects.js";
@@ -40,9 +40,7 @@ export class ContextFeed {
   readonly publish = (context: CallContext): void => {
     const { encoding = "json", maxBytes = 32_768, gatewayId } = this.options;
     try {
-      // Whoever refused consent has no words in the store; none leave it either way.
-      const allowed = context.consent?.transcript === false ? { ...context, turns: [] } : context;
-      const data = CONTEXT.encode(encoding, toPbContext(cutTo(allowed, maxBytes), true));
+      const data = CONTEXT.encode(encoding, toPbContext(outwardContext(context, maxBytes), true));
       const headers = { ...contentHeaders(encoding), [HEADERS.gateway]: gatewayId };
       if (this.bus.publish(contextSubject(context.tenant, context.callId), data, { headers }))
         this.published++;

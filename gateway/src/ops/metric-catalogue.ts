@@ -8,7 +8,7 @@ export interface MetricSpec {
   /** Upper bounds of a histogram. */
   readonly buckets?: readonly number[];
   /** What has to be there for the metric to be there; unset: always. */
-  readonly needs?: "bus" | "contextStore" | "spool" | "eventStore" | "cluster";
+  readonly needs?: "bus" | "contextStore" | "spool" | "eventStore" | "cluster" | "webhooks";
 }
 
 /** Every metric of the gateway. docs/operations.md is made from this. */
@@ -212,6 +212,37 @@ export const METRICS = {
     type: "counter",
     help: "Calls given up because another gateway had become their owner",
     needs: "cluster",
+  },
+
+  callweave_webhook_deliveries_total: {
+    type: "counter",
+    help: "Webhooks by result: delivered, failed (an attempt; it is repeated), dead (given up), gone (the event log no longer had it)",
+    labels: ["webhook", "result"],
+    needs: "webhooks",
+  },
+  callweave_webhook_delivering: {
+    type: "gauge",
+    help: "1 while it is this gateway that delivers the webhook",
+    labels: ["webhook"],
+    needs: "webhooks",
+  },
+  callweave_webhook_waiting: {
+    type: "gauge",
+    help: "Events read and not delivered",
+    labels: ["webhook"],
+    needs: "webhooks",
+  },
+  callweave_webhook_oldest_seconds: {
+    type: "gauge",
+    help: "Age of the oldest of them",
+    labels: ["webhook"],
+    needs: "webhooks",
+  },
+  callweave_webhook_dead_letters: {
+    type: "gauge",
+    help: "Deliveries given up that are kept here and can be sent again",
+    labels: ["webhook"],
+    needs: "webhooks",
   },
 
   callweave_event_loop_delay_seconds: {

@@ -136,6 +136,7 @@ export class Metrics implements CountSink {
     this.collectDesk();
     this.collectStores();
     this.collectBus();
+    this.collectWebhooks();
     this.gauge("callweave_ready", this.isReady() ? 1 : 0);
   }
 
@@ -270,6 +271,22 @@ export class Metrics implements CountSink {
     if (!cluster) return;
     this.gauge("callweave_gateways", cluster.gateways);
     this.total("callweave_calls_fenced_total", cluster.fenced ?? 0);
+  }
+
+  private collectWebhooks(): void {
+    const { webhooks } = this.sources;
+    if (!webhooks) return;
+    const deliveries = this.counters.get("callweave_webhook_deliveries_total");
+    deliveries?.reset();
+    for (const view of webhooks.views()) {
+      const webhook = view.tenant === "default" ? view.name : `${view.tenant}/${view.name}`;
+      for (const result of ["delivered", "failed", "dead", "gone"] as const)
+        deliveries?.inc({ webhook, result }, view[result]);
+      this.gauge("callweave_webhook_delivering", view.delivering ? 1 : 0, { webhook });
+      this.gauge("callweave_webhook_waiting", view.waiting, { webhook });
+      this.gauge("callweave_webhook_oldest_seconds", view.oldestMs / 1000, { webhook });
+      this.gauge("callweave_webhook_dead_letters", view.deadLetters, { webhook });
+    }
   }
 
   private gauge(name: MetricName, value: number, labels: Labels = {}): void {

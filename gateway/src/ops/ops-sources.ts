@@ -124,6 +124,29 @@ export interface ClusterSource {
   readonly fenced?: number;
 }
 
+/** A webhook as it stands. */
+export interface WebhookView {
+  readonly tenant: string;
+  readonly name: string;
+  /** Deliveries, failed attempts, dead letters, and events that the log no longer had, since the start. */
+  readonly delivered: number;
+  readonly failed: number;
+  readonly dead: number;
+  readonly gone: number;
+  /** Whether it is this gateway that delivers. */
+  readonly delivering: boolean;
+  /** Dead letters that are kept here. */
+  readonly deadLetters: number;
+  /** Events that wait for their delivery, and how old the oldest is, ms. */
+  readonly waiting: number;
+  readonly oldestMs: number;
+}
+
+/** The webhooks, where there are any. */
+export interface WebhooksSource {
+  views(): readonly WebhookView[];
+}
+
 /**
  * Where the figures come from. Everything is optional: what is not there has no metric and no check. Everything is read
  * when it is asked for, so a source may be added at any time.
@@ -136,4 +159,5 @@ export interface OpsSources {
   contextStore?: ContextStoreSource;
   eventStore?: EventStoreSource;
   cluster?: ClusterSource;
+  webhooks?: WebhooksSource;
 }

@@ -214,6 +214,22 @@ describe("metrics", () => {
       })),
       eventStore: { connected: true, pending: 5, lost: 2 },
       cluster: { gateways: 2, takeovers: 1, fenced: 1 },
+      webhooks: {
+        views: () => [
+          {
+            tenant: "acme",
+            name: "crm",
+            delivered: 8,
+            failed: 3,
+            dead: 2,
+            gone: 1,
+            delivering: true,
+            deadLetters: 2,
+            waiting: 4,
+            oldestMs: 1_500,
+          },
+        ],
+      },
     } satisfies OpsSources);
     const text = await made.metricsText();
     const named = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map((match) => [match[1], match[2]]);
@@ -239,6 +255,9 @@ describe("metrics", () => {
       ["callweave_events_lost_total", 2],
       ["callweave_bus_connected", 1],
       ["callweave_gateways", 2],
+      ['callweave_webhook_deliveries_total{webhook="acme/crm",result="dead"}', 2],
+      ['callweave_webhook_delivering{webhook="acme/crm"}', 1],
+      ['callweave_webhook_oldest_seconds{webhook="acme/crm"}', 1.5],
     ] as const) {
       expect(figureOf(text, series), series).toBe(value);
     }

@@ -1,0 +1,3 @@
+export { AllowedHosts } from "./targets.js";
+export { Webhooks } from "./webhooks.js";
+export { addWebhooksCommands } from "./webhooks-command.js";
