@@ -15,6 +15,8 @@ export interface GatewaySetup {
     readonly playback?: object;
     readonly nats?: object;
     readonly desk?: object;
+    readonly webhooks?: readonly object[];
+    readonly webhooks_allowed_hosts?: readonly string[];
   };
   /** 8000, 16000 or 24000; both sides. Default 16000. */
   readonly sampleRateHz?: 8000 | 16000 | 24000;
@@ -44,6 +46,8 @@ export function configOf(options: GatewaySetup, simulator: Simulator, stateDir: 
     ...(config.routes ? { routes: config.routes } : {}),
     ...(config.pools ? { pools: config.pools } : {}),
     ...(config.playback ? { playback: config.playback } : {}),
+    ...(config.webhooks ? { webhooks: config.webhooks } : {}),
+    ...(config.webhooks_allowed_hosts ? { webhooks_allowed_hosts: config.webhooks_allowed_hosts } : {}),
     ...(config.nats ? { nats: config.nats } : {}),
     ...(config.desk ? { desk: { port: 0, ...config.desk } } : {}),
   };
