@@ -30,6 +30,9 @@ export class DeskRig {
     this.contexts.push(context);
     const page = await context.newPage();
     page.on("pageerror", (error) => this.errors.push(error.message));
+    page.on("console", (message) => {
+      if (message.text().includes("Content Security Policy")) this.errors.push(message.text());
+    });
     page.on("dialog", (dialog) => {
       this.errors.push(`dialog: ${dialog.message()}`);
       void dialog.dismiss();

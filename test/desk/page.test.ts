@@ -12,6 +12,8 @@ const ELSEWHERE = "desk.example.test";
 const desk = useDesk({ hosts: [ELSEWHERE] });
 const EVIL = `<img src=x onerror="alert(1)"><script>alert(2)</script>`;
 const KEY = "0123456789abcdef-anna";
+const OBSERVER = "0123456789abcdef-olga";
+const AGENT = "0123456789abcdef-bot";
 
 const missed = {
   callId: "missed-1",
@@ -117,9 +119,13 @@ describe("the page of the desk", () => {
     const port = 20_000 + Math.floor(Math.random() * 20_000);
     const stage = await desk.stage({
       desk: { port, origins: [`http://${ELSEWHERE}:${port}`] },
-      keys: [{ name: "anna", key: KEY }],
+      keys: [
+        { name: "anna", key: KEY, role: "desk" },
+        { name: "olga", key: OBSERVER, role: "observer" },
+        { name: "bot", key: AGENT, role: "agent" },
+      ],
     });
-    await stage.agent({ token: KEY }, () => {});
+    await stage.agent({ token: AGENT }, () => {});
     const phone = stage.simulator.placeCall({ from: "+15550123" });
     const page = await desk.page(`http://${ELSEWHERE}:${port}/calls/${phone.id}`);
     const key = page.getByLabel("Your key");
@@ -143,7 +149,12 @@ describe("the page of the desk", () => {
     await page.getByRole("button", { name: "Sign out" }).click();
     await key.waitFor();
     await page.reload();
-    await key.waitFor();
+    // Somebody who may only look and listen is offered nothing else.
+    await key.fill(OBSERVER);
+    await page.keyboard.press("Enter");
+    await page.getByRole("button", { name: "Listen" }).waitFor();
+    expect(await page.getByRole("button", { name: "Take the call" }).isDisabled()).toBe(true);
+    expect(await page.getByRole("button", { name: "Note to the agent" }).count()).toBe(0);
   });
 
   it("holds 500 live calls and a talk of 2,000 turns, and draws what is in sight alone", async () => {

@@ -131,6 +131,8 @@ describe("the seat, in browsers", () => {
     await anna.keyboard.press("a");
     await anna.getByRole("button", { name: "Mute" }).waitFor();
     await until(() => outcomes[0] === "CONNECTED", "the agent to be told");
+    await client(stage).calls.sendNote(phone.id, "She was promised a discount.");
+    await anna.getByText("local: She was promised a discount.").waitFor();
     await anna.keyboard.press("m");
     await anna.getByRole("button", { name: "Unmute" }).waitFor();
     await anna.keyboard.press("h");

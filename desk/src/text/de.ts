@@ -111,6 +111,7 @@ export const de: Readonly<Record<keyof typeof en, string>> = {
   "earlier.title": "Frühere Anrufe dieser Nummer",
   "earlier.none": "Keine früheren Anrufe.",
   "earlier.partial": "Der Speicher ist weg; es kann mehr geben.",
+  "notes.toYou": "Notizen an Sie",
   "notes.title": "Notizen",
   "notes.add": "Notiz hinzufügen",
   "notes.placeholder": "Für Kolleginnen und Kollegen; der Anrufer sieht sie nie",

@@ -109,6 +109,7 @@ export const en = {
   "earlier.title": "Earlier calls of this number",
   "earlier.none": "No earlier calls.",
   "earlier.partial": "The store is away; there may be more.",
+  "notes.toYou": "Notes to you",
   "notes.title": "Notes",
   "notes.add": "Add a note",
   "notes.placeholder": "For colleagues; the caller never sees it",

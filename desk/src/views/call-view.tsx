@@ -15,7 +15,7 @@ import { Earlier, Facts, Summary } from "./record.js";
 import { SoundStrip } from "./sound-strip.js";
 import { AuditList, Timeline } from "./timeline.js";
 import { Transcript } from "./transcript.js";
-import { holderOf, stateOf, toneOf } from "./words.js";
+import { actorName, holderOf, stateOf, toneOf } from "./words.js";
 import { Notes, Outcome } from "./writing.js";
 
 type Tab = "talk" | "timeline" | "audit";
@@ -47,6 +47,7 @@ export function CallView({ callId }: { readonly callId: string }) {
         </p>
       )}
       {entry && <Actions entry={entry} />}
+      <NotesToMe callId={callId} />
       <SoundStrip callId={callId} />
       <Summary context={context} problem={problem} />
       <Tabs tab={tab} choose={setTab} />
@@ -195,6 +196,21 @@ function Header(props: {
         </div>
       </dl>
     </header>
+  );
+}
+
+/** What a supervisor wrote to this person, who has the seat. */
+function NotesToMe({ callId }: { readonly callId: string }) {
+  const notes = seat.notes.value;
+  if (seat.held.value?.callId !== callId || notes.length === 0) return null;
+  return (
+    <ul class="plain banner calm notes-to-me" aria-live="assertive" aria-label={t("notes.toYou")}>
+      {notes.map((note) => (
+        <li key={`${note.at.getTime()}${note.text}`} dir="auto">
+          {actorName(note.author)}: {note.text}
+        </li>
+      ))}
+    </ul>
   );
 }
 

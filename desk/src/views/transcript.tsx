@@ -8,6 +8,8 @@ import { roleOf } from "./words.js";
 /** What was said, as it is said: who, what, when, and what was cut off. */
 export function Transcript({ context }: { readonly context: CallContext | undefined }) {
   const turns = context?.turns ?? [];
+  // Only the newest is read aloud: the rows of the list come and go as one scrolls.
+  const newest = turns.at(-1);
   return (
     <div class="transcript">
       <h3>
@@ -15,13 +17,15 @@ export function Transcript({ context }: { readonly context: CallContext | undefi
       </h3>
       {context?.truncated && <p class="hint">{t("turns.truncated")}</p>}
       {context?.consent && !context.consent.transcript && <p class="hint">{t("facts.consent.no")}</p>}
+      <p class="visually-hidden" aria-live="polite">
+        {newest && `${roleOf(newest.role)}: ${newest.text}`}
+      </p>
       <VirtualList
         items={turns}
         keyOf={({ id }) => id}
         estimate={72}
         label={t("turns.title")}
         stickToEnd
-        live
         empty={<Empty icon="note">{t("turns.none")}</Empty>}
         row={(turn) => <TurnRow turn={turn} />}
       />

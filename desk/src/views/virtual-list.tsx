@@ -16,8 +16,6 @@ interface VirtualListProps<T> {
   readonly stickToEnd?: boolean;
   /** The row to bring into sight. */
   readonly reveal?: string;
-  /** New rows are read aloud. */
-  readonly live?: boolean;
   readonly empty?: ComponentChildren;
 }
 
@@ -93,12 +91,7 @@ export function VirtualList<T>(props: VirtualListProps<T>) {
       {items.length === 0 ? (
         props.empty
       ) : (
-        <ul
-          class="virtual-rows"
-          aria-label={props.label}
-          aria-live={props.live ? "polite" : undefined}
-          style={{ height: `${total}px` }}
-        >
+        <ul class="virtual-rows" aria-label={props.label} style={{ height: `${total}px` }}>
           {items.slice(first, last).map((item, i) => (
             <li
               key={keyOf(item)}

@@ -9,6 +9,8 @@ import { Tickets } from "./tickets.js";
 import type { DeskWire } from "./wire.js";
 
 const COOKIE = "callweave_desk";
+/** Browsers drop cookies that are longer than 4 KiB with everything in them. */
+const MAX_KEY_LENGTH = 3_800;
 /** How long the browser keeps the key: one long shift. Seconds. */
 const COOKIE_SECONDS = 12 * 60 * 60;
 
@@ -40,7 +42,7 @@ export class SignIn {
       response.setHeader("Set-Cookie", this.cookie("", 0, origin));
       json(response, 200, {});
     } else if (path === "/api/login") {
-      const key = text("key", typeof body.key === "string" ? body.key.trim() : "", 1, 8_000);
+      const key = text("key", typeof body.key === "string" ? body.key.trim() : "", 1, MAX_KEY_LENGTH);
       const credential = await this.check(request, key);
       response.setHeader("Set-Cookie", this.cookie(encodeURIComponent(key), COOKIE_SECONDS, origin));
       json(response, 200, this.me(credential));
