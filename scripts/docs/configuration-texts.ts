@@ -201,6 +201,12 @@ export const CONFIG_TEXTS: Readonly<Record<string, string>> = {
   "desk.users[].numbers":
     "Calls to these numbers (E.164) pop up at this person alone. A number that nobody has pops up at everybody of the pool.",
   "desk.users[].pools": "Pools whose calls the person is offered; in the first one the person takes seats.",
+  "desk.embed.frame_ancestors":
+    "Pages whose frames may hold a context card ([integrate.md](integrate.md#a-card-in-your-own-page)), as `https://crm.example.com` or `https://*.example.com`. None: no frames.",
+  "desk.embed.link_ms": "How long the link of a card may be used, once.",
+  "desk.embed.max_links": "Links not used yet; one more is refused with LIMIT_REACHED.",
+  "desk.embed.session_ms": "How long a card goes on after its link was used.",
+  "desk.embed.max_sessions": "Cards at a time; one more is refused with LIMIT_REACHED.",
   "desk.page_dir": "Folder of the built page. None: `desk/dist` of this project, built when it is not there.",
   "desk.ticket_ms": "How long a ticket for the WebSocket may be used, once.",
   "desk.max_tickets": "Tickets not used yet; one more is refused with LIMIT_REACHED.",

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { ALGORITHMS } from "../auth/tokens.js";
 import { ROLE_NAMES } from "../contract/principal.js";
+import { EMBED_DEFAULTS } from "../desk/options.js";
 import { isE164 } from "../util/numbers.js";
 import { EVENT_NAMES } from "../webhooks/event-names.js";
 import { WEBHOOK_DEFAULTS } from "../webhooks/options.js";
@@ -302,6 +303,8 @@ const cluster = section({
 });
 
 const originRule = 'must be an origin ("https://desk.example.com"), without a path';
+const ancestorRule = 'must be an origin ("https://crm.example.com", "https://*.example.com"), without a path';
+const ANCESTOR = /^https?:\/\/(?:\*\.)?[a-z0-9.-]+(?::[0-9]{1,5})?$/;
 const desk = section({
   host: text().default("127.0.0.1"),
   port: optionalWhole(0, 65_535),
@@ -315,6 +318,13 @@ const desk = section({
       pools: list(name),
     }),
   ),
+  embed: section({
+    frame_ancestors: list(z.string(ancestorRule).regex(ANCESTOR, ancestorRule)),
+    link_ms: whole(1_000, 600_000, EMBED_DEFAULTS.linkMs),
+    max_links: whole(1, 100_000, EMBED_DEFAULTS.maxLinks),
+    session_ms: whole(1_000, 86_400_000, EMBED_DEFAULTS.sessionMs),
+    max_sessions: whole(1, 100_000, EMBED_DEFAULTS.maxSessions),
+  }).prefault({}),
   page_dir: text().optional(),
   ticket_ms: whole(1_000, 300_000, 30_000),
   max_tickets: whole(1, 100_000, 1_000),

@@ -1,3 +1,4 @@
+import type { EmbedOptions } from "../desk/options.js";
 import type { WebhookOptions } from "../webhooks/options.js";
 
 /** The whole configuration, all defaults filled in. The YAML file has the same shape with snake_case keys. */
@@ -414,6 +415,8 @@ export interface DeskConfig {
   readonly tls?: { readonly certFile: string; readonly keyFile: string };
   /** Who works here. */
   readonly users: readonly DeskUserConfig[];
+  /** Context cards in other pages; see desk/options.ts. */
+  readonly embed: EmbedOptions;
   /** Folder of the built page, absolute. Default: the one of this project, built when it is not there. */
   readonly pageDir?: string;
   /** How long a ticket may be used, once. Default 30,000. */

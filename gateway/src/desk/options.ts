@@ -57,17 +57,43 @@ export interface DeskOptions {
   readonly maxListenMs?: number;
   /** A ping after this long, and the connection is cut when the one before was not answered, in ms. Default 10,000. */
   readonly pingIntervalMs?: number;
+  /** Context cards in other pages. */
+  readonly embed?: Partial<EmbedOptions>;
   /** Limits of Serve streams. */
   readonly stream?: Partial<StreamLimits>;
 }
 
+/** Options of the context cards in other pages. */
+export interface EmbedOptions {
+  /** Pages whose frames may hold a card, as "https://crm.example.com" or "https://*.example.com". Default none: no frames. */
+  readonly frameAncestors: readonly string[];
+  /** How long a link may be used, once, in ms. Default 60,000. */
+  readonly linkMs: number;
+  /** Links not used yet; one more is refused with LIMIT_REACHED. Default 1,000. */
+  readonly maxLinks: number;
+  /** How long a card goes on after its link was used, in ms. Default 4 hours. */
+  readonly sessionMs: number;
+  /** Cards at a time; one more is refused with LIMIT_REACHED. Default 1,000. */
+  readonly maxSessions: number;
+}
+
+/** The defaults of context cards. */
+export const EMBED_DEFAULTS: EmbedOptions = {
+  frameAncestors: [],
+  linkMs: 60_000,
+  maxLinks: 1_000,
+  sessionMs: 14_400_000,
+  maxSessions: 1_000,
+};
+
 /** The options with all defaults filled in. */
 export interface ResolvedDeskOptions
-  extends Required<Omit<DeskOptions, "tls" | "pageDir" | "stream" | "authenticator" | "port">> {
+  extends Required<Omit<DeskOptions, "tls" | "pageDir" | "stream" | "embed" | "authenticator" | "port">> {
   readonly port: number | undefined;
   readonly authenticator: Authenticator | undefined;
   readonly tls: DeskOptions["tls"];
   readonly pageDir: string | undefined;
+  readonly embed: EmbedOptions;
   readonly stream: StreamLimits;
 }
 
@@ -94,6 +120,7 @@ export function resolveDeskOptions(options: DeskOptions): ResolvedDeskOptions {
     ...options,
     tls: options.tls,
     pageDir: options.pageDir,
+    embed: { ...EMBED_DEFAULTS, ...options.embed },
     stream: { ...DEFAULT_STREAM_LIMITS, ...options.stream },
   };
 }

@@ -14,6 +14,7 @@ import { watches } from "../contract/watches.js";
 import type { GatewayApi } from "../gateway-api.js";
 import type { Logger } from "../util/logger.js";
 import { DeskConnection } from "./connection.js";
+import { EmbedCards } from "./embed.js";
 import { json, jsonError, secure } from "./http.js";
 import { deskMethods } from "./methods.js";
 import { type DeskOptions, resolveDeskOptions } from "./options.js";
@@ -52,6 +53,7 @@ export class DeskServer {
   private readonly wire: DeskWire;
   private readonly origins: Origins;
   private readonly signIn: SignIn;
+  private readonly cards: EmbedCards;
   private readonly server: Server;
   private readonly sockets: WebSocketServer;
   private readonly connections = new Set<DeskConnection>();
@@ -78,6 +80,7 @@ export class DeskServer {
     };
     this.origins = new Origins(resolved.origins);
     this.signIn = new SignIn(this.wire, this.origins);
+    this.cards = new EmbedCards(this.wire, this.origins, (request) => this.signIn.credentialOf(request));
     const limits = {
       requestTimeout: REQUEST_TIMEOUT_MS,
       headersTimeout: REQUEST_TIMEOUT_MS,
@@ -127,6 +130,7 @@ export class DeskServer {
   /** No new connections; those there are are told and closed. */
   leave(): void {
     this.leaving = true;
+    this.cards.leave();
     for (const connection of [...this.connections]) connection.leave();
   }
 
@@ -156,11 +160,16 @@ export class DeskServer {
       if (!this.origins.knowsHost(request)) {
         json(response, 421, { error: { message: "this port does not answer to that host" } });
       } else if (request.method === "POST") {
-        if (!(await this.signIn.answer(path, request, response))) notFound(response);
+        const taken =
+          (await this.signIn.answer(path, request, response)) ||
+          (await this.cards.answer(path, request, response));
+        if (!taken) notFound(response);
       } else if (request.method !== "GET" && request.method !== "HEAD") {
         response.setHeader("Allow", "GET, HEAD, POST");
         json(response, 405, { error: { message: "GET, HEAD or POST" } });
-      } else if (path.startsWith("/api/")) {
+      } else if (this.cards.page(path, request, response)) {
+        // Answered.
+      } else if (/^\/(?:api|embed|v1)\//.test(path)) {
         notFound(response);
       } else if (!this.page) {
         response.setHeader("Retry-After", "2");
