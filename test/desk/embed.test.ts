@@ -163,9 +163,9 @@ describe("context cards", () => {
     expect(await card.locator("#turns li").textContent()).toContain(SCRIPT);
     expect(await card.locator("#facts").textContent()).toContain(SCRIPT);
     expect(await card.locator("img, #turns script").count()).toBe(0);
-    expect(await card.locator("html").evaluate("() => document.title")).toBe("Call");
+    expect(await card.locator("html").evaluate("document.title")).toBe("Call");
     // The link is not left in the address of the frame.
-    expect(await card.locator("html").evaluate("() => location.hash")).toBe("");
+    expect(await card.locator("html").evaluate("location.hash")).toBe("");
     await save("c-1", { turns: [turn("t2", "And my address has changed.")] });
     await card.getByText("And my address has changed.").waitFor();
     expect(await card.locator("#turns li").count()).toBe(2);
