@@ -133,6 +133,13 @@ const STEPS: readonly Step[] = [
     run: () => vitest("sdk-proof", ["--project", "integration", "test/sdk-proof"]),
   },
   {
+    name: "fuzz",
+    what: "hostile input: 20,000 inputs, twenty planted defects, lines of the parsers",
+    longBecause: "two minutes; run: npm run fuzz",
+    needs: ["python3"],
+    run: fuzz,
+  },
+  {
     name: "demo-matrix",
     what: "every caller and callee of the demo",
     longBecause: "several minutes; run: npm test -- demo-matrix",
@@ -237,6 +244,16 @@ async function conformance(): Promise<Counts> {
   const args = ["--import", "tsx", "test/conformance/main.ts", "--lang", "all", "--json"];
   const run = await command(process.execPath, args, { timeoutMs: 1_200_000 });
   return countLastLine(run.output, run.failed === 0);
+}
+
+/** Fuzzing, its proof, and what of the parsers it reaches: three tests. */
+async function fuzz(): Promise<Counts> {
+  const run = (...args: string[]) =>
+    command(process.execPath, ["--import", "tsx", "test/fuzz/main.ts", "--json", ...args], {
+      timeoutMs: 300_000,
+    });
+  const found = await run("--inputs", "20000", "--seed", "1");
+  return add(add(found, await run("--prove", "--seed", "1")), await run("--coverage"));
 }
 
 async function documents(): Promise<Counts> {

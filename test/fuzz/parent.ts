@@ -1,0 +1,154 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import type { Finding } from "./check.js";
+
+/** Some inputs of one target. */
+export interface Job {
+  readonly target: string;
+  readonly inputs: number;
+  readonly seed: number;
+  /** Only this one of the seed. */
+  readonly path?: string;
+  /** Write each input to stderr before it runs. */
+  readonly trace?: boolean;
+}
+
+/** What a child reports. */
+export type ChildMessage =
+  | { readonly type: "ready" | "done" }
+  | { readonly type: "begin"; readonly target: string; readonly seed: number; readonly size: number }
+  | { readonly type: "ran"; readonly target: string; readonly inputs: number }
+  | { readonly type: "finding"; readonly finding: Finding }
+  | { readonly type: "broken"; readonly why: string };
+
+/** What became of the jobs of one process. */
+export interface Outcome {
+  /** By target. */
+  readonly inputs: Map<string, number>;
+  readonly findings: Finding[];
+  /** The fuzzer itself failed. */
+  broken?: string;
+}
+
+/** A defect for one process; see defects.ts. */
+export interface Planted {
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+}
+
+/** How a process is run. */
+export interface ProcessOptions {
+  readonly defect?: Planted;
+  /** Stop at the first finding. */
+  readonly firstOnly?: boolean;
+  /** No sign of life for this long is a hang, in ms. Default 30,000. */
+  readonly hangMs?: number;
+}
+
+const ENTRY = fileURLToPath(new URL("child.ts", import.meta.url));
+const PLANT = new URL("plant/register.mjs", import.meta.url).href;
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+/** A process that needs more has a finding: nothing that comes from outside may cost that. */
+const MAX_HEAP_MIB = 700;
+
+/**
+ * Runs jobs in a process of their own, with the defect planted as its modules are loaded. A process that dies or hangs
+ * is a finding of the target that ran, and the jobs that are left go to another one.
+ */
+export async function runJobs(jobs: readonly Job[], options: ProcessOptions = {}): Promise<Outcome> {
+  const outcome: Outcome = { inputs: new Map(), findings: [] };
+  for (let rest = [...jobs]; rest.length > 0; ) {
+    const ended = await runProcess(rest, options, outcome);
+    if (ended === undefined || outcome.broken) break;
+    if (options.firstOnly && outcome.findings.length > 0) break;
+    rest = rest.slice(rest.findIndex(({ target }) => target === ended) + 1);
+  }
+  return outcome;
+}
+
+/** Answers the target at which the process ended before its time; undefined when it did all. */
+function runProcess(
+  jobs: readonly Job[],
+  options: ProcessOptions,
+  outcome: Outcome,
+): Promise<string | undefined> {
+  const { defect, firstOnly = false, hangMs = 30_000 } = options;
+  const { NODE_OPTIONS: _, CALLWEAVE_FUZZ_DEFECT: __, ...env } = process.env;
+  const child: ChildProcess = spawn(
+    process.execPath,
+    [
+      `--max-old-space-size=${MAX_HEAP_MIB}`,
+      "--expose-gc",
+      ...(defect ? ["--import", PLANT] : []),
+      "--import",
+      "tsx",
+      ENTRY,
+    ],
+    {
+      cwd: ROOT,
+      env: { ...env, ...(defect && { CALLWEAVE_FUZZ_DEFECT: JSON.stringify(defect) }) },
+      stdio: ["ignore", "ignore", "pipe", "ipc"],
+    },
+  );
+  let last = "";
+  child.stderr?.setEncoding("utf8").on("data", (chunk: string) => {
+    last = (last + chunk).slice(-4_000);
+  });
+  return new Promise((resolve) => {
+    let at: Extract<ChildMessage, { type: "begin" }> | undefined;
+    let done = false;
+    let hung = false;
+    let timer: NodeJS.Timeout | undefined;
+    const alive = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => {
+        hung = true;
+        child.kill("SIGKILL");
+      }, hangMs);
+    };
+    alive();
+    child.on("message", (message: ChildMessage) => {
+      alive();
+      if (message.type === "ready") child.send(jobs);
+      else if (message.type === "begin") at = message;
+      else if (message.type === "ran")
+        outcome.inputs.set(message.target, (outcome.inputs.get(message.target) ?? 0) + message.inputs);
+      else if (message.type === "finding") {
+        outcome.findings.push(message.finding);
+        if (firstOnly) {
+          done = true;
+          child.kill("SIGKILL");
+        }
+      } else if (message.type === "broken") {
+        outcome.broken = message.why;
+        done = true;
+      } else done = true;
+    });
+    child.once("close", (code, signal) => {
+      clearTimeout(timer);
+      if (done) {
+        resolve(undefined);
+        return;
+      }
+      if (!at) {
+        outcome.broken = `the process ended before it began (${code ?? signal}): ${last}`;
+        resolve(undefined);
+        return;
+      }
+      const fatal = /FATAL ERROR: [^\n]*/.exec(last)?.[0] ?? "";
+      const why = hung
+        ? `hangs: nothing for ${hangMs / 1_000} s`
+        : `the process died (${code ?? signal}) ${fatal}`;
+      outcome.findings.push({
+        target: at.target,
+        why,
+        input: `one of ${at.size}; the last line of --trace is it`,
+        seed: at.seed,
+        path: "",
+      });
+      outcome.inputs.set(at.target, (outcome.inputs.get(at.target) ?? 0) + at.size);
+      resolve(at.target);
+    });
+  });
+}
