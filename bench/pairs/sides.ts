@@ -1,10 +1,9 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { startMongo } from "../../test/harness/mongo.js";
-import { startNats } from "../../test/harness/nats.js";
+import { freePort, startNats } from "../../test/harness/nats.js";
 import { type Child, pin } from "../child.js";
 import { sleep } from "../clock.js";
 import type { SaveReport } from "../processes/context-saver.js";
@@ -216,13 +215,4 @@ async function allHeard(desks: Child<unknown> | undefined): Promise<void> {
   const { audio, gaps, ended } = await desks.ask<{ audio: number; gaps: number; ended: number }>("heard");
   if (audio === 0 || gaps > 0 || ended > 0)
     throw new Error(`desks heard ${audio} messages, ${gaps} gaps, ${ended} ended`);
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }

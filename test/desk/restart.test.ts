@@ -1,11 +1,11 @@
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Simulator, say, wait } from "@callweave/simulator";
 import { type Call, connect } from "callweave";
 import { expect, it } from "vitest";
 import { configOf, writeConfig } from "../harness/gateway.js";
+import { freePort } from "../harness/nats.js";
 import { type Child, startProgram } from "../harness/process.js";
 import { useRig } from "../harness/rig.js";
 import { until } from "../harness/until.js";
@@ -13,15 +13,6 @@ import { useDesk } from "./desk-rig.js";
 
 const desk = useDesk();
 const rig = useRig();
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
-}
 
 it("a page in a seat survives a gateway that is killed and started again, without a reload", async () => {
   const folder = await mkdtemp(join(tmpdir(), "callweave-desk-"));
