@@ -7,7 +7,7 @@ import { drawCall } from "./call-svg.js";
 import { type DemoOptions, HELP, parseOptions, UsageError } from "./options.js";
 import { playCall } from "./play.js";
 import { defaultFolder, writeRecordings } from "./recordings.js";
-import { checkLines, closingLines, contextLines } from "./report.js";
+import { checkLines, closingLines, contextLines, openingLines } from "./report.js";
 import { type DemoResult, resultOf } from "./result.js";
 import { CALLER_NUMBER, makeScenario } from "./scenario.js";
 import { startDemoStack } from "./stack.js";
@@ -18,6 +18,26 @@ const print = (text: string) => process.stdout.write(`${text}\n`);
 
 /** What has to be taken down when the demo is broken off. */
 let takeDown: (() => Promise<void>) | undefined;
+
+/** For people: nothing is said by itself. Resolves when `ended` does. */
+async function open(options: DemoOptions, ended: Promise<void>): Promise<void> {
+  const { found, why } = await ensureSpeechPython();
+  if (!found && options.requireSpeech) throw new Error("speech recognition is required here");
+  print("Starting simulated provider, gateway and agent …");
+  const stack = await startDemoStack({
+    playOutMs: options.playOutMs,
+    speech: found ? "local" : "scripted",
+    sentences: [],
+    speaker: CALLER_NUMBER,
+    agentFlags: [],
+    pages: true,
+    onStarting: (stop) => {
+      takeDown = stop;
+    },
+  });
+  print(openingLines(stack.simulator.httpUrl, stack.deskPort ?? 0, found ? undefined : why).join("\n"));
+  await ended;
+}
 
 async function run(options: DemoOptions): Promise<DemoResult> {
   const { found, why } = await ensureSpeechPython();
@@ -99,6 +119,11 @@ async function main(): Promise<number> {
   // Nobody reads any more, as with `| head`.
   process.stdout.once("error", () => breakOff(141));
   try {
+    if (options.open) {
+      // Until it is broken off, which ends the process.
+      await open(options, new Promise(() => {}));
+      return 0;
+    }
     const result = await run(options);
     if (!options.once) print(closingLines(result).join("\n"));
     if (options.json) print(JSON.stringify(result));

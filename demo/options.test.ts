@@ -9,6 +9,7 @@ describe("parseOptions", () => {
       out: undefined,
       playOutMs: 1000,
       once: false,
+      open: false,
       json: false,
       requireSpeech: false,
     });
@@ -23,6 +24,7 @@ describe("parseOptions", () => {
       "x",
       "--play-out-ms=3000",
       "--once",
+      "--open",
       "--json",
     ];
     expect(parseOptions(args, {})).toMatchObject({
@@ -31,6 +33,7 @@ describe("parseOptions", () => {
       out: "x",
       playOutMs: 3000,
       once: true,
+      open: true,
       json: true,
     });
   });

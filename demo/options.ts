@@ -32,6 +32,8 @@ export interface DemoOptions extends Variant {
   readonly once: boolean;
   /** The last line is one JSON object. */
   readonly json: boolean;
+  /** No synthetic people: prints links for people in a browser, and runs until it is ended. */
+  readonly open: boolean;
   /** Fails where no speech recognition is on this machine. */
   readonly requireSpeech: boolean;
 }
@@ -46,6 +48,8 @@ provider, gateway and agent on this machine, without network, telephone or sound
   --callee KIND      ${CALLEES.join(" | ")}   (default: picks-up)
   --out DIR          where recordings and call.svg go   (default: recordings/<time>)
   --play-out-ms N    audio the provider buffers before it is heard, 20 to 10000   (default: 1000)
+  --open             no synthetic people: links to be the caller, the specialist and at the desk in a browser,
+                     until Ctrl-C
   --once             nothing but the run, for scripts
   --json             the last line is one JSON object with the result
   --require-speech   fail where no speech recognition (Python with pocketsphinx) is; so does CI=true
@@ -77,6 +81,7 @@ export function parseOptions(
     out: values.out,
     playOutMs,
     once: values.once,
+    open: values.open,
     json: values.json,
     requireSpeech: values["require-speech"] || env.CI === "true",
   };
@@ -92,6 +97,7 @@ function parsed(args: readonly string[]) {
         out: { type: "string" },
         "play-out-ms": { type: "string", default: "1000" },
         once: { type: "boolean", default: false },
+        open: { type: "boolean", default: false },
         json: { type: "boolean", default: false },
         "require-speech": { type: "boolean", default: false },
         help: { type: "boolean", short: "h", default: false },

@@ -46,3 +46,20 @@ export function closingLines(result: DemoResult): string[] {
       : []),
   ];
 }
+
+/** What is printed with `--open`; `why` says why the agent understands nobody. */
+export function openingLines(simulatorUrl: string, deskPort: number, why: string | undefined): string[] {
+  return [
+    "",
+    "Open each in a tab of its own, on this machine; a microphone is asked for:",
+    "",
+    `  be the caller       ${simulatorUrl}/#caller`,
+    `  be the specialist   ${simulatorUrl}/#specialist`,
+    `  watch at the desk   http://127.0.0.1:${deskPort}/`,
+    "",
+    why === undefined
+      ? 'The agent understands English on this machine (pocketsphinx). Say "I want to speak to a human".'
+      : `The agent understands nobody here (${why}): take the call at the desk instead.`,
+    "Ctrl-C ends it.",
+  ];
+}

@@ -23,6 +23,8 @@ export interface StackOptions {
   readonly speaker: string;
   /** More options for the agent's command line. */
   readonly agentFlags: readonly string[];
+  /** With the simulator's page and the desk, for people in a browser. Default false. */
+  readonly pages?: boolean;
   /** How long the agent may take to be ready, ms. Default 90 000. */
   readonly agentReadyMs?: number;
   /** Told at once how to take down whatever is up by then. */
@@ -34,6 +36,8 @@ export interface DemoStack {
   readonly simulator: Simulator;
   readonly client: CallweaveClient;
   readonly stateDir: string;
+  /** The port of the desk, with `pages`. */
+  readonly deskPort: number | undefined;
   /** Warnings and errors of the gateway and the newest lines of the agent's log, for when something went wrong. */
   complaints(): string[];
   /** Ends the agent after what it still has to write. Resolves with its exit status; `null` when it had to be killed. */
@@ -51,10 +55,13 @@ export async function startDemoStack(options: StackOptions): Promise<DemoStack> 
   };
   options.onStarting?.(stop);
   try {
-    const simulator = await Simulator.start({ playoutBufferMs: options.playOutMs });
+    const simulator = await Simulator.start({
+      playoutBufferMs: options.playOutMs,
+      page: options.pages === true,
+    });
     undo.push(() => simulator.stop());
     const file = join(stateDir, "callweave.yaml");
-    await writeFile(file, JSON.stringify(gatewayConfig(simulator.url, stateDir)));
+    await writeFile(file, JSON.stringify(gatewayConfig(simulator.url, stateDir, options.pages === true)));
     const config = loadConfig({ file, env: {}, cwd: stateDir });
     const complaints: string[] = [];
     const gateway = await startGateway(config, complainingLogger(complaints), { claimJitterMs: 0 });
@@ -76,6 +83,7 @@ export async function startDemoStack(options: StackOptions): Promise<DemoStack> 
       simulator,
       client,
       stateDir,
+      deskPort: gateway.deskPort,
       complaints: () => [...complaints, ...agent.log],
       stopAgent: () => agent.stop(),
       stop,
@@ -100,8 +108,9 @@ function errorText(_key: string, value: unknown): unknown {
 }
 
 /** YAML is a superset of JSON. */
-function gatewayConfig(simulatorUrl: string, stateDir: string): object {
+function gatewayConfig(simulatorUrl: string, stateDir: string, desk: boolean): object {
   return {
+    ...(desk ? { desk: {}, ops: { enabled: false } } : {}),
     // Simulator and gateway are in this process: how late its event loop is says nothing of the gateway.
     gateway: {
       id: "gateway-demo",

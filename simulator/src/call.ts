@@ -19,7 +19,7 @@ import { CommandDesk } from "./command-desk.js";
 import { CallFaults } from "./faults/call-faults.js";
 import { Party, type PartyRole } from "./party/party.js";
 import { RingAttempt, type RingOutcome } from "./party/ring.js";
-import type { CalleeBehaviour } from "./party/script.js";
+import type { CalleeBehaviour, Script } from "./party/script.js";
 import type { MediaSocket } from "./plane/media-link.js";
 import { parseCommand, parseObject, type SessionCloseReason } from "./plane/messages.js";
 import type { Session } from "./plane/sessions.js";
@@ -187,6 +187,15 @@ export class SimCall implements Ticking {
     const staysOn =
       this.#state === "CONNECTED" && !this.#agentLeft && other.state === "inCall" && rule === "stay";
     if (!staysOn) this.end(reason);
+  }
+
+  /** The phone that rings is picked up now, by somebody who follows `script`; false when none rings. */
+  pickUp(script: Script = []): boolean {
+    const ring = this.#ring;
+    if (!ring) return false;
+    ring.party.follow(script);
+    ring.pickUp();
+    return true;
   }
 
   /** Ends the call from the provider's side (`session.closed` FORCE_CLOSE). */

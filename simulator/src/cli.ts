@@ -98,6 +98,7 @@ async function startSimulator(flags: ServeFlags): Promise<Simulator> {
     ringback: flags.ringback,
     orphan: parseOrphanPolicy(flags.orphan),
     adminApi: true,
+    page: true,
     ...(flags.grantBelowMs !== undefined ? { grantBelowMs: flags.grantBelowMs } : {}),
     ...(flags.publicUrl ? { publicUrl: flags.publicUrl } : {}),
     ...(flags.minSdkVersion ? { minSdkVersion: flags.minSdkVersion } : {}),
@@ -116,6 +117,7 @@ async function startSimulator(flags: ServeFlags): Promise<Simulator> {
 
 function announce(simulator: Simulator, flags: ServeFlags, print: (line: string) => void): void {
   print(`simulator: ${simulator.url}`);
+  print(`page:      ${simulator.httpUrl}/ (be the caller, be the specialist)`);
   const connectors = flags.connector.length > 0 ? flags.connector : [DEFAULT_CONNECTOR];
   for (const { uuid } of connectors) print(`connector: ${uuid}`);
   if (flags.connector.length === 0) print(`API key:   ${DEFAULT_CONNECTOR.apiKey} (the default)`);

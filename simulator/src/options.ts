@@ -72,6 +72,8 @@ export interface SimulatorOptions extends CallOptions {
   readonly keepEndedCalls?: number;
   /** Serve the control API of the CLI under `/simulator/v1/` (no authentication). Default false. */
   readonly adminApi?: boolean;
+  /** Serve a page for people under `/`: to call, and to be called (no authentication, this machine alone). Default false. */
+  readonly page?: boolean;
 }
 
 /** The connector of a simulator started without any. */

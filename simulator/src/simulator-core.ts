@@ -11,6 +11,8 @@ import {
   type PlaceCallOptions,
   type SimulatorOptions,
 } from "./options.js";
+import { PageConnection } from "./page/page-connection.js";
+import { answerPage, isOwnPage } from "./page/page-files.js";
 import { type CalleeBehaviour, callee } from "./party/script.js";
 import { ControlConnection } from "./plane/control-connection.js";
 import { ControlPlane } from "./plane/control-plane.js";
@@ -162,7 +164,16 @@ export class SimulatorCore implements ServerHandler<ConnectorOptions, SimCall> {
     call.attachMedia(link);
   }
 
+  admitPage(request: IncomingMessage): boolean {
+    return this.options.page === true && isOwnPage(request);
+  }
+
+  openPage(socket: WebSocket): void {
+    if (this.simulator) new PageConnection(socket, this.simulator);
+  }
+
   request(request: IncomingMessage, response: ServerResponse, credentials: Credentials): void {
+    if (this.options.page && answerPage(pathOf(request), request, response)) return;
     if (this.options.adminApi && this.simulator && pathOf(request).startsWith("/simulator/v1/")) {
       handleAdmin(request, response, this.simulator);
       return;

@@ -12,6 +12,9 @@ export const CONTROL_PATH = "/v1/agent/session-manager";
 /** Paths of media connections begin with this; the call's id follows. Clients take the URL from `call.in`. */
 export const MEDIA_PATH = "/v1/agent/media/";
 
+/** Path of the connections of the page for people. */
+export const PAGE_SOCKET_PATH = "/page/socket";
+
 /** Certificates; all PEM. */
 export interface TlsOptions {
   readonly key: string | Buffer;
@@ -47,6 +50,9 @@ export interface ServerHandler<C, M> {
   openControl(admitted: C, socket: WebSocket, baseUrl: string, credentials: Credentials): void;
   admitMedia(callId: string, bearer: string | undefined): Admission<M>;
   openMedia(admitted: M, socket: WebSocket): void;
+  /** Whether the page for people may connect, and its connection. */
+  admitPage(request: IncomingMessage): boolean;
+  openPage(socket: WebSocket): void;
   /** A request that is not an upgrade. */
   request(request: IncomingMessage, response: ServerResponse, credentials: Credentials): void;
 }
@@ -150,6 +156,10 @@ export class ProviderServer<C, M> {
       this.#sockets.handleUpgrade(request, socket, head, (ws) =>
         this.#handler.openMedia(admission.admitted, ws),
       );
+      return;
+    }
+    if (path === PAGE_SOCKET_PATH && this.#handler.admitPage(request)) {
+      this.#sockets.handleUpgrade(request, socket, head, (ws) => this.#handler.openPage(ws));
       return;
     }
     refuse(socket, { status: 404, body: "Not found", retryAfterSeconds: undefined });
