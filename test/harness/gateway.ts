@@ -32,14 +32,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const stores = USES_SERVERS && !options.config?.nats ? await startServerStores() : undefined;
   const simulator = await Simulator.start(options.simulator ?? {});
   try {
-    // Simulator and test are in this process: how late its event loop is says nothing of the gateway.
-    const gatewayConfig = options.config?.gateway as { limits?: object } | undefined;
-    const limits = { shed_above_ms: 0, ...gatewayConfig?.limits };
-    const base = configOf(
-      { ...options, config: { ...options.config, gateway: { ...gatewayConfig, limits } } },
-      simulator,
-      stateDir,
-    );
+    const base = configOf(options, simulator, stateDir);
     const file = await writeConfig(
       stateDir,
       stores ? { ...base, nats: stores.nats, contexts: stores.contexts } : base,

@@ -22,7 +22,10 @@ async function busyGateway(limits: object) {
   rig.defer(() => rm(folder, { recursive: true, force: true }));
   const simulator = await Simulator.start();
   rig.defer(() => simulator.stop());
-  const config = { ...configOf({ config: { gateway: { limits } } }, simulator, folder), ops: { port: 0 } };
+  const config = {
+    ...configOf({ config: { gateway: { limits: { shed_above_ms: 250, ...limits } } } }, simulator, folder),
+    ops: { port: 0 },
+  };
   const file = await writeConfig(folder, config);
   const child = startProgram("gateway/src/main.ts", ["serve", "--config", file], {
     NODE_OPTIONS: `--import ${STALL}`,
