@@ -14,7 +14,8 @@ import { resemblance } from "./resemblance.js";
 import { CALL_RATE, Stage, speak, spoken, turnsOf } from "./stage.js";
 
 const CALLER_SAYS = "My parcel has not come, and it was promised for Monday. Where is it?";
-const PERSON_SAYS = "Hello, this is Anna. I have read your notes, and I am looking for your parcel now.";
+const PERSON_SAYS =
+  "Hello, you are with a person now. I have read your notes, and I am looking for your parcel now.";
 const SPECIALIST_SAYS = "Warehouse, good morning. Which parcel do you mean?";
 const SUMMARY =
   "Parcel of order A-1042 was promised for Monday and has not come. The caller asked twice and wants a person to find it.";
@@ -46,7 +47,7 @@ async function run(folder: string): Promise<Result> {
   await mkdir(folder, { recursive: true });
   tell("Starting simulated provider, gateway and browser …");
   const stage = await Stage.set({
-    desk: { users: [{ name: "anna", numbers: ["+15550100"], pools: ["people"] }] },
+    desk: { users: [{ name: "desk-1", numbers: ["+15550100"], pools: ["people"] }] },
   });
   try {
     return await play(stage, folder);
@@ -107,7 +108,7 @@ async function play(stage: Stage, folder: string): Promise<Result> {
     views.push(...(await violationsOf(page, name)));
   };
   await page.goto(stage.url);
-  await page.selectOption("select.person", "anna");
+  await page.selectOption("select.person", "desk-1");
   await page.getByRole("button", { name: "Not on shift" }).click();
 
   await otherCalls(stage);
@@ -136,7 +137,7 @@ async function play(stage: Stage, folder: string): Promise<Result> {
 
   await page.getByRole("button", { name: "Accept" }).click();
   await page.getByRole("button", { name: "Mute" }).waitFor();
-  const seatTaken = (await client.calls.get(call.id)).seat?.agentId === "anna";
+  const seatTaken = (await client.calls.get(call.id)).seat?.agentId === "desk-1";
   tell(`seat taken: ${seatTaken}`);
 
   const recording = (track: "caller" | "callee") => call.recording.track(track);

@@ -3,10 +3,10 @@ import { afterAll, afterEach, beforeAll } from "vitest";
 import { type BrowserOptions, TestBrowser } from "../../demo/desk/browser.js";
 import { Stage, type StageOptions } from "../../demo/desk/stage.js";
 
-/** People of the tests, who share a pool; Anna has a number of her own. */
+/** People of the tests, who share a pool; the first has a number of its own. */
 export const USERS = [
-  { name: "anna", numbers: ["+15550100"], pools: ["people"] },
-  { name: "bert", numbers: [], pools: ["people"] },
+  { name: "desk-1", numbers: ["+15550100"], pools: ["people"] },
+  { name: "desk-2", numbers: [], pools: ["people"] },
 ];
 
 /** One Chromium for the tests of a file; stages and windows end with each test. */

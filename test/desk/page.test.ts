@@ -11,7 +11,7 @@ import { useDesk } from "./desk-rig.js";
 const ELSEWHERE = "desk.example.test";
 const desk = useDesk({ hosts: [ELSEWHERE] });
 const EVIL = `<img src=x onerror="alert(1)"><script>alert(2)</script>`;
-const KEY = "0123456789abcdef-anna";
+const KEY = "0123456789abcdef-desk-1";
 const OBSERVER = "0123456789abcdef-olga";
 const AGENT = "0123456789abcdef-bot";
 
@@ -41,20 +41,20 @@ describe("the page of the desk", () => {
   it("keeps both words when two people write the outcome at once", async () => {
     const stage = await desk.stage();
     await stage.saveContext(missed);
-    const [anna, bert] = await Promise.all([
+    const [first, second] = await Promise.all([
       desk.page(`${stage.url}/calls/missed-1`),
       desk.page(`${stage.url}/calls/missed-1`),
     ]);
     const write = async (page: Page, text: string) => page.getByPlaceholder("How it ended").fill(text);
-    await write(anna, "told to wait");
-    await write(bert, "refund sent");
-    await anna.getByRole("button", { name: "Save" }).click();
-    await anna.getByText("Saved.").waitFor();
-    await bert.getByRole("button", { name: "Save" }).click();
-    await bert.getByText("Somebody changed this while you wrote.").waitFor();
-    await bert.getByText("told to wait").waitFor();
-    await bert.getByRole("button", { name: "Keep mine" }).click();
-    await bert.getByText("Saved.").waitFor();
+    await write(first, "told to wait");
+    await write(second, "refund sent");
+    await first.getByRole("button", { name: "Save" }).click();
+    await first.getByText("Saved.").waitFor();
+    await second.getByRole("button", { name: "Save" }).click();
+    await second.getByText("Somebody changed this while you wrote.").waitFor();
+    await second.getByText("told to wait").waitFor();
+    await second.getByRole("button", { name: "Keep mine" }).click();
+    await second.getByText("Saved.").waitFor();
     const client = connect({ endpoint: stage.address });
     stage.defer(() => client.close());
     const context = await client.contexts.get("missed-1");
@@ -120,7 +120,7 @@ describe("the page of the desk", () => {
     const stage = await desk.stage({
       desk: { port, origins: [`http://${ELSEWHERE}:${port}`] },
       keys: [
-        { name: "anna", key: KEY, role: "desk" },
+        { name: "desk-1", key: KEY, role: "desk" },
         { name: "olga", key: OBSERVER, role: "observer" },
         { name: "bot", key: AGENT, role: "agent" },
       ],
@@ -137,7 +137,7 @@ describe("the page of the desk", () => {
     await page.keyboard.press("Enter");
     await page.getByText("without HTTPS the browser gives no microphone").waitFor();
     // Whoever the key names needs not be chosen; the key is nowhere that a script could read it.
-    await page.getByText("anna", { exact: true }).waitFor();
+    await page.getByText("desk-1", { exact: true }).waitFor();
     const readable = await page.evaluate(() => {
       const { document, localStorage, sessionStorage } = globalThis as unknown as Record<
         string,

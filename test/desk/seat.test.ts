@@ -32,19 +32,19 @@ describe("the seat, in browsers", () => {
   it("goes to one of two people who take it at once, and the other is told by whom", async () => {
     const stage = await desk.stage();
     const { phone } = await talking(stage);
-    const [anna, bert] = await Promise.all([
-      desk.person(stage, "anna", MICROPHONE),
-      desk.person(stage, "bert", MICROPHONE),
+    const [first, second] = await Promise.all([
+      desk.person(stage, "desk-1", MICROPHONE),
+      desk.person(stage, "desk-2", MICROPHONE),
     ]);
-    await Promise.all([anna, bert].map((page) => page.goto(`${stage.url}/calls/${phone.id}`)));
-    const take = [anna, bert].map((page) => page.getByRole("button", { name: "Take the call" }));
+    await Promise.all([first, second].map((page) => page.goto(`${stage.url}/calls/${phone.id}`)));
+    const take = [first, second].map((page) => page.getByRole("button", { name: "Take the call" }));
     await Promise.all(take.map((button) => button.waitFor()));
     await Promise.all(take.map((button) => button.click()));
     const holder = await until(async () => {
       const name = await holderOf(client(stage), phone);
-      return name === "anna" || name === "bert" ? name : undefined;
+      return name === "desk-1" || name === "desk-2" ? name : undefined;
     }, "somebody to have the seat");
-    const [winner, loser] = holder === "anna" ? [anna, bert] : [bert, anna];
+    const [winner, loser] = holder === "desk-1" ? [first, second] : [second, first];
     await winner.getByRole("button", { name: "Mute" }).waitFor();
     await loser.getByText(`${holder} was faster and has the call.`).waitFor();
     await loser.getByText("Take the call").waitFor();
@@ -124,30 +124,30 @@ describe("the seat, in browsers", () => {
       });
       outcomes.push(outcome);
     });
-    const anna = await desk.person(stage, "anna", MICROPHONE);
+    const first = await desk.person(stage, "desk-1", MICROPHONE);
     const phone = stage.simulator.placeCall({ from: "+15550123", caller: [say("Hello?"), wait(60)] });
-    await anna.locator(".summary-text").getByText("Wants a person.").waitFor();
-    await anna.getByRole("button", { name: "Accept" }).waitFor();
-    await anna.keyboard.press("a");
-    await anna.getByRole("button", { name: "Mute" }).waitFor();
+    await first.locator(".summary-text").getByText("Wants a person.").waitFor();
+    await first.getByRole("button", { name: "Accept" }).waitFor();
+    await first.keyboard.press("a");
+    await first.getByRole("button", { name: "Mute" }).waitFor();
     await until(() => outcomes[0] === "CONNECTED", "the agent to be told");
     await client(stage).calls.sendNote(phone.id, "She was promised a discount.");
-    await anna.getByText("local: She was promised a discount.").waitFor();
-    await anna.keyboard.press("m");
-    await anna.getByRole("button", { name: "Unmute" }).waitFor();
-    await anna.keyboard.press("h");
+    await first.getByText("local: She was promised a discount.").waitFor();
+    await first.keyboard.press("m");
+    await first.getByRole("button", { name: "Unmute" }).waitFor();
+    await first.keyboard.press("h");
     await until(() => given.length === 2, "the agent to have the call again");
-    await anna.getByText("The seat was given on.").waitFor();
+    await first.getByText("The seat was given on.").waitFor();
     // And once more, to end it.
-    await anna.locator(".head-facts").getByText("support-bot").waitFor();
-    await anna.keyboard.press("t");
-    await anna.getByRole("button", { name: "Mute" }).waitFor();
-    await anna.keyboard.press("x");
-    await anna.getByRole("dialog").getByRole("button", { name: "Cancel" }).click();
+    await first.locator(".head-facts").getByText("support-bot").waitFor();
+    await first.keyboard.press("t");
+    await first.getByRole("button", { name: "Mute" }).waitFor();
+    await first.keyboard.press("x");
+    await first.getByRole("dialog").getByRole("button", { name: "Cancel" }).click();
     expect(phone.state).toBe("ANSWERED");
-    await anna.keyboard.press("x");
-    await anna.getByRole("dialog").getByRole("button", { name: "End the call" }).click();
-    await anna.getByText("This call is over.").waitFor();
+    await first.keyboard.press("x");
+    await first.getByRole("dialog").getByRole("button", { name: "End the call" }).click();
+    await first.getByText("This call is over.").waitFor();
     expect(phone.state).toBe("DISCONNECTED");
   });
 
@@ -164,15 +164,15 @@ describe("the seat, in browsers", () => {
       outcomes.push(outcome);
     });
     // Not on shift, but it is her number that rings.
-    const anna = await desk.page(stage.url);
-    await anna.locator("select.person").selectOption("anna");
-    const bert = await desk.person(stage, "bert");
+    const first = await desk.page(stage.url);
+    await first.locator("select.person").selectOption("desk-1");
+    const second = await desk.person(stage, "desk-2");
     stage.simulator.placeCall({ from: "+15550123", callee: callee.picksUp({ afterSeconds: 0.5 }) });
-    await anna.locator(".summary-text").getByText("Has called three times.").waitFor();
-    await anna.getByRole("button", { name: "Accept the handover" }).click();
-    await anna.getByText("With the specialist, no longer heard here.").waitFor();
+    await first.locator(".summary-text").getByText("Has called three times.").waitFor();
+    await first.getByRole("button", { name: "Accept the handover" }).click();
+    await first.getByText("With the specialist, no longer heard here.").waitFor();
     await until(() => outcomes[0] === "CONNECTED", "the agent to be told");
-    expect(new URL(bert.url()).pathname).toBe("/");
+    expect(new URL(second.url()).pathname).toBe("/");
   });
 
   it("showed no error in any page", () => {

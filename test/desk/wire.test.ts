@@ -20,7 +20,7 @@ import { useRig } from "../harness/rig.js";
 import { openSocket, post, ticketOf, visit, type WireClient } from "./wire-client.js";
 
 const rig = useRig();
-const KEY = "0123456789abcdef-anna";
+const KEY = "0123456789abcdef-desk-1";
 const FOREIGN = "http://evil.example";
 
 async function desk(options: { desk?: Partial<Record<string, unknown>>; keys?: object[] } = {}) {
@@ -86,7 +86,7 @@ describe("the browser wire", () => {
         $case: "message",
         value: ServeRequest.encode(ServeRequest.fromPartial({ items: [{ item: item as never }] })).finish(),
       });
-    say({ $case: "register", value: { agentId: "anna", instanceId } });
+    say({ $case: "register", value: { agentId: "desk-1", instanceId } });
     await until(() => items().some((one) => one.item?.$case === "registered"), "registered");
     const transfer = browser.call(
       "CallService/TransferCall",
@@ -110,7 +110,7 @@ describe("the browser wire", () => {
     const held = await browser.call("CallService/GetCall", GetCallRequest, GetCallResponse, {
       callId: sim.id,
     });
-    expect(held.call?.seat).toMatchObject({ agentId: "anna", instanceId });
+    expect(held.call?.seat).toMatchObject({ agentId: "desk-1", instanceId });
 
     // A tab that is closed: the seat is offered again, and the machine has the call.
     browser.close();
@@ -156,7 +156,7 @@ describe("the browser wire", () => {
 
   it("gives tickets and sign-ins to its own pages alone, and nothing away", async () => {
     const lines: string[] = [];
-    const keys = [{ name: "anna", key: KEY }];
+    const keys = [{ name: "desk-1", key: KEY }];
     const stack = await rig.stack({
       config: { desk: { max_refusals_per_minute: 3, ticket_ms: 1_000 }, gateway: { grpc: { keys } } },
       logger: logTo(lines),
@@ -171,7 +171,7 @@ describe("the browser wire", () => {
     expect((await post(port, "/api/ticket")).body.error.reason).toBe("UNAUTHENTICATED");
 
     const signedIn = await post(port, "/api/login", { body: JSON.stringify({ key: KEY }) });
-    expect(signedIn.body).toMatchObject({ name: "anna", tenant: "default" });
+    expect(signedIn.body).toMatchObject({ name: "desk-1", tenant: "default" });
     expect(signedIn.headers.get("set-cookie")).toMatch(
       /^callweave_desk=[^;]+; Path=\/; HttpOnly; SameSite=Strict/,
     );
@@ -190,16 +190,16 @@ describe("the browser wire", () => {
 
   it("shows a tenant its own calls alone", async () => {
     const other = { name: "olga", tenant: "other", key: "0123456789abcdef-olga" };
-    const { stack, port } = await desk({ keys: [{ name: "anna", key: KEY }, other] });
+    const { stack, port } = await desk({ keys: [{ name: "desk-1", key: KEY }, other] });
     const sim = place(stack);
     await until(() => sim.state !== "PENDING" || true, "the call");
-    const anna = await visit(port, { key: KEY });
+    const first = await visit(port, { key: KEY });
     const olga = await visit(port, { key: other.key });
     rig.defer(() => {
-      anna.close();
+      first.close();
       olga.close();
     });
-    await until(async () => (await list(anna)).calls.length === 1, "anna's call");
+    await until(async () => (await list(first)).calls.length === 1, "desk-1's call");
     expect((await list(olga)).calls).toEqual([]);
     const asked = olga.call("CallService/GetCall", GetCallRequest, GetCallResponse, { callId: sim.id });
     await expect(asked).rejects.toMatchObject({ reason: ErrorReason.CALL_NOT_FOUND });

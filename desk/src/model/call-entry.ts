@@ -22,7 +22,7 @@ export interface CallEntry {
   readonly ringing: boolean;
   /** Since when the caller waits for somebody, ms; undefined while somebody is there. */
   readonly waitingSinceMs?: number;
-  /** Who gave the transfer under way: "client:anna". */
+  /** Who gave the transfer under way: "client:desk-1". */
   readonly takenBy?: string;
 }
 

@@ -84,17 +84,17 @@ describe("a call from its events", () => {
 });
 
 describe("whose page pops", () => {
-  const anna = { name: "anna", numbers: ["+15550100"], pools: ["people"] };
-  const bert = { name: "bert", numbers: [], pools: ["people"] };
-  const clara = { name: "clara", numbers: [], pools: ["billing"] };
-  const users = [anna, bert, clara];
+  const first = { name: "desk-1", numbers: ["+15550100"], pools: ["people"] };
+  const second = { name: "desk-2", numbers: [], pools: ["people"] };
+  const third = { name: "desk-3", numbers: [], pools: ["billing"] };
+  const users = [first, second, third];
   const who = (call: { callee: string; pool: string }) =>
     users.filter((one) => popsFor(call, one, users)).map(({ name }) => name);
 
   it("is that of whoever has the number, else of the pool", () => {
-    expect(who({ callee: "+15550100", pool: "billing" })).toEqual(["anna"]);
-    expect(who({ callee: "+15550199", pool: "people" })).toEqual(["anna", "bert"]);
-    expect(who({ callee: "", pool: "billing" })).toEqual(["clara"]);
+    expect(who({ callee: "+15550100", pool: "billing" })).toEqual(["desk-1"]);
+    expect(who({ callee: "+15550199", pool: "people" })).toEqual(["desk-1", "desk-2"]);
+    expect(who({ callee: "", pool: "billing" })).toEqual(["desk-3"]);
   });
 
   it("is everybody's where nobody is configured", () => {

@@ -63,7 +63,7 @@ export function modeOf(mode: AgentMode): string {
   return tFor("mode", AgentMode[mode]);
 }
 
-/** "client:anna" is Anna, "agent:support-bot" the agent. */
+/** "client:desk-1" is a person at a desk, "agent:support-bot" the agent. */
 export function actorName(actor: string): string {
   return actor.replace(/^(?:client|agent):/, "");
 }

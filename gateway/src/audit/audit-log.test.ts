@@ -47,7 +47,7 @@ function listen(i: number, changes: Partial<AuditEvent> = {}): AuditEvent {
   return {
     tenant: "acme",
     kind: "LISTEN",
-    actor: "client:anna",
+    actor: "client:desk-1",
     operation: "CallService/ListenCall",
     callId: `c-${i}`,
     number: "+15550100",
@@ -106,7 +106,7 @@ describe("AuditLog", () => {
       (await made.list("other", { ...ALL, ...filter }, 0, 100)).entries.map((entry) => entry.callId);
     expect(await only({ callId: "c-4" })).toEqual(["c-4"]);
     expect(await only({ callId: "c-3" })).toEqual([]);
-    expect(await only({ actor: "client:anna" })).toEqual([]);
+    expect(await only({ actor: "client:desk-1" })).toEqual([]);
     expect(await only({ number: "0015550100" })).toHaveLength(5);
     expect(await only({ number: "+15550101" })).toEqual([]);
     expect((await made.list("other", { ...ALL, kinds: ["LISTEN"] as never[] }, 0, 100)).entries).toEqual([]);
@@ -183,7 +183,7 @@ describe("AuditLog", () => {
 describe("audit verify", () => {
   // What somebody could do who can write the files, but does not have the key.
   const TAMPERING: Record<string, (all: string[]) => string[]> = {
-    "a changed actor": (all) => all.map((l, i) => (i === 2 ? l.replace("client:anna", "client:ben0") : l)),
+    "a changed actor": (all) => all.map((l, i) => (i === 2 ? l.replace("client:desk-1", "client:ben0") : l)),
     "a changed time": (all) => all.map((l, i) => (i === 0 ? l.replace(/"time":"2/, '"time":"1') : l)),
     "a changed hash": (all) =>
       all.map((l, i) => (i === 4 ? l.replace(/[0-9a-f]"\}$/, (m) => (m[0] === "0" ? '1"}' : '0"}')) : l)),

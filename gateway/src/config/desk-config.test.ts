@@ -40,7 +40,7 @@ describe("the desk", () => {
   });
 
   it("is opened to others with keys and origins alone", () => {
-    const keys = "gateway: { grpc: { keys: [{ name: anna, key: 0123456789abcdef }] } }\n";
+    const keys = "gateway: { grpc: { keys: [{ name: desk-1, key: 0123456789abcdef }] } }\n";
     const open = (desk: string) => problemsOf(() => load(`${keys}desk: ${desk}`));
     expect(problemsOf(() => load("desk: { host: 0.0.0.0, origins: ['https://d.example'] }"))).toEqual([
       expect.stringContaining("desk.host: must be a loopback address"),
@@ -60,15 +60,15 @@ describe("the desk", () => {
       undefined,
       `desk:
   users:
-    - { name: anna, pools: [nowhere] }
-    - { name: anna, numbers: ["15550100"] }
+    - { name: desk-1, pools: [nowhere] }
+    - { name: desk-1, numbers: ["15550100"] }
 `,
     );
     expect(problemsOf(wrong)).toEqual([
       expect.stringContaining("desk.users[1].numbers[0]: must be a number in E.164"),
     ]);
     expect(
-      problemsOf(() => load("desk: { users: [{ name: anna, pools: [nowhere] }, { name: anna }] }")),
+      problemsOf(() => load("desk: { users: [{ name: desk-1, pools: [nowhere] }, { name: desk-1 }] }")),
     ).toEqual([
       expect.stringContaining("desk.users[1].name: must not be given twice"),
       expect.stringContaining("desk.users[0].pools[0]: must be a pool of tenant default"),

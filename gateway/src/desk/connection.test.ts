@@ -63,7 +63,7 @@ class FakeSocket extends EventEmitter {
   }
 }
 
-function rig(options: DeskOptions = {}, credential = principalOf("default", "anna")) {
+function rig(options: DeskOptions = {}, credential = principalOf("default", "desk-1")) {
   const api = new FakeApi();
   const socket = new FakeSocket();
   const stats: DeskStats = {

@@ -5,7 +5,7 @@ import { Origins } from "./origins.js";
 import { Refusals } from "./refusals.js";
 import { Tickets } from "./tickets.js";
 
-const admission = { credential: principalOf("default", "anna"), origin: "http://localhost:1" };
+const admission = { credential: principalOf("default", "desk-1"), origin: "http://localhost:1" };
 
 describe("Tickets", () => {
   it("may be used once, until their time is over", () => {

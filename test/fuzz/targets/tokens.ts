@@ -111,7 +111,7 @@ function tickets(steps: readonly TicketStep[]): void {
     else if (kind === "issue") {
       const waiting = issued.filter((one) => !one.used && one.untilMs > nowMs).length;
       try {
-        const ticket = box.issue({ credential: principalOf("default", "anna"), origin });
+        const ticket = box.issue({ credential: principalOf("default", "desk-1"), origin });
         must(waiting < 4, "no more than the bound wait to be used", waiting);
         must(!issued.some((one) => one.ticket === ticket), "a ticket is new");
         issued.push({ ticket, origin, untilMs: nowMs + 1_000, used: false });

@@ -72,7 +72,7 @@ const (
 	// {"handle": "7"}
 	ErrorReason_ERROR_REASON_STALE_HANDLE ErrorReason = 13
 	// Reattached too late or with an old epoch, or TransferCall expected another one: somebody else has the seat. ABORTED.
-	// {"call_id": "c-1", "epoch": "3", "agent_id": "anna"}
+	// {"call_id": "c-1", "epoch": "3", "agent_id": "desk-1"}
 	ErrorReason_ERROR_REASON_SEAT_TAKEN ErrorReason = 14
 	// Nobody holds the seat that the verb needs. FAILED_PRECONDITION.
 	// {"call_id": "c-1"}

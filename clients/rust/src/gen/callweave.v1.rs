@@ -534,7 +534,7 @@ pub enum ErrorReason {
     /// {"handle": "7"}
     StaleHandle = 13,
     /// Reattached too late or with an old epoch, or TransferCall expected another one: somebody else has the seat. ABORTED.
-    /// {"call_id": "c-1", "epoch": "3", "agent_id": "anna"}
+    /// {"call_id": "c-1", "epoch": "3", "agent_id": "desk-1"}
     SeatTaken = 14,
     /// Nobody holds the seat that the verb needs. FAILED_PRECONDITION.
     /// {"call_id": "c-1"}

@@ -83,7 +83,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_SEAT_TAKEN: _ErrorReason.ValueType  # 14
     """Reattached too late or with an old epoch, or TransferCall expected another one: somebody else has the seat. ABORTED.
-    {"call_id": "c-1", "epoch": "3", "agent_id": "anna"}
+    {"call_id": "c-1", "epoch": "3", "agent_id": "desk-1"}
     """
     ERROR_REASON_SEAT_NOT_HELD: _ErrorReason.ValueType  # 15
     """Nobody holds the seat that the verb needs. FAILED_PRECONDITION.
@@ -241,7 +241,7 @@ ERROR_REASON_STALE_HANDLE: ErrorReason.ValueType  # 13
 """
 ERROR_REASON_SEAT_TAKEN: ErrorReason.ValueType  # 14
 """Reattached too late or with an old epoch, or TransferCall expected another one: somebody else has the seat. ABORTED.
-{"call_id": "c-1", "epoch": "3", "agent_id": "anna"}
+{"call_id": "c-1", "epoch": "3", "agent_id": "desk-1"}
 """
 ERROR_REASON_SEAT_NOT_HELD: ErrorReason.ValueType  # 15
 """Nobody holds the seat that the verb needs. FAILED_PRECONDITION.

@@ -85,7 +85,7 @@ export enum ErrorReason {
   STALE_HANDLE = 13,
   /**
    * SEAT_TAKEN - Reattached too late or with an old epoch, or TransferCall expected another one: somebody else has the seat. ABORTED.
-   * {"call_id": "c-1", "epoch": "3", "agent_id": "anna"}
+   * {"call_id": "c-1", "epoch": "3", "agent_id": "desk-1"}
    */
   SEAT_TAKEN = 14,
   /**
