@@ -51,6 +51,20 @@ describe("Playback", () => {
     expect(playback.snapshot().queuedMs).toBe(1_000);
   });
 
+  it("offers a short tail alone once nothing has followed it for a while", async () => {
+    const { clock, playback, take, kicks } = make();
+    playback.enqueue(pcm(5));
+    await clock.advance(PLAYBACK_DEFAULTS.tailWaitMs - 1);
+    playback.enqueue(pcm(5));
+    await clock.advance(PLAYBACK_DEFAULTS.tailWaitMs - 1);
+    expect([kicks(), playback.flushTail()]).toEqual([2, false]);
+    await clock.advance(1);
+    expect([kicks(), playback.flushTail()]).toEqual([3, true]);
+    expect(take(1_000)).toHaveLength(160);
+    await clock.advance(1_000);
+    expect(kicks()).toBe(3);
+  });
+
   it("counts as heard only what the clock allows, not what the provider took", async () => {
     const { clock, playback, take } = make();
     playback.enqueue(pcm(500));

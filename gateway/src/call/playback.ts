@@ -21,6 +21,8 @@ export interface PlaybackOptions {
   readonly pacedLeadMs: number;
   /** Marks that may wait. Default 1,000. */
   readonly maxMarks: number;
+  /** How long a tail shorter than the provider's preferred frame waits for more audio before it is sent alone. Default 40. */
+  readonly tailWaitMs: number;
 }
 
 /** Defaults of PlaybackOptions, except the rate. */
@@ -29,6 +31,7 @@ export const PLAYBACK_DEFAULTS: Omit<PlaybackOptions, "sampleRateHz"> = {
   drainMarginMs: 200,
   pacedLeadMs: 120,
   maxMarks: 1_000,
+  tailWaitMs: 40,
 };
 
 /** How a wait for playback ended. */
@@ -75,6 +78,8 @@ export class Playback implements PlaybackSource {
   private waiters: Waiter[] = [];
   private waitTimer: Timer | undefined;
   private kickTimer: Timer | undefined;
+  private tailTimer: Timer | undefined;
+  private lastEnqueueMs = 0;
   private closed = false;
   /** Told what the provider is given of the agent's audio; the view is only valid during the call. */
   onSent: ((pcm: Uint8Array) => void) | undefined;
@@ -106,7 +111,9 @@ export class Playback implements PlaybackSource {
     }
     this.ring.write(pcm);
     this.acceptedBytes += pcm.length;
+    this.lastEnqueueMs = this.clock.nowMs();
     this.ready();
+    if (this.ring.length > 0) this.offerTailLater();
   }
 
   available(): number {
@@ -135,7 +142,7 @@ export class Playback implements PlaybackSource {
   }
 
   flushTail(): boolean {
-    return this.waiters.length > 0 || this.outlet !== "AGENT";
+    return this.waiters.length > 0 || this.outlet !== "AGENT" || this.tailWaitLeftMs() <= 0;
   }
 
   /** Says what goes out from now on. */
@@ -220,6 +227,7 @@ export class Playback implements PlaybackSource {
     this.clear();
     this.closed = true;
     this.kickTimer?.cancel();
+    this.tailTimer?.cancel();
   }
 
   private takesHold(): boolean {
@@ -241,6 +249,20 @@ export class Playback implements PlaybackSource {
       this.kickTimer = undefined;
       this.ready();
       if (this.outlet !== "AGENT" && this.outlet !== "SILENT") this.kickLater();
+    });
+  }
+
+  private tailWaitLeftMs(): number {
+    return this.lastEnqueueMs + this.options.tailWaitMs - this.clock.nowMs();
+  }
+
+  /** The end of what was said has to go out though nothing follows it and nobody waits for it. */
+  private offerTailLater(): void {
+    this.tailTimer ??= this.clock.after(Math.max(1, this.tailWaitLeftMs()), () => {
+      this.tailTimer = undefined;
+      if (this.closed || this.ring.length === 0) return;
+      if (this.tailWaitLeftMs() > 0) this.offerTailLater();
+      else this.ready();
     });
   }
 

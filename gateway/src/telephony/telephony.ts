@@ -30,7 +30,7 @@ export interface PlaybackSource {
   available(): number;
   /** Copies up to `maxBytes` (even) into `target` at `offset`; answers how many. They count as sent. */
   read(target: Uint8Array, offset: number, maxBytes: number): number;
-  /** True when a tail shorter than the provider's preferred frame is to be sent now: a mark or a drain waits for it. */
+  /** True when a tail shorter than the provider's preferred frame is to be sent now: a mark or a drain waits for it, or nothing follows it. */
   flushTail(): boolean;
 }
 
