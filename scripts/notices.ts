@@ -5,6 +5,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { clientDependencies } from "./client-dependencies.js";
 import { formatted, sameText } from "./docs/format.js";
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
@@ -93,6 +94,12 @@ ${table(direct.filter((d) => d.runtime))}
 
 ${transitive(new Set(direct.map((d) => d.name)))}
 
+## Needed by the clients in other languages
+
+Their package managers fetch these, with what they bring along.
+
+${clientTable()}
+
 ## Installed beside npm, when it is used
 
 | what | licence | when |
@@ -106,11 +113,10 @@ ${transitive(new Set(direct.map((d) => d.name)))}
 | --- | --- | --- |
 | typedoc with typescript 6 (npm) | Apache-2.0 | \`npm test -- client-typescript\` makes the documentation of the client |
 | telcoflow (PyPI), the vendor's SDK | MIT | \`npm test -- sdk-proof\` installs it and runs it unchanged |
-| grpcio, grpcio-tools (PyPI) | Apache-2.0 | \`examples/generate-python.sh\`; the Python client (\`clients/python\`) needs grpcio, protobuf (BSD-3-Clause) and typing-extensions (PSF-2.0) |
+| grpcio, grpcio-tools (PyPI) | Apache-2.0 | \`examples/generate-python.sh\` |
 | what \`clients/python/requirements-dev.txt\` names (PyPI) | MIT, Apache-2.0 or BSD | \`scripts/clients/python.ts\` generates, checks and tests the Python client in \`.cache/python-venv\` |
-| google.golang.org/grpc, google.golang.org/protobuf | Apache-2.0, BSD-3-Clause | \`examples/generate-go.sh\`; the Go client (\`clients/go\`) needs them and google.golang.org/genproto (Apache-2.0) |
+| google.golang.org/grpc, google.golang.org/protobuf | Apache-2.0, BSD-3-Clause | \`examples/generate-go.sh\` |
 | go.opentelemetry.io/otel and its gRPC instrumentation | Apache-2.0 | the test of the programs in \`clients/go/README.md\` |
-| io.grpc (grpc-netty-shaded, grpc-protobuf, grpc-stub), com.google.protobuf:protobuf-java (Maven Central) | Apache-2.0, BSD-3-Clause | the Java client (\`clients/java\`) needs them |
 | JUnit, OpenTelemetry with its gRPC instrumentation, and the plugins that \`clients/java/pom.xml\` names (Maven Central) | EPL-2.0, Apache-2.0 | \`scripts/clients/java.ts\` builds and tests the Java client, and the programs of its README |
 | honnef.co/go/tools (staticcheck) | MIT | \`scripts/clients/go.ts\` |
 
@@ -134,6 +140,13 @@ function table(dependencies: readonly DirectDependency[]): string {
     return `| ${name} | ${remark} | ${copyrightOf(name)} | ${users.join(", ")} |`;
   });
   return ["| package | licence | copyright | used by |", "| --- | --- | --- | --- |", ...rows].join("\n");
+}
+
+function clientTable(): string {
+  const rows = clientDependencies().map(
+    ({ name, registry, license, user }) => `| ${name} | ${registry} | ${license} | ${user} |`,
+  );
+  return ["| package | from | licence | used by |", "| --- | --- | --- | --- |", ...rows].join("\n");
 }
 
 /** What is installed for runtime beyond the direct ones, by licence. */

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { REASON_STATUS } from "../../gateway/src/call/call-error.js";
+import { clientDependencies } from "../../scripts/client-dependencies.js";
 import { plain } from "../../scripts/docs/format.js";
 import { enumValues } from "../../scripts/docs/proto-comments.js";
 import { documents, regenerated } from "../../scripts/docs.js";
@@ -36,5 +37,15 @@ describe("THIRD_PARTY_NOTICES.md", () => {
     const text = plain(textOf("THIRD_PARTY_NOTICES.md"));
     const missing = directDependencies().filter(({ name }) => !text.includes(`| ${name} | `));
     expect(missing.map(({ name }) => name)).toEqual([]);
+  });
+
+  it("names what the clients in Python, Go, Java and Rust need, with its licence", () => {
+    const text = plain(textOf("THIRD_PARTY_NOTICES.md"));
+    const needed = clientDependencies();
+    expect(new Set(needed.map(({ user }) => user)).size).toBe(4);
+    const missing = needed.filter(
+      ({ name, registry, license }) => !text.includes(`| ${name} | ${registry} | ${license} |`),
+    );
+    expect(missing).toEqual([]);
   });
 });
