@@ -45,6 +45,7 @@ final class CallImpl extends CallVerbs implements Outbox.Source {
 
   /** The stream that it is on, and its handle there. */
   ServeStream stream;
+
   int handle;
 
   CallImpl(

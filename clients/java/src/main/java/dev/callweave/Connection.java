@@ -92,7 +92,17 @@ final class Connection {
     if (config.token == null) {
       return CompletableFuture.completedFuture(withToken(config.fixedToken));
     }
-    return CompletableFuture.supplyAsync(() -> withToken(config.token.get()), Loop.POOL);
+    return freshToken().thenApply(Connection::withToken);
+  }
+
+  /** Whether asking again may give another token. */
+  boolean hasTokenSource() {
+    return config.token != null;
+  }
+
+  /** Asks for a token; there has to be a source. */
+  CompletableFuture<String> freshToken() {
+    return CompletableFuture.supplyAsync(config.token, Loop.POOL);
   }
 
   private static Metadata withToken(String token) {

@@ -3,6 +3,7 @@ package dev.callweave;
 import dev.callweave.v1.AgentItem;
 import dev.callweave.v1.AgentServiceGrpc;
 import dev.callweave.v1.GatewayItem;
+import dev.callweave.v1.Reauthenticate;
 import dev.callweave.v1.ServeRequest;
 import dev.callweave.v1.ServeResponse;
 import io.grpc.CallOptions;
@@ -14,6 +15,9 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ScheduledFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.function.Consumer;
 
 /** One Serve stream on its own connection, and the calls that are on it by their handle. */
 final class ServeStream {
@@ -106,6 +110,30 @@ final class ServeStream {
     if (of != null) {
       of.onItem(item);
     }
+  }
+
+  /** Sends a fresh token before the old one ends, if there is a source. What fails is told. */
+  void refresh(double timeoutMs, Consumer<Throwable> failed) {
+    if (!connection.hasTokenSource()) {
+      return;
+    }
+    connection
+        .freshToken()
+        .orTimeout(Math.round(timeoutMs), TimeUnit.MILLISECONDS)
+        .whenComplete(
+            (token, thrown) ->
+                loop.run(
+                    () -> {
+                      if (thrown instanceof TimeoutException) {
+                        String text = "the token function does not answer";
+                        failed.accept(Errors.transport(Status.Code.DEADLINE_EXCEEDED, text));
+                      } else if (thrown != null) {
+                        failed.accept(CallweaveException.from(thrown));
+                      } else if (!over && token != null) {
+                        Reauthenticate item = Reauthenticate.newBuilder().setToken(token).build();
+                        send(AgentItem.newBuilder().setReauthenticate(item).build());
+                      }
+                    }));
   }
 
   /** Ends the stream from here; what is queued is still written. Twice that long at most. */

@@ -252,6 +252,8 @@ final class Session implements ServeStream.Handler {
         }
       }
       case ITEM_REFUSED -> onRefused(stream, item.getItemRefused());
+      case CREDENTIAL_EXPIRING ->
+          stream.refresh(config.connectTimeoutMs(), thrown -> port.error(thrown, null));
       case GO_AWAY -> {
         boolean first = !leaving;
         leaving = true;

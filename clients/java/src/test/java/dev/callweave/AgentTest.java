@@ -9,6 +9,7 @@ import dev.callweave.v1.AgentItem.ItemCase;
 import dev.callweave.v1.CallState;
 import dev.callweave.v1.Command;
 import dev.callweave.v1.CommandResult;
+import dev.callweave.v1.CredentialExpiring;
 import dev.callweave.v1.GatewayItem;
 import dev.callweave.v1.GoAway;
 import dev.callweave.v1.Register;
@@ -25,7 +26,9 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Queue;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.function.Consumer;
@@ -359,6 +362,22 @@ class AgentTest {
     assertEquals(Status.Code.DEADLINE_EXCEEDED, statuses.get(0).error().code());
     never.complete(null);
     agent.start().await(LIMIT);
+  }
+
+  @Test
+  void answersAnExpiringCredentialWithAFreshToken() {
+    Queue<String> tokens = new ConcurrentLinkedQueue<>(List.of("first", "second"));
+    FakeStream stream = started(options -> options.token(tokens::remove), call -> {});
+    GatewayItem.Builder expiring =
+        GatewayItem.newBuilder().setCredentialExpiring(CredentialExpiring.getDefaultInstance());
+    stream.send(expiring);
+    assertEquals("second", stream.next(ItemCase.REAUTHENTICATE).getReauthenticate().getToken());
+    stream.send(expiring);
+    until("that there is no third told", () -> errors.size() == 1);
+    FakeStream fixed = started(options -> options.token("for ever"), call -> {});
+    fixed.send(expiring);
+    fixed.assign(1, FakeGateway.call("c-1"));
+    assertEquals(0, fixed.count(ItemCase.REAUTHENTICATE));
   }
 
   @Test
