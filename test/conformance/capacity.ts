@@ -7,23 +7,50 @@ import { PushingGateway } from "./pushing-gateway.js";
 
 /** How many calls are tried, one after the other. */
 const STEPS = [25, 50, 100, 150, 200, 300, 400, 500, 600, 800, 1000];
-const SETTLE_MS = 2_000;
-const MEASURE_MS = 6_000;
-/** How often a number of calls is tried: others may have used the machine meanwhile. */
-const ATTEMPTS = 3;
 /** Good enough: nothing missing, nothing wrong, and 99 of 100 frames not later than this. */
 const MAX_LATE_MS = 150;
 /** A frame that is not back after this long is missing. */
 const LOST_MS = 1_000;
 const MEMORY_CALLS = 100;
-/** So many times faster than the callers speak. */
-const MEMORY_SPEED = 5;
 const MEMORY_MS = 60_000;
 const MEMORY_FROM_MS = 15_000;
 const MEMORY_GROWTH_MIB = 32;
 /** Of /proc. */
 const TICK_MS = 10;
 const PAGE_BYTES = 4096;
+
+/** How thoroughly is measured. */
+export interface Plan {
+  readonly settleMs: number;
+  readonly measureMs: number;
+  /** How often a number of calls is tried: others may have used the machine meanwhile. */
+  readonly attempts: number;
+  /** Halves what is left each time, in the place of one number after the other. */
+  readonly bisect: boolean;
+  /** So many times faster than the callers speak, when nobody reads. */
+  readonly memorySpeed: number;
+  /** The memory of all languages at the same time, after the rest. */
+  readonly memoryTogether: boolean;
+}
+
+/** Some three minutes a language. */
+export const THOROUGH: Plan = {
+  settleMs: 2_000,
+  measureMs: 6_000,
+  attempts: 3,
+  bisect: false,
+  memorySpeed: 5,
+  memoryTogether: false,
+};
+/** All languages in some five minutes. */
+export const QUICK: Plan = {
+  settleMs: 1_000,
+  measureMs: 3_000,
+  attempts: 2,
+  bisect: true,
+  memorySpeed: 1,
+  memoryTogether: true,
+};
 
 /** What a process of a language can do. */
 export interface Capacity {
@@ -38,27 +65,49 @@ export interface Capacity {
   readonly ok: boolean;
 }
 
-/** Measures how many calls one process of a language echoes, and its memory when its handlers never read. */
-export async function measureCapacity(language: Language, print: (line: string) => void): Promise<Capacity> {
-  const command = await language.prepare();
-  const echo = await echoed(
-    () => new Program(language.name, command),
-    (line) => print(`${language.name} ${line}`),
-  );
-  const unreadGrowthMiB = await unread(new Program(language.name, command));
-  print(`${language.name} ${MEMORY_CALLS} calls that nobody reads: memory grew by ${unreadGrowthMiB} MiB`);
-  return { ...echo, unreadGrowthMiB, ok: echo.calls > 0 && unreadGrowthMiB <= MEMORY_GROWTH_MIB };
+/**
+ * Measures how many calls one process of each language echoes, one language after the other since two would measure each
+ * other, and its memory when its handlers never read.
+ */
+export async function measureCapacity(
+  languages: readonly Language[],
+  plan: Plan,
+  print: (line: string) => void,
+): Promise<Record<string, Capacity>> {
+  const measured: Record<string, Capacity> = {};
+  const memory: (() => Promise<void>)[] = [];
+  for (const language of languages) {
+    const { name } = language;
+    const command = await language.prepare();
+    const make = () => new Program(name, command);
+    const echo = await echoed(make, plan, (line) => print(`${name} ${line}`));
+    const remember = async () => {
+      const unreadGrowthMiB = await unread(make(), plan.memorySpeed);
+      print(`${name} ${MEMORY_CALLS} calls that nobody reads: memory grew by ${unreadGrowthMiB} MiB`);
+      const ok = echo.calls > 0 && unreadGrowthMiB <= MEMORY_GROWTH_MIB;
+      measured[name] = { ...echo, unreadGrowthMiB, ok };
+    };
+    if (plan.memoryTogether) memory.push(remember);
+    else await remember();
+  }
+  await Promise.all(memory.map((remember) => remember()));
+  return measured;
 }
 
 type Echo = Omit<Capacity, "unreadGrowthMiB" | "ok">;
 
-async function echoed(make: () => Program, print: (line: string) => void): Promise<Echo> {
+async function echoed(make: () => Program, plan: Plan, print: (line: string) => void): Promise<Echo> {
   let best: Echo = { calls: 0, p99Ms: 0, cpuPercent: 0, residentMiB: 0 };
-  for (const calls of STEPS) {
+  let [from, to] = [0, STEPS.length];
+  while (from < to) {
+    const at = plan.bisect ? (from + to) >> 1 : from;
     let measured: Echo | undefined;
-    for (let n = 0; n < ATTEMPTS && !measured; n++) measured = await echoedBy(make(), calls, print);
-    if (!measured) break;
-    best = measured;
+    for (let n = 0; n < plan.attempts && !measured; n++) {
+      measured = await echoedBy(make(), STEPS[at] ?? 0, plan, print);
+    }
+    if (measured) [best, from] = [measured, at + 1];
+    else if (plan.bisect) to = at;
+    else break;
   }
   return best;
 }
@@ -67,6 +116,7 @@ async function echoed(make: () => Program, print: (line: string) => void): Promi
 async function echoedBy(
   program: Program,
   calls: number,
+  plan: Plan,
   print: (line: string) => void,
 ): Promise<Echo | undefined> {
   const gateway = await PushingGateway.start();
@@ -74,8 +124,8 @@ async function echoedBy(
     await start(program, gateway, "echo");
     gateway.offer(calls);
     await until(() => gateway.taken === calls, `${calls} calls`, 30_000);
-    await sleep(SETTLE_MS);
-    return await measure(program, gateway, calls, print);
+    await sleep(plan.settleMs);
+    return await measure(program, gateway, calls, plan.measureMs, print);
   } finally {
     await program.end();
     gateway.stop();
@@ -87,19 +137,20 @@ async function measure(
   program: Program,
   gateway: PushingGateway,
   calls: number,
+  measureMs: number,
   print: (line: string) => void,
 ): Promise<Echo | undefined> {
   gateway.reset();
   const before = usageOf(program.pid);
   const own = process.cpuUsage();
-  await sleep(MEASURE_MS);
+  await sleep(measureMs);
   const { user, system } = process.cpuUsage(own);
   const { cpuMs, residentMiB } = usageOf(program.pid);
   const sorted = gateway.latenciesMs.sort((a, b) => a - b);
   const p99Ms = Math.round(sorted[Math.floor(sorted.length * 0.99)] ?? Number.POSITIVE_INFINITY);
   const missing = gateway.missing(LOST_MS);
-  const cpuPercent = Math.round(((cpuMs - before.cpuMs) / MEASURE_MS) * 100);
-  const ownPercent = Math.round((user + system) / 10 / MEASURE_MS);
+  const cpuPercent = Math.round(((cpuMs - before.cpuMs) / measureMs) * 100);
+  const ownPercent = Math.round((user + system) / 10 / measureMs);
   print(
     `${calls} calls: p99 ${p99Ms} ms, missing ${missing}, wrong ${gateway.wrong}, ` +
       `CPU ${cpuPercent} %, ${residentMiB} MiB; the measuring side: CPU ${ownPercent} %`,
@@ -108,8 +159,8 @@ async function measure(
   return good ? { calls, p99Ms, cpuPercent, residentMiB } : undefined;
 }
 
-async function unread(program: Program): Promise<number> {
-  const gateway = await PushingGateway.start(MEMORY_SPEED);
+async function unread(program: Program, speed: number): Promise<number> {
+  const gateway = await PushingGateway.start(speed);
   try {
     await start(program, gateway, "keep");
     gateway.offer(MEMORY_CALLS);

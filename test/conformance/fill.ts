@@ -1,8 +1,8 @@
 import type { Stage } from "./stage.js";
 
 /**
- * Replaces `$instance:b` by the instance id of program b, `$call:c` by the id of call c, and `{makeTurns: [first, count]}`
- * by so many turns.
+ * Replaces `$instance:b` by the instance id of program b, `$call:c` by the id of call c, `$file:ca.pem` by where that file of
+ * the scenario is, and `{makeTurns: [first, count]}` by so many turns.
  */
 export function fill<T>(stage: Stage, value: T): T {
   return JSON.parse(JSON.stringify(value), (_key, entry) => {
@@ -25,5 +25,6 @@ function turn(number: number): object {
 function filled(stage: Stage, text: string): string {
   return text
     .replace(/\$call:([a-z0-9]+)/g, (_, name: string) => stage.call(name).id)
+    .replace(/\$file:([a-z0-9.-]+)/g, (_, name: string) => stage.file(name))
     .replace(/\$instance:([a-z0-9]+)/g, (_, name: string) => stage.instanceIds.get(name) ?? "");
 }

@@ -2,10 +2,10 @@
  * `npm run conformance -- --lang typescript|python|go|java|rust|all [--only NAME]… [--parallel N] [--json]`: every scenario
  * with the program of each language; a line each, a matrix at the end. With `--json` the last line is one object.
  * `--list` prints the scenarios. `--capacity` measures instead: how many calls one process echoes, and its memory when nobody
- * reads; some two minutes a language, and nothing else should run meanwhile.
+ * reads; some three minutes a language, `--quick` five minutes for all, and nothing else should run meanwhile.
  */
 import { parseArgs } from "node:util";
-import { type Capacity, measureCapacity } from "./capacity.js";
+import { measureCapacity, type Plan, QUICK, THOROUGH } from "./capacity.js";
 import type { Language } from "./language.js";
 import { choose, loadLanguages } from "./languages.js";
 import { ProgramPool } from "./program.js";
@@ -34,6 +34,7 @@ async function main(): Promise<number> {
       json: { type: "boolean", default: false },
       list: { type: "boolean", default: false },
       capacity: { type: "boolean", default: false },
+      quick: { type: "boolean", default: false },
     },
   });
   const parallel = whole("--parallel", values.parallel, 1, MAX_PARALLEL);
@@ -44,7 +45,7 @@ async function main(): Promise<number> {
   }
   const all = await loadLanguages();
   const languages = choose(values.lang, all);
-  if (values.capacity) return capacities(languages, values.json);
+  if (values.capacity) return capacities(languages, values.quick ? QUICK : THOROUGH, values.json);
   const results: Record<string, Result> = {};
   const matrix = new Map<string, Map<string, Outcome>>();
   const others = scenarios.some((scenario) => scenario.others.length > 0);
@@ -86,17 +87,20 @@ async function main(): Promise<number> {
   return ok ? 0 : 1;
 }
 
-/** One language after the other: two at once would measure each other. */
-async function capacities(languages: readonly Language[], json: boolean): Promise<number> {
-  const measured: Record<string, Capacity> = {};
-  for (const language of languages) {
+/** Measures, and prints the rows of the table in docs/performance.md. */
+async function capacities(languages: readonly Language[], plan: Plan, json: boolean): Promise<number> {
+  const here = languages.filter((language) => {
     const missing = language.missing();
     if (missing) console.log(`skip ${language.name}: ${missing}`);
-    else measured[language.name] = await measureCapacity(language, (line) => console.log(line));
-  }
-  for (const [name, { calls, p99Ms, cpuPercent, residentMiB, unreadGrowthMiB }] of Object.entries(measured)) {
+    return !missing;
+  });
+  const measured = await measureCapacity(here, plan, (line) => console.log(line));
+  for (const { name } of here) {
+    const one = measured[name];
+    if (!one) continue;
+    const { calls, p99Ms, cpuPercent, residentMiB, unreadGrowthMiB } = one;
     console.log(
-      `${name}: ${calls} calls (p99 ${p99Ms} ms, CPU ${cpuPercent} %, ${residentMiB} MiB), unread +${unreadGrowthMiB} MiB`,
+      `| ${name} | ${calls} | ${p99Ms} ms | ${cpuPercent} % | ${residentMiB} MiB | ${unreadGrowthMiB} MiB |`,
     );
   }
   const list = Object.values(measured);

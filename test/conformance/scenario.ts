@@ -43,6 +43,10 @@ const scenario = z.strictObject({
       routes: z.array(z.record(z.string(), z.unknown())).default([{ unserved: "queue" }]),
       playback: z.record(z.string(), z.unknown()).optional(),
       keys: z.array(z.strictObject({ name: z.string(), key: z.string() })).optional(),
+      /** TLS with an authority of its own, `$file:ca.pem`; mutual: with `$file:agent.pem` and `$file:agent.key` too. */
+      tls: z.enum(["server", "mutual"]).optional(),
+      /** Tokens of an issuer are good, see the step `token`. */
+      tokens: z.boolean().default(false),
     })
     .prefault({}),
   /** Options of the simulator. */

@@ -7,6 +7,7 @@ import { numberedFrames, toneBytes } from "../harness/audio.js";
 import { type Stack, startStack } from "../harness/gateway.js";
 import type { Program, ProgramPool, Reply } from "./program.js";
 import type { Scenario } from "./scenario.js";
+import { Secrets } from "./secrets.js";
 import type { Act, AudioSpec, CalleeSpec } from "./steps-schema.js";
 import { Watch } from "./watch.js";
 import { Ways } from "./ways.js";
@@ -42,6 +43,7 @@ export class Stage {
     readonly scenario: Scenario,
     readonly stack: Stack,
     readonly watch: Watch,
+    readonly secrets: Secrets,
     private readonly cast: Cast,
     private readonly folder: string,
   ) {
@@ -51,19 +53,23 @@ export class Stage {
   static async open(scenario: Scenario, cast: Cast): Promise<Stage> {
     const { gateway, simulator } = scenario;
     const { sampleRateHz, pools, routes, playback, keys } = gateway;
+    const folder = await mkdtemp(join(tmpdir(), "callweave-conformance-"));
+    const secrets = await Secrets.make(folder, gateway);
+    const { grpc, auth } = secrets.config;
     const stack = await startStack({
       sampleRateHz,
       simulator: { playoutBufferMs: PLAYOUT_BUFFER_MS, ...simulator },
       config: {
         routes,
-        gateway: keys ? { grpc: { keys } } : {},
+        gateway: { grpc },
+        auth,
         ...(pools ? { pools } : {}),
         ...(playback ? { playback } : {}),
       },
     });
-    const folder = await mkdtemp(join(tmpdir(), "callweave-conformance-"));
     try {
-      return new Stage(scenario, stack, await Watch.start(stack.address, keys?.[0]?.key), cast, folder);
+      const watch = await Watch.start(stack.address, keys?.[0]?.key, secrets.outsider);
+      return new Stage(scenario, stack, watch, secrets, cast, folder);
     } catch (error) {
       await stack.stop();
       throw error;
@@ -122,6 +128,11 @@ export class Stage {
     const path = join(this.folder, `${this.files++}.pcm`);
     await writeFile(path, audioBytes(audio, sampleRateHz, callName));
     return path;
+  }
+
+  /** Where a file of the scenario is, such as a certificate. */
+  file(name: string): string {
+    return join(this.folder, name);
   }
 
   /** Where a file is that a program writes. */

@@ -107,6 +107,8 @@ export const STEPS = {
   cut: z.strictObject({}),
   mend: z.strictObject({}),
   storeRefuses: z.strictObject({}),
+  /** Writes a token for a program, good for so long, to `$file:NAME`. */
+  token: z.strictObject({ program, file: name, seconds: z.int().min(1).max(3600) }),
   gatewayLeaves: z.strictObject({}),
   /** Lets the call last: nothing is to happen, which takes time to see. */
   lasts: z.strictObject({ ms }),

@@ -73,6 +73,11 @@ const DOERS: { readonly [N in StepName]: Doer<N> } = {
   cut: (stage) => stage.ways.cut(true),
   mend: (stage) => stage.ways.cut(false),
   storeRefuses: (stage) => stage.storeRefuses(),
+  async token(stage, { program, file, seconds }) {
+    // Its start is no part of the token's time.
+    await stage.program(program);
+    await stage.secrets.writeToken(file, seconds);
+  },
   gatewayLeaves(stage) {
     void stage.stack.gateway.drain(30_000).catch(() => {});
   },

@@ -1,3 +1,4 @@
+import type { ChannelCredentials } from "@grpc/grpc-js";
 import { Outsider, type Stream } from "../harness/outsider.js";
 import { until } from "../harness/until.js";
 import { mismatch } from "./match.js";
@@ -19,8 +20,8 @@ export class Watch {
   ) {}
 
   /** Begins to watch; resolves when it is live. */
-  static async start(address: string, token?: string): Promise<Watch> {
-    const outsider = new Outsider(address, token);
+  static async start(address: string, token?: string, credentials?: ChannelCredentials): Promise<Watch> {
+    const outsider = new Outsider(address, token, credentials);
     const { cursor } = await outsider.ask("CallService", "ListCalls", {});
     const stream = outsider.follow("CallService", "WatchCalls", { cursor });
     await until(() => stream.items.some(({ live }) => live), "the watch to be live");

@@ -9,6 +9,7 @@ export interface GatewaySetup {
   /** Merged over the configuration of the stack; YAML keys (snake_case). */
   readonly config?: {
     readonly gateway?: object;
+    readonly auth?: object;
     readonly connector?: object;
     readonly routes?: readonly object[];
     readonly pools?: readonly object[];
@@ -46,6 +47,7 @@ export function configOf(options: GatewaySetup, simulator: Simulator, stateDir: 
         ...config.connector,
       },
     ],
+    ...(config.auth ? { auth: config.auth } : {}),
     ...(config.routes ? { routes: config.routes } : {}),
     ...(config.pools ? { pools: config.pools } : {}),
     ...(config.playback ? { playback: config.playback } : {}),

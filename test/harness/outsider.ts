@@ -50,6 +50,7 @@ export class Outsider {
   constructor(
     readonly address: string,
     private readonly token?: string,
+    private readonly credentials = grpc.credentials.createInsecure(),
   ) {}
 
   /** One unary request to "CallService", "ContextService" or "FleetService". */
@@ -102,7 +103,7 @@ export class Outsider {
   private client(service: string): Any {
     let client = this.clients.get(service);
     if (!client) {
-      client = new v1[service](this.address, grpc.credentials.createInsecure(), {
+      client = new v1[service](this.address, this.credentials, {
         "grpc.enable_http_proxy": 0,
         "grpc.use_local_subchannel_pool": 1,
         "grpc.enable_retries": 0,

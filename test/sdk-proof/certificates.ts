@@ -1,10 +1,7 @@
-import { execFile } from "node:child_process";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { promisify } from "node:util";
-
-const run = promisify(execFile);
+import { issueCertificate, makeAuthority } from "../harness/certificates.js";
 
 /** Throw-away certificates in a directory of their own. */
 export interface Certificates {
@@ -23,25 +20,13 @@ export interface Certificates {
 export async function makeCertificates(clientName: string): Promise<Certificates> {
   const directory = await mkdtemp(join(tmpdir(), "callweave-certificates-"));
   const path = (name: string) => join(directory, name);
-  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
-  await run("openssl", [
-    ...["req", "-x509", ...key, "-days", "2", "-subj", "/CN=test authority"],
-    ...["-keyout", path("ca.key"), "-out", path("ca.pem")],
-  ]);
-  const issue = async (name: string, subject: string, extension: string) => {
-    await writeFile(path(`${name}.ext`), extension);
-    await run("openssl", [
-      ...["req", ...key, "-subj", `/CN=${subject}`],
-      ...["-keyout", path(`${name}.key`), "-out", path(`${name}.csr`)],
-    ]);
-    await run("openssl", [
-      ...["x509", "-req", "-days", "2", "-in", path(`${name}.csr`), "-CA", path("ca.pem")],
-      ...["-CAkey", path("ca.key"), "-CAcreateserial", "-extfile", path(`${name}.ext`)],
-      ...["-out", path(`${name}.pem`)],
-    ]);
-  };
-  await issue("server", "127.0.0.1", "subjectAltName=IP:127.0.0.1");
-  await issue("client", clientName, "extendedKeyUsage=clientAuth");
+  await makeAuthority(directory, "ca");
+  const server = { subject: "127.0.0.1", extension: "subjectAltName=IP:127.0.0.1" };
+  await issueCertificate(directory, "ca", "server", server);
+  await issueCertificate(directory, "ca", "client", {
+    subject: clientName,
+    extension: "extendedKeyUsage=clientAuth",
+  });
   return {
     ca: path("ca.pem"),
     clientCert: path("client.pem"),

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"os"
@@ -25,8 +26,8 @@ func (p *program) start(a *arguments) (fields, error) {
 	if options.AgentID == "" {
 		options.AgentID = "agent"
 	}
-	if a.TLS {
-		options.TLS = &tls.Config{}
+	if err := credentials(a, &options.ConnectionOptions); err != nil {
+		return nil, err
 	}
 	if a.SampleRateHertz != 0 {
 		options.AudioFormat = callweave.Format(a.SampleRateHertz)
@@ -52,6 +53,35 @@ func (p *program) start(a *arguments) (fields, error) {
 		}
 	}()
 	return fields{"instanceId": agent.InstanceID()}, nil
+}
+
+// credentials reads what the files of the scenario say.
+func credentials(a *arguments, options *callweave.ConnectionOptions) error {
+	if a.TLS || a.CaFile != "" {
+		options.TLS = &tls.Config{}
+	}
+	if a.CaFile != "" {
+		pem, err := os.ReadFile(a.CaFile)
+		if err != nil {
+			return err
+		}
+		options.TLS.RootCAs = x509.NewCertPool()
+		options.TLS.RootCAs.AppendCertsFromPEM(pem)
+	}
+	if a.CertFile != "" {
+		pair, err := tls.LoadX509KeyPair(a.CertFile, a.KeyFile)
+		if err != nil {
+			return err
+		}
+		options.TLS.Certificates = []tls.Certificate{pair}
+	}
+	if a.TokenFile != "" {
+		options.TokenSource = func(context.Context) (string, error) {
+			token, err := os.ReadFile(a.TokenFile)
+			return string(token), err
+		}
+	}
+	return nil
 }
 
 func report(status callweave.Status) {

@@ -17,6 +17,7 @@ type arguments struct {
 
 	Endpoints                                             []string
 	AgentID, Token, Pool, InstanceID, Decline, Handler    string
+	CaFile, CertFile, KeyFile, TokenFile                  string
 	TLS, NoAudio                                          bool
 	AnswerOnAccept, Heartbeat                             *bool
 	Capacity, SampleRateHertz, MaxStreams, CallsPerStream int

@@ -8,12 +8,18 @@ import dev.callweave.CallListener;
 import dev.callweave.CallweaveException;
 import dev.callweave.Decision;
 import dev.callweave.Note;
+import io.grpc.TlsChannelCredentials;
+import java.io.File;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 
 /** Makes an agent that does what it is told, and registers it. */
 final class AgentActions {
   private AgentActions() {}
 
-  static JsonObject start(Args args, State state) {
+  static JsonObject start(Args args, State state) throws IOException {
     AgentBuilder builder =
         Agent.builder()
             .endpoints(args.texts("endpoints"))
@@ -31,9 +37,7 @@ final class AgentActions {
     args.millis("maxAudioQueuedMs", builder::maxAudioQueued);
     args.millis("maxPlaybackQueuedMs", builder::maxPlaybackQueued);
     args.millis("reattachTimeoutMs", builder::reattachTimeout);
-    if (args.flag("tls", false)) {
-      builder.tls();
-    }
+    credentials(args, builder);
     if (args.has("capacity")) {
       builder.capacity((int) args.number("capacity", 1));
     }
@@ -64,6 +68,32 @@ final class AgentActions {
         });
     agent.start().await();
     return Io.object("instanceId", agent.instanceId());
+  }
+
+  private static void credentials(Args args, AgentBuilder builder) throws IOException {
+    if (args.flag("tls", false)) {
+      builder.tls();
+    }
+    if (args.has("certFile")) {
+      builder.credentials(
+          TlsChannelCredentials.newBuilder()
+              .trustManager(new File(args.text("caFile")))
+              .keyManager(new File(args.text("certFile")), new File(args.text("keyFile")))
+              .build());
+    } else if (args.has("caFile")) {
+      builder.tls(new File(args.text("caFile")));
+    }
+    if (args.has("tokenFile")) {
+      builder.token(() -> read(Path.of(args.text("tokenFile"))));
+    }
+  }
+
+  private static String read(Path file) {
+    try {
+      return Files.readString(file);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   private static void handle(Call call, String handler, State state) {

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import calls as do
@@ -23,6 +24,7 @@ from callweave import (
     CallweaveError,
     Client,
     Note,
+    Tls,
     WatchLive,
     connect,
 )
@@ -131,6 +133,11 @@ class Program:
         options.setdefault("agent_id", "agent")
         if "sampleRateHertz" in args:
             options["audio_format"] = AudioFormat(args["sampleRateHertz"])
+        if "caFile" in args:
+            cert, key = (Path(args[name]) if name in args else None for name in ("certFile", "keyFile"))
+            options["tls"] = Tls(ca=Path(args["caFile"]), cert=cert, key=key)
+        if "tokenFile" in args:
+            options["token"] = Path(args["tokenFile"]).read_text
         if "decline" in args:
             options["accept"] = lambda _: str(args["decline"])
         handler = args.get("handler", "keep")

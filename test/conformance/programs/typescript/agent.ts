@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { agent, type Call, CallweaveError, type Worker, type WorkerStatus } from "callweave";
 import { echo } from "./audio.js";
 import { inBackground, print, told } from "./io.js";
@@ -5,12 +6,15 @@ import type { Args, State } from "./program.js";
 
 /** Makes an agent that does what it is told, and registers it. */
 export async function start(args: Args, state: State): Promise<object> {
-  const { id: _, do: __, decline, handler = "keep", sampleRateHertz, ...options } = args;
+  const { id: _, do: __, decline, handler = "keep", sampleRateHertz, ...more } = args;
+  const { caFile, certFile, keyFile, tokenFile, ...options } = more;
   const worker: Worker = agent(
     {
       agentId: "agent",
       ...options,
       ...(sampleRateHertz ? { audioFormat: { sampleRateHertz } } : {}),
+      ...(caFile ? { tls: { ca: caFile, cert: certFile, key: keyFile } } : {}),
+      ...(tokenFile ? { token: () => readFile(tokenFile, "utf8") } : {}),
       ...(decline ? { accept: () => String(decline) } : {}),
       whenHandlerReturns: "keep",
       onStatus: report,

@@ -6,13 +6,13 @@ use serde_json::json;
 
 use crate::State;
 use crate::audio::echo;
-use crate::io::{Answer, Args, millis, number, on, print, report, text, texts, told};
+use crate::io::{Answer, Args, Refusal, millis, number, on, print, report, text, texts, told};
 
 /// Makes an agent that does what it is told, and registers it.
 pub async fn start(args: &Args, state: &Arc<State>) -> Answer {
     let handler = text(args, "handler").unwrap_or_default();
     let calls = Arc::downgrade(state);
-    let worker = options(args).handler(move |call| {
+    let worker = credentials(options(args), args)?.handler(move |call| {
         let (handler, state) = (handler.clone(), calls.upgrade());
         async move {
             if let Some(state) = state {
@@ -38,6 +38,27 @@ fn run(worker: Worker) {
             print(json!({ "event": "over", "reason": error.reason().as_str() }));
         }
     });
+}
+
+/// Uses the files of the scenario.
+fn credentials(mut agent: AgentBuilder, args: &Args) -> Result<AgentBuilder, Refusal> {
+    if let Some(ca) = text(args, "caFile") {
+        let mut tls = Tls::new().ca(read(&ca)?);
+        if let (Some(cert), Some(key)) = (text(args, "certFile"), text(args, "keyFile")) {
+            tls = tls.identity(read(&cert)?, read(&key)?);
+        }
+        agent = agent.tls(tls);
+    }
+    Ok(match text(args, "tokenFile") {
+        Some(file) => agent.token_source(move || {
+            std::future::ready(std::fs::read_to_string(&file).map_err(BoxError::from))
+        }),
+        None => agent,
+    })
+}
+
+fn read(file: &str) -> Result<String, Refusal> {
+    std::fs::read_to_string(file).map_err(|error| Refusal::program(format!("{file}: {error}")))
 }
 
 fn options(args: &Args) -> AgentBuilder {
