@@ -134,7 +134,9 @@ describe("the runbook", () => {
   });
 
   it("types commands of the gateway that there are", () => {
-    const program = textOf("gateway/src/main.ts") + textOf("gateway/src/doctor/doctor-command.ts");
+    const program = ["main.ts", "doctor/doctor-command.ts", "webhooks/webhooks-command.ts"]
+      .map((file) => textOf(`gateway/src/${file}`))
+      .join("\n");
     const lines = codeBlocks(RUNBOOK + textOf("docs/operations.md"), "sh")
       .flatMap(({ code }) => code.split("\n"))
       .filter((line) => line.startsWith("npm run gateway -- "));

@@ -1,4 +1,4 @@
-import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 
 /** A delivery that was given up. It holds no words and no numbers: what is sent again is read from the event log. */
@@ -114,18 +114,16 @@ async function lettersIn(folder: string): Promise<DeadLetter[]> {
     if (error.code === "ENOENT") return [];
     throw error;
   });
-  const found: { letter: DeadLetter; atMs: number }[] = [];
+  const found: DeadLetter[] = [];
   for (const name of names) {
     if (!ID.test(name.replace(/\.json$/, "")) || !name.endsWith(".json")) continue;
     try {
-      const file = join(folder, name);
-      const letter = JSON.parse(await readFile(file, "utf8")) as DeadLetter;
-      found.push({ letter, atMs: (await stat(file)).mtimeMs });
+      found.push(JSON.parse(await readFile(join(folder, name), "utf8")) as DeadLetter);
     } catch {
       // Taken away meanwhile, or half a file of a full disk: it is none.
     }
   }
-  return found.sort((a, b) => a.atMs - b.atMs).map(({ letter }) => letter);
+  return found.sort((a, b) => a.deadTime.localeCompare(b.deadTime));
 }
 
 async function write(file: string, letter: DeadLetter): Promise<void> {

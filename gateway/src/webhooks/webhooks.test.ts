@@ -1,11 +1,14 @@
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { Command } from "commander";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { MemoryBusServer } from "../bus/memory-bus.js";
+import type { GatewayConfig } from "../config/index.js";
 import { type DeadLetter, DeadLetters } from "./dead-letters.js";
 import { BucketStateStore, FileStateStore, LeaseLost } from "./hook-state.js";
 import { signatureOf, verifySignature } from "./signature.js";
+import { addWebhooksCommands } from "./webhooks-command.js";
 
 let folder: string;
 beforeEach(async () => {
@@ -109,20 +112,21 @@ describe("BucketStateStore", () => {
   });
 });
 
-describe("DeadLetters", () => {
-  const letter = (id: string, webhook = "crm"): DeadLetter => ({
-    id: id.padEnd(22, "x"),
-    tenant: "default",
-    webhook,
-    callId: "c-1",
-    sequence: 1,
-    type: "ended",
-    eventTime: "2026-01-01T00:00:00.000Z",
-    deadTime: "2026-01-02T00:00:00.000Z",
-    attempts: 3,
-    error: "HTTP 400",
-  });
+/** One of many: those whose name comes later are newer. */
+const letter = (id: string, webhook = "crm"): DeadLetter => ({
+  id: id.padEnd(22, "x"),
+  tenant: "default",
+  webhook,
+  callId: "c-1",
+  sequence: 1,
+  type: "ended",
+  eventTime: "2026-01-01T00:00:00.000Z",
+  deadTime: `2026-01-02T00:00:00.${100 + id.charCodeAt(0)}Z`,
+  attempts: 3,
+  error: "HTTP 400",
+});
 
+describe("DeadLetters", () => {
   it("are kept up to the limit, each webhook's own; the oldest goes", async () => {
     const letters = new DeadLetters(folder);
     await letters.open();
@@ -130,7 +134,7 @@ describe("DeadLetters", () => {
     expect(await letters.add(letter("other", "else"), 2)).toBe(false);
     expect(await letters.add(letter("b"), 2)).toBe(false);
     expect(await letters.add(letter("c"), 2)).toBe(true);
-    expect((await letters.list()).map(({ id }) => id[0])).toEqual(["o", "b", "c"]);
+    expect((await letters.list()).map(({ id }) => id[0])).toEqual(["b", "c", "o"]);
     expect([letters.count("default", "crm"), letters.count("default", "else")]).toEqual([2, 1]);
     const again = new DeadLetters(folder);
     await again.open();
@@ -153,5 +157,46 @@ describe("DeadLetters", () => {
     await letters.done(letter("a"), { ...letter("a"), error: "HTTP 500" });
     expect(await letters.requested()).toEqual([]);
     expect((await letters.list()).map(({ error }) => error)).toEqual(["HTTP 500"]);
+  });
+});
+
+describe("the commands", () => {
+  afterEach(() => {
+    vi.restoreAllMocks();
+    process.exitCode = 0;
+  });
+
+  /** What a command printed, on both channels. */
+  async function run(...args: string[]): Promise<string[]> {
+    const lines: string[] = [];
+    for (const channel of ["log", "error"] as const)
+      vi.spyOn(console, channel).mockImplementation((text: string) => void lines.push(text));
+    const program = new Command();
+    addWebhooksCommands(program, () => ({ gateway: { stateDir: folder } }) as GatewayConfig);
+    await program.parseAsync(["webhooks", ...args], { from: "user" });
+    return lines;
+  }
+
+  it("list dead letters and have them sent again", async () => {
+    expect(await run("dead-letters")).toEqual([]);
+    const letters = new DeadLetters(join(folder, "webhooks"));
+    await letters.open();
+    for (const one of [letter("a"), letter("b", "else"), letter("c")]) await letters.add(one, 10);
+    expect(await run("dead-letters", "--webhook", "else")).toEqual([
+      `${letter("b").id}  default/else  ended of c-1 at 2026-01-01T00:00:00.000Z  3 attempts, HTTP 400`,
+    ]);
+    expect((await run("dead-letters", "--json")).map((line) => JSON.parse(line).id[0])).toEqual([
+      "a",
+      "b",
+      "c",
+    ]);
+    expect(await run("resend", letter("b").id, "none")).toEqual([
+      "no dead letter none",
+      "1 will be sent again",
+    ]);
+    expect(process.exitCode).toBe(1);
+    expect(await run("resend", "--all", "--webhook", "crm")).toEqual(["2 will be sent again"]);
+    expect((await letters.requested()).map(({ id }) => id[0]).sort()).toEqual(["a", "b", "c"]);
+    await expect(run("resend")).rejects.toThrow("name deliveries, or --all");
   });
 });
