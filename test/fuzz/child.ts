@@ -92,6 +92,8 @@ catchStrays();
 process.once("disconnect", () => process.exit(1));
 process.on("message", async (jobs: readonly Job[]) => {
   try {
+    const isSocket = (name: string) => SOCKETS.some((one) => one.name === name);
+    if (jobs.some((job) => isSocket(job.target))) await import("./sockets/stage.js");
     const planted = (globalThis as { callweaveFuzzPlanted?: boolean }).callweaveFuzzPlanted === true;
     if (process.env.CALLWEAVE_FUZZ_DEFECT && !planted)
       throw new Error("the defect is in no module that was loaded");

@@ -26,22 +26,6 @@ export const DEFECTS: readonly Defect[] = [
     replace: "if (!(type in readers))",
   },
   {
-    name: "unbounded-id",
-    what: "ids of the provider have no longest length",
-    area: "telephony",
-    file: `${TELCOFLOW}/validators.ts`,
-    find: 'typeof value !== "string" || value.length > maxLength || !VISIBLE',
-    replace: 'typeof value !== "string" || !VISIBLE',
-  },
-  {
-    name: "empty-request",
-    what: "a request for no bytes of audio is taken",
-    area: "telephony",
-    file: `${TELCOFLOW}/validators.ts`,
-    find: "if (requestedBytes <= 0)",
-    replace: "if (requestedBytes < 0)",
-  },
-  {
     name: "lost-odd-byte",
     what: "a byte that is kept twice running is lost and the samples shift",
     area: "telephony",
@@ -178,5 +162,23 @@ export const DEFECTS: readonly Defect[] = [
     file: "gateway/src/nats/agent-link.ts",
     find: "if (sequence !== String(this.upSequence + 1)) {",
     replace: 'if (sequence === "") {',
+  },
+  {
+    name: "byte-of-another-call",
+    what: "a byte that is kept of one call's audio goes into another's",
+    area: "sockets",
+    file: `${TELCOFLOW}/frames.ts`,
+    find: "  private carried: Int16Array | undefined;\n",
+    replace: `  private static held: Int16Array | undefined;
+  private get carried() { return AudioFrameReader.held; }
+  private set carried(value) { AudioFrameReader.held = value; }\n`,
+  },
+  {
+    name: "nameless-refusal",
+    what: "bytes that are no message end an RPC with an error of the server's library",
+    area: "sockets",
+    file: "gateway/src/grpc/unary.ts",
+    find: "    } catch {\n      stats.malformed++;\n",
+    replace: "    } catch (error) {\n      throw error;\n",
   },
 ];

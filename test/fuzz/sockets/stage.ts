@@ -7,6 +7,7 @@ import { visit, type WireClient } from "../../desk/wire-client.js";
 import type { Stack } from "../../harness/gateway.js";
 import { type NatsTestServer, natsAvailable, startNats } from "../../harness/nats.js";
 import { Rig } from "../../harness/rig.js";
+import { until } from "../../harness/until.js";
 import { startWitness, WITNESS_CONFIG, type Witness } from "../../harness/witness.js";
 import { corpus } from "../corpus.js";
 import { bytes, damaged, damagedText, text } from "../inputs.js";
@@ -132,16 +133,18 @@ export class SocketStage {
   /** Frames to a call that is answered; a new one when that has ended by what it was sent. */
   private async media(frames: readonly (string | Uint8Array)[]): Promise<void> {
     for (const one of frames) {
-      if (!this.victim || this.victim.state === "DISCONNECTED") {
-        this.victim = this.stack.simulator.placeCall({ from: "+15550123" });
-        await this.victim.waitFor("ANSWERED").catch(() => {});
+      // A frame that says so ends the call, or its connection: that is no finding.
+      if (!this.victim?.mediaConnected) {
+        if (this.victim && this.victim.state !== "DISCONNECTED") this.victim.hangUp();
+        const call = this.stack.simulator.placeCall({ from: "+15550123" });
+        this.victim = call;
+        await until(() => call.mediaConnected && call.state === "ANSWERED", "a call for the frames");
       }
-      try {
-        this.victim.faults.sendRaw(typeof one === "string" ? one : Buffer.from(one));
-      } catch {
-        // Its media connection is just being made again.
-      }
-      await turn();
+      this.victim.faults.sendRaw(typeof one === "string" ? one : Buffer.from(one));
+      // What is left behind by half a sample has to meet the next frame of the other call.
+      if (typeof one !== "string" && one.length % 2 === 0)
+        await new Promise((resolve) => setTimeout(resolve, 25));
+      else await turn();
     }
   }
 
