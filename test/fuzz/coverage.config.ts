@@ -11,6 +11,7 @@ export const PARSERS = [
   "gateway/src/bus/subjects.ts",
   "gateway/src/config/config-source.ts",
   "gateway/src/config/load-config.ts",
+  "gateway/src/config/yaml-depth.ts",
   "gateway/src/context/place-token.ts",
   "gateway/src/contract/convert-command.ts",
   "gateway/src/contract/page-token.ts",

@@ -11,6 +11,7 @@ import {
   visit,
 } from "yaml";
 import type { ConfigProblem } from "./config-error.js";
+import { MAX_YAML_DEPTH, tooDeepAt } from "./yaml-depth.js";
 
 /** A place in the configuration. */
 export type ConfigPath = readonly (string | number)[];
@@ -31,7 +32,12 @@ export class ConfigSource {
     text: string,
     env: Readonly<Record<string, string | undefined>>,
   ) {
-    const document = parseDocument(text, { lineCounter: this.lines, prettyErrors: false });
+    const tooDeep = tooDeepAt(text);
+    if (tooDeep) {
+      const rule = `not YAML for a configuration: nested more than ${MAX_YAML_DEPTH} deep`;
+      this.problems.push({ file, ...tooDeep, key: "", rule });
+    }
+    const document = parseDocument(tooDeep ? "" : text, { lineCounter: this.lines, prettyErrors: false });
     this.root = document.contents;
     for (const { pos, message } of document.errors) {
       this.problems.push({ file, ...this.placeAt(pos[0]), key: "", rule: `not YAML: ${firstLine(message)}` });

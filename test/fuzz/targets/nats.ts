@@ -168,11 +168,10 @@ async function agent(frames: readonly Up[]): Promise<void> {
         /[\r\n\0]/g,
         "",
       );
+      // What is larger than a message may be never leaves the agent.
+      if (!outside.publish(up, bytes, { headers: { "Callweave-Sequence": shown } })) continue;
       if (shown === String(next)) next++;
       else broken = true;
-      outside.publish(up, bytes, {
-        headers: { "Callweave-Sequence": shown },
-      } as never);
       await settle();
     }
     await idle(wire);
