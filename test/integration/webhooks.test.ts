@@ -1,5 +1,6 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server } from "node:http";
+import { createServer as createHttpsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,6 +14,7 @@ import { AllowedHosts, Webhooks } from "../../gateway/src/webhooks/index.js";
 import { WEBHOOK_DEFAULTS, type WebhookOptions } from "../../gateway/src/webhooks/options.js";
 import { verifySignature } from "../../gateway/src/webhooks/signature.js";
 import type { Resolve } from "../../gateway/src/webhooks/targets.js";
+import { issueCertificate, makeAuthority } from "../harness/certificates.js";
 import { until as waitUntil } from "../harness/until.js";
 
 /** Waits; what failed is told by the condition itself. */
@@ -356,6 +358,34 @@ describe("webhooks", () => {
     await until(() => (hooks.views()[0]?.failed ?? 0) >= 2);
     expect(receiver.got).toEqual([]);
     expect(logged()).toContain("ERR_TARGET_REFUSED");
+  });
+
+  it("trust no certificate that nobody trusts, and look at the address by TLS too", async () => {
+    await makeAuthority(folder, "ca");
+    const extension = "subjectAltName=DNS:hooks.example.com";
+    await issueCertificate(folder, "ca", "server", { subject: "hooks.example.com", extension });
+    const [cert, key] = await Promise.all(
+      ["server.pem", "server.key"].map((name) => readFile(join(folder, name))),
+    );
+    const server = createHttpsServer({ cert, key }, (_request, response) => response.end());
+    let requests = 0;
+    server.on("request", () => requests++);
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    try {
+      const url = `https://hooks.example.com:${(server.address() as AddressInfo).port}/`;
+      const resolve: Resolve = (_host, done) => done(null, [{ address: "127.0.0.1", family: 4 }]);
+      const listed = await running({ hosts: ["hooks.example.com", "127.0.0.0/8"], resolve, hook: { url } });
+      await begun(listed);
+      await happen("a");
+      await until(() => /SELF_SIGNED|UNABLE_TO_VERIFY/.test(logged()));
+      await listed.stop();
+      const unlisted = await running({ hosts: ["hooks.example.com"], resolve, hook: { url } });
+      await until(() => logged().includes("ERR_TARGET_REFUSED"));
+      expect(unlisted.views()[0]).toMatchObject({ delivered: 0 });
+      expect(requests).toBe(0);
+    } finally {
+      server.close().closeAllConnections();
+    }
   });
 
   it("are delivered by one of two gateways, and by the other when that one goes", async () => {

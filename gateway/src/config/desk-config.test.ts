@@ -28,6 +28,29 @@ function problemsOf(make: () => unknown): string[] {
 }
 
 describe("the desk", () => {
+  it("lets pages that are named plainly frame its cards, and nothing else into the header", () => {
+    const good = ["https://crm.example.com", "https://*.example.org:8443", "http://localhost:3000"];
+    expect(load(`desk: { embed: { frame_ancestors: ${JSON.stringify(good)} } }`).desk?.embed).toEqual({
+      frameAncestors: good,
+      linkMs: 60_000,
+      maxLinks: 1_000,
+      sessionMs: 14_400_000,
+      maxSessions: 1_000,
+    });
+    for (const bad of [
+      "*",
+      "https://*",
+      "https://a.example/x",
+      "https://a.example; script-src *",
+      "'self'",
+      "data:",
+    ])
+      expect(
+        problemsOf(() => load(`desk: { embed: { frame_ancestors: [${JSON.stringify(bad)}] } }`)),
+        bad,
+      ).toHaveLength(1);
+  });
+
   it("is not there unless it is asked for, and then for this machine", () => {
     expect(load("").desk).toBeUndefined();
     expect(load("desk: {}").desk).toMatchObject({

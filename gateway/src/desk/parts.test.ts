@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { principalOf } from "../contract/principal.js";
+import { EmbedTokens } from "./embed-tokens.js";
 import { FrameRate } from "./frame-rate.js";
 import { Origins } from "./origins.js";
 import { Refusals } from "./refusals.js";
@@ -34,6 +35,40 @@ describe("Tickets", () => {
     expect(() => tickets.issue(admission)).toThrow(/at most 2/);
     nowMs = 1_000;
     expect(tickets.issue(admission)).toMatch(/^[\w-]{32}$/);
+  });
+});
+
+describe("EmbedTokens", () => {
+  const right = (callId: string) => ({ callId, credential: admission.credential });
+
+  it("may be looked at until their time is over, and used once, for their own call", () => {
+    let nowMs = 0;
+    const tokens = new EmbedTokens(1_000, 10, "a limit", () => nowMs);
+    const [a, b, c] = ["a", "b", "c"].map((callId) => tokens.issue(right(callId))) as [
+      string,
+      string,
+      string,
+    ];
+    nowMs = 999;
+    expect(tokens.look(a)).toMatchObject({ callId: "a" });
+    expect(tokens.look(a)).toMatchObject({ callId: "a" });
+    expect(tokens.use(a, "a")).toMatchObject({ callId: "a" });
+    expect(tokens.use(a, "a")).toBeUndefined();
+    expect(tokens.use(b, "a")).toBeUndefined();
+    expect(tokens.use(b, "b")).toBeUndefined();
+    nowMs = 1_000;
+    expect(tokens.look(c)).toBeUndefined();
+    expect(tokens.use(c, "c")).toBeUndefined();
+    expect(tokens.look("")).toBeUndefined();
+  });
+
+  it("are limited in number, old ones not counted", () => {
+    let nowMs = 0;
+    const tokens = new EmbedTokens(1_000, 2, "a limit", () => nowMs);
+    for (const callId of ["a", "b"]) tokens.issue(right(callId));
+    expect(() => tokens.issue(right("c"))).toThrow(/at most 2/);
+    nowMs = 1_000;
+    expect(tokens.issue(right("c"))).toMatch(/^[\w-]{32}$/);
   });
 });
 
