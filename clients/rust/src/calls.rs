@@ -138,9 +138,9 @@ macro_rules! verb {
 }
 
 macro_rules! simple_verb {
-    ($(#[$meta:meta])* $name:ident($($arg:ident: $type:ty),*), $rpc:ident, $request:expr) => {
+    ($(#[$meta:meta])* $visible:vis $name:ident($($arg:ident: $type:ty),*), $rpc:ident, $request:expr) => {
         $(#[$meta])*
-        pub async fn $name(&self, call_id: &str $(, $arg: $type)*) -> Result<CallInfo> {
+        $visible async fn $name(&self, call_id: &str $(, $arg: $type)*) -> Result<CallInfo> {
             let request = $request(call_id.to_owned() $(, $arg)*);
             let response = self
                 .connection
@@ -323,27 +323,33 @@ impl Calls {
     }
     simple_verb! {
         /// Answers the call. In `Pending`.
-        answer(), answer_call, |call_id| proto::AnswerCallRequest { call_id, request_id: crate::ids::uuid() }
+        pub answer(), answer_call, |call_id| proto::AnswerCallRequest { call_id, request_id: crate::ids::uuid() }
     }
     simple_verb! {
-        /// Says who hears the agent. In `Connected`.
-        set_mode(mode: AgentMode), set_agent_mode, |call_id: String, mode| {
-            verbs::SetMode::new(mode).request(&call_id, &crate::ids::uuid())
+        mode_set(mode: verbs::SetMode), set_agent_mode, |call_id: String, mode: verbs::SetMode| {
+            let request_id = mode.common.request_id.clone().unwrap_or_else(crate::ids::uuid);
+            mode.request(&call_id, &request_id)
         }
     }
+
+    /// Says who hears the agent. In `Connected`. Takes a mode, or a `SetMode` with a request id.
+    pub async fn set_mode(&self, call_id: &str, mode: impl Into<verbs::SetMode>) -> Result<CallInfo> {
+        self.mode_set(call_id, mode.into()).await
+    }
+
     simple_verb! {
         /// Says whether the human accepted an escalation that asked for confirmation.
-        confirm_escalation(accepted: bool), confirm_escalation, |call_id, accepted| {
+        pub confirm_escalation(accepted: bool), confirm_escalation, |call_id, accepted| {
             proto::ConfirmEscalationRequest { call_id, request_id: crate::ids::uuid(), accepted }
         }
     }
     simple_verb! {
         /// Takes the seat from its holder; the call is offered again.
-        release(), release_call, |call_id| proto::ReleaseCallRequest { call_id, request_id: crate::ids::uuid() }
+        pub release(), release_call, |call_id| proto::ReleaseCallRequest { call_id, request_id: crate::ids::uuid() }
     }
     simple_verb! {
         /// Cancels a command that has had no effect yet; an empty id: the one that waits. `CommandNotFound`.
-        cancel(request_id: &str), cancel_command, |call_id, request_id: &str| {
+        pub cancel(request_id: &str), cancel_command, |call_id, request_id: &str| {
             proto::CancelCommandRequest { call_id, request_id: request_id.to_owned() }
         }
     }

@@ -317,6 +317,17 @@ public interface Call {
   CallFuture<Written> saveContext(CallContext fields);
 
   /**
+   * Writes exactly the fields of the context that are named.
+   *
+   * @param fields its call id is not needed
+   * @param names as in the contract: {@code summary}, {@code data}; those not set are cleared
+   * @param revision the one that was read; {@code REVISION_CONFLICT} if it changed. 0 writes
+   *     without looking
+   * @return as it is now
+   */
+  CallFuture<Written> updateContext(CallContext fields, List<String> names, long revision);
+
+  /**
    * Reads the context with all turns.
    *
    * @return as it is now

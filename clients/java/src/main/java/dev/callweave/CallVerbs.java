@@ -123,6 +123,11 @@ abstract class CallVerbs implements Call {
   }
 
   @Override
+  public CallFuture<Written> updateContext(CallContext fields, List<String> names, long revision) {
+    return contexts.update(fields.toBuilder().setCallId(id).build(), names, revision, "");
+  }
+
+  @Override
   public CallFuture<CallContext> getContext() {
     return contexts.get(id);
   }

@@ -11,6 +11,7 @@ import com.google.protobuf.ByteString;
 import dev.callweave.v1.AppendTurnsRequest;
 import dev.callweave.v1.AppendTurnsResponse;
 import dev.callweave.v1.CallAudio;
+import dev.callweave.v1.CallContext;
 import dev.callweave.v1.CallEvent;
 import dev.callweave.v1.CallServiceGrpc;
 import dev.callweave.v1.ContextDurability;
@@ -22,6 +23,8 @@ import dev.callweave.v1.GetCallResponse;
 import dev.callweave.v1.ListenCallRequest;
 import dev.callweave.v1.ListenCallResponse;
 import dev.callweave.v1.PendingCommand;
+import dev.callweave.v1.UpdateContextRequest;
+import dev.callweave.v1.UpdateContextResponse;
 import dev.callweave.v1.WatchCallsRequest;
 import dev.callweave.v1.WatchCallsResponse;
 import dev.callweave.v1.WatchLive;
@@ -123,6 +126,21 @@ class ClientTest {
                   AppendTurnsResponse.newBuilder()
                       .setTurnCount(2)
                       .setDurability(ContextDurability.CONTEXT_DURABILITY_STORE)
+                      .build());
+              answer.onCompleted();
+            }
+
+            @Override
+            public void updateContext(
+                UpdateContextRequest request, StreamObserver<UpdateContextResponse> answer) {
+              answer.onNext(
+                  UpdateContextResponse.newBuilder()
+                      .setContext(
+                          request.getContext().toBuilder()
+                              .setRoutingHint(
+                                  request.getUpdateMask().getPathsList()
+                                      + " at "
+                                      + request.getRevision()))
                       .build());
               answer.onCompleted();
             }
@@ -236,6 +254,26 @@ class ClientTest {
     assertEquals("t-1", appended.getTurns(0).getId());
     assertEquals("Good", appended.getTurns(1).getHeard());
     assertTrue(appended.getTurns(1).getInterrupted());
+  }
+
+  @Test
+  void aCallWritesExactlyTheFieldsThatAreNamed() {
+    try (Agent agent =
+        Agent.builder()
+            .endpoint(gateway.endpoint())
+            .agentId("test")
+            .heartbeat(false)
+            .keepAfterHandler(true)
+            .build(call -> {})) {
+      agent.start().await();
+      gateway.stream(0).assign(1, FakeGateway.call("c-1"));
+      FakeGateway.until("the call", () -> agent.calls().size() == 1);
+      CallContext fields = CallContext.newBuilder().setSummary("A bill.").build();
+      Written written = agent.calls().get(0).updateContext(fields, List.of("summary"), 7).await();
+      assertEquals("c-1", written.context().getCallId());
+      assertEquals("A bill.", written.context().getSummary());
+      assertEquals("[summary] at 7", written.context().getRoutingHint());
+    }
   }
 
   @Test
