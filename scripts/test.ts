@@ -159,6 +159,26 @@ const STEPS: readonly Step[] = [
       ),
   },
   {
+    name: "marathon",
+    what: "20 kills and freezes under calls in every phase, audited; and that the audit finds a fault that is built in",
+    longBecause: "a minute and a Java server; run: npm run marathon -- --kills 20",
+    needs: ["python3", "java", "mvn"],
+    run: marathon,
+  },
+  {
+    name: "rolling",
+    what: "both gateways restarted under 20 calls: none is dropped",
+    longBecause: "half a minute; run: npm run marathon -- --rolling",
+    needs: ["python3"],
+    run: () => bench("marathon", ["--rolling", "--calls", "20", "--json"], 180_000),
+  },
+  {
+    name: "soak",
+    what: "a minute with 30 calls: memory, handles, timers and the event loop stay as they are",
+    longBecause: "a minute and a half; run: npm run soak -- --calls 30 --minutes 1",
+    run: () => bench("soak", ["--calls", "30", "--minutes", "1", "--json"], 240_000),
+  },
+  {
     name: "demo-without-python",
     what: "the demo without Python and with a proxy that leads nowhere",
     longBecause: "a minute; run: npm test -- demo-without-python",
@@ -254,6 +274,26 @@ async function fuzz(): Promise<Counts> {
     });
   const found = await run("--inputs", "20000", "--seed", "1");
   return add(add(found, await run("--prove", "--seed", "1")), await run("--coverage"));
+}
+
+/** A program below bench/, in a process of its own. */
+function bench(name: string, args: readonly string[], timeoutMs: number) {
+  return command(process.execPath, ["--import", "tsx", `bench/${name}/main.ts`, ...args], { timeoutMs });
+}
+
+/** The kills, and two more with an agent that says of a turn that it is stored when it is not: that has to be found. */
+async function marathon(): Promise<Counts> {
+  const kills = await bench("marathon", ["--kills", "20", "--seed", "1", "--json"], 300_000);
+  const planted = await bench(
+    "marathon",
+    ["--kills", "2", "--lanes", "2", "--only", "agent", "--plant", "lost-turn", "--json"],
+    120_000,
+  );
+  const line = planted.output.trim().split("\n").at(-1) ?? "";
+  const { zeros } = JSON.parse(line.startsWith("{") ? line : "{}") as { zeros?: { contextsLost?: number } };
+  const found = planted.failed > 0 && (zeros?.contextsLost ?? 0) > 0;
+  if (!found) console.error("the audit did not find the turn that was lost on purpose");
+  return add(kills, { passed: found ? 1 : 0, failed: found ? 0 : 1 });
 }
 
 async function documents(): Promise<Counts> {

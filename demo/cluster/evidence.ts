@@ -67,6 +67,21 @@ export interface LoggedEvent {
   readonly gatewayId?: string;
   /** Of `seatChanged` when the seat is held. */
   readonly holder?: string;
+  /** Of `seatChanged`. */
+  readonly seat?: LoggedSeat;
+  /** Of `commandStarted` and `commandDone`. */
+  readonly verb?: string;
+}
+
+/** A change of a seat as it is in the log. */
+export interface LoggedSeat {
+  /** "HELD", "SUSPENDED", … */
+  readonly state: string;
+  /** "ACCEPTED", "LOST", … */
+  readonly cause: string;
+  readonly epoch: number;
+  readonly agentId: string;
+  readonly instanceId: string;
 }
 
 /** What is known of a round from the outside: recordings of the provider, event log, database, answers of the API. */

@@ -1,7 +1,7 @@
 import type { CallContext } from "callweave";
 import { MongoClient } from "mongodb";
 import { DeliverPolicy, type NatsConnection } from "nats";
-import type { ContextView, LoggedEvent } from "./evidence.js";
+import type { ContextView, LoggedEvent, LoggedSeat } from "./evidence.js";
 
 const EVENT_STREAM = "CALLWEAVE_EVENTS";
 const CONTEXT_COLLECTION = "call_contexts";
@@ -59,7 +59,9 @@ export function eventOf(json: EventJson, toRoundMs: (time: Date) => number): Log
   const body = (json[type] ?? {}) as {
     call?: { gatewayId?: string };
     gatewayId?: string;
-    seat?: { state?: string; agentId?: string };
+    seat?: { state?: string; agentId?: string; instanceId?: string; epoch?: string | number };
+    cause?: string;
+    verb?: string;
   };
   const gatewayId = body.call?.gatewayId ?? body.gatewayId;
   const holder = body.seat?.state === "SEAT_STATE_HELD" ? body.seat.agentId : undefined;
@@ -70,6 +72,25 @@ export function eventOf(json: EventJson, toRoundMs: (time: Date) => number): Log
     atMs: toRoundMs(new Date(json.time)),
     ...(gatewayId !== undefined && (type === "arrived" || type === "takenOver") ? { gatewayId } : {}),
     ...(holder !== undefined ? { holder } : {}),
+    ...(body.verb !== undefined ? { verb: body.verb } : {}),
+    ...(type === "seatChanged" ? { seat: seatOf(body) } : {}),
+  };
+}
+
+function seatOf({
+  seat = {},
+  cause = "",
+}: {
+  seat?: { state?: string; agentId?: string; instanceId?: string; epoch?: string | number };
+  cause?: string;
+}): LoggedSeat {
+  const { state = "", agentId = "", instanceId = "", epoch = 0 } = seat;
+  return {
+    state: state.replace("SEAT_STATE_", ""),
+    cause: cause.replace("SEAT_CAUSE_", ""),
+    epoch: Number(epoch),
+    agentId,
+    instanceId,
   };
 }
 
@@ -95,11 +116,15 @@ interface StoredDocument {
   readonly turns?: ReadonlyArray<{ readonly id: string; readonly role: string; readonly text: string }>;
 }
 
-/** All documents of the database, read by MongoDB's own driver. */
-export async function readDatabase(url: string): Promise<ContextView[]> {
+/** The documents of the database, of all calls or of these, read by MongoDB's own driver. */
+export async function readDatabase(url: string, callIds?: readonly string[]): Promise<ContextView[]> {
   const client = new MongoClient(url, { serverSelectionTimeoutMS: 2_000, socketTimeoutMS: 5_000 });
   try {
-    const found = await client.db().collection<StoredDocument>(CONTEXT_COLLECTION).find().toArray();
+    const found = await client
+      .db()
+      .collection<StoredDocument>(CONTEXT_COLLECTION)
+      .find(callIds ? { call_id: { $in: [...callIds] } } : {})
+      .toArray();
     return found.map(({ call_id, caller, callee, summary, escalation_reason, turns = [] }) => ({
       callId: call_id,
       caller,

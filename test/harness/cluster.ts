@@ -17,6 +17,8 @@ export interface ClusterSetup {
   readonly config?: Readonly<Record<string, unknown>>;
   readonly pools?: readonly object[];
   readonly routes?: readonly object[];
+  /** Of the provider's side and so of every call. Default 16000. */
+  readonly sampleRateHz?: 8000 | 16000 | 24000;
   /** A nats-server from outside; default one is started and stopped with the cluster. */
   readonly natsUrl?: string;
 }
@@ -31,6 +33,8 @@ export interface GatewayProcess {
   readonly child: Child;
   /** SIGKILL; resolves when it is gone. */
   kill(): Promise<void>;
+  /** Its folder; a gateway that was killed is started there again by `revive`. */
+  readonly stateDir: string;
 }
 
 /** Simulator, NATS and gateways: a cluster on this machine. */
@@ -73,13 +77,24 @@ export class TestCluster {
 
   /** Starts one more; resolves when it is signed in. */
   async add(id = `gateway-${++this.count}`): Promise<GatewayProcess> {
+    return this.launch(id, await mkdtemp(join(this.folder, `${id}-`)), 0);
+  }
+
+  /** Starts a gateway that is gone once more, under its name, in its folder and on its port. */
+  async revive(gone: GatewayProcess): Promise<GatewayProcess> {
+    await gone.child.exit;
+    this.gateways.splice(this.gateways.indexOf(gone), 1);
+    return this.launch(gone.id, gone.stateDir, Number(gone.address.split(":")[1]));
+  }
+
+  private async launch(id: string, stateDir: string, port: number): Promise<GatewayProcess> {
     const { simulator, setup } = this;
-    const stateDir = await mkdtemp(join(this.folder, `${id}-`));
     const base = configOf(
       {
         ...(setup.simulator ? { simulator: setup.simulator } : {}),
+        ...(setup.sampleRateHz ? { sampleRateHz: setup.sampleRateHz } : {}),
         config: {
-          gateway: { id },
+          gateway: { id, grpc: { port } },
           ...(setup.pools ? { pools: setup.pools } : {}),
           ...(setup.routes ? { routes: setup.routes } : {}),
         },
@@ -106,6 +121,7 @@ export class TestCluster {
       id,
       address: "",
       opsUrl: "",
+      stateDir,
       child,
       kill: async () => {
         if (child.running) child.signal("SIGKILL");

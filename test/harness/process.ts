@@ -32,16 +32,28 @@ export function startProgram(
   args: readonly string[] = [],
   env: Record<string, string> = {},
 ): Child {
-  const { NODE_OPTIONS: _, ...inherited } = process.env;
-  const child = spawn(process.execPath, ["--import", "tsx", file, ...args], {
-    cwd: root,
-    env: { ...inherited, ...env },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  return follow(child);
+  return startCommand(process.execPath, ["--import", "tsx", file, ...args], { env });
 }
 
-function follow(child: ChildProcess): Child {
+/** Starts any program from the folder of the project. `onLine` is told each JSON line as soon as it was read. */
+export function startCommand(
+  program: string,
+  args: readonly string[],
+  options: {
+    readonly env?: Record<string, string>;
+    readonly onLine?: (line: Record<string, unknown>) => void;
+  } = {},
+): Child {
+  const { NODE_OPTIONS: _, ...inherited } = process.env;
+  const child = spawn(program, args, {
+    cwd: root,
+    env: { ...inherited, ...options.env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  return follow(child, options.onLine ?? (() => {}));
+}
+
+function follow(child: ChildProcess, onLine: (line: Record<string, unknown>) => void): Child {
   const { pid } = child;
   if (pid === undefined) throw new Error("the process did not start");
   let stdout = "";
@@ -55,7 +67,9 @@ function follow(child: ChildProcess): Child {
     rest = parts.pop() ?? "";
     for (const part of parts) {
       const parsed = parse(part);
-      if (parsed) lines.push(parsed);
+      if (!parsed) continue;
+      lines.push(parsed);
+      onLine(parsed);
     }
   });
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {

@@ -61,9 +61,13 @@ export class ClusterContexts implements ContextService {
       const owner = "callId" in key ? this.parts.otherOwner(tenant, key.callId) : undefined;
       const peers = owner ? [owner] : this.parts.shared ? [] : this.parts.roster.peers();
       const asked = peers.map(({ gatewayId }) => this.ask(gatewayId, "context", ["get", tenant, key]));
-      const found = (await Promise.allSettled(asked)).find((one) => one.status === "fulfilled");
-      if (found?.status === "fulfilled") return found.value as CallContext;
-      throw error;
+      const answers = await Promise.allSettled(asked);
+      const found = answers.find((one) => one.status === "fulfilled");
+      if (found) return found.value as CallContext;
+      const [first] = answers;
+      // The owner of a live call does not answer: that the store has nothing yet says nothing.
+      const away = first?.status === "rejected" && first.reason instanceof CallError && first.reason;
+      throw owner && away && away.reason === "CALL_OWNER_AWAY" ? away : error;
     }
   }
 
@@ -123,8 +127,11 @@ export class ClusterContexts implements ContextService {
       return (await this.ask(owner.gatewayId, "context", [method, ...args])) as T;
     } catch (error) {
       const away = error instanceof CallError && error.reason === "CALL_OWNER_AWAY";
-      if (away && this.parts.shared) return here();
-      throw error;
+      if (!away || !this.parts.shared) throw error;
+      return here().catch((local: unknown) => {
+        // Its owner may know it without having stored it yet: not there, or not yet, only the owner can say.
+        throw local instanceof CallError && local.reason === "CONTEXT_NOT_FOUND" ? error : local;
+      });
     }
   }
 

@@ -143,6 +143,25 @@ describe("contexts of several gateways", () => {
       }
     });
   }
+
+  it("of a call whose owner does not answer and has stored nothing yet: away, not unknown", async () => {
+    const rig = new ClusterRig({}, true);
+    const gateways = [await rig.add("a"), await rig.add("b")];
+    await rig.pass(1_000);
+    const callId = rig.arrive();
+    await rig.pass(500);
+    const owner = rig.holder(callId);
+    const [other] = gateways.filter((one) => one !== owner);
+    owner?.kill();
+    const contexts = other?.api.contexts;
+    const asked = [
+      contexts?.appendTurns("default", callId, [turn("t-1")]),
+      contexts?.get("default", { callId }),
+    ];
+    const settled = Promise.allSettled(asked);
+    await rig.pass(1_900);
+    for (const one of await settled) expect(one).toMatchObject({ reason: { reason: "CALL_OWNER_AWAY" } });
+  });
 });
 
 describe("a gateway dies", () => {
