@@ -87,7 +87,7 @@ describe("overload", () => {
   });
 
   it("a late event loop: new calls are left until it is quick again, those that are up go on", async () => {
-    const { child, simulator, metrics } = await busyGateway({ shed_windows: 1 });
+    const { child, simulator, metrics } = await busyGateway({ shed_above_ms: 250, shed_windows: 1 });
     const up = Array.from({ length: 3 }, () => simulator.placeCall());
     await talking(up);
     expect((await metrics()).get("callweave_shedding")).toBe(0);

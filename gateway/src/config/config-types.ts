@@ -159,11 +159,11 @@ export interface LimitsConfig {
   readonly maxListenersPerCall: number;
   /** How long a call without media is kept when the provider gives no sign. Default 10,000. */
   readonly mediaGiveUpMs: number;
-  /** p99 of the event loop's delay in one second, from which on new calls are left to the provider. 0: never. Default 250. */
+  /** p99 of the event loop's delay in one second, from which on new calls are left to the provider. 0: never. Default 500. */
   readonly shedAboveMs: number;
-  /** Below this new calls are taken again; at most `shedAboveMs`, where that is not 0. Default 100. */
+  /** Below this new calls are taken again; at most `shedAboveMs`, where that is not 0. Default 200. */
   readonly resumeBelowMs: number;
-  /** So many seconds in a row before either happens. Default 2. */
+  /** So many seconds in a row before either happens. Default 3. */
   readonly shedWindows: number;
 }
 

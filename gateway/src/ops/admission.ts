@@ -3,11 +3,11 @@ import type { LoopWindow } from "./event-loop.js";
 
 /** When new calls are left alone because the process is too busy. */
 export interface AdmissionOptions {
-  /** 99th percentile of the event loop's delay in a window, ms, from which on a window is bad. 0: never. Default 250. */
+  /** 99th percentile of the event loop's delay in a window, ms, from which on a window is bad. 0: never. Default 500. */
   readonly shedAboveMs: number;
-  /** Below this, ms, a window is good. At most `shedAboveMs`; in between nothing changes. Default 100. */
+  /** Below this, ms, a window is good. At most `shedAboveMs`; in between nothing changes. Default 200. */
   readonly resumeBelowMs: number;
-  /** So many bad windows in a row close it, so many good ones open it again. Default 2. */
+  /** So many bad windows in a row close it, so many good ones open it again. Default 3. */
   readonly windows: number;
 }
 
