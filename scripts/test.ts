@@ -261,7 +261,7 @@ async function matrix(): Promise<Counts> {
 
 /** Every scenario of every language is a test. */
 async function conformance(): Promise<Counts> {
-  const args = ["--import", "tsx", "test/conformance/main.ts", "--lang", "all", "--json"];
+  const args = ["--import", "tsx", "test/conformance/main.ts", "--lang", "all", "--again", "--json"];
   const run = await command(process.execPath, args, { timeoutMs: 1_200_000 });
   return countLastLine(run.output, run.failed === 0);
 }

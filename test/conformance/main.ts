@@ -1,7 +1,7 @@
 /**
  * `npm run conformance -- --lang typescript|python|go|java|rust|all [--only NAME]… [--parallel N] [--json]`: every scenario
  * with the program of each language; a line each, a matrix at the end. With `--json` the last line is one object.
- * `--list` prints the scenarios. `--capacity` measures instead: how many calls one process echoes, and its memory when nobody
+ * `--again` runs what failed once more, alone, and says so. `--list` prints the scenarios. `--capacity` measures instead: how many calls one process echoes, and its memory when nobody
  * reads; some three minutes a language, `--quick` five minutes for all, and nothing else should run meanwhile.
  */
 import { parseArgs } from "node:util";
@@ -33,6 +33,7 @@ async function main(): Promise<number> {
       parallel: { type: "string", default: String(DEFAULT_PARALLEL) },
       json: { type: "boolean", default: false },
       list: { type: "boolean", default: false },
+      again: { type: "boolean", default: false },
       capacity: { type: "boolean", default: false },
       quick: { type: "boolean", default: false },
     },
@@ -59,17 +60,24 @@ async function main(): Promise<number> {
     return scenarios.map(
       (scenario): Job => ({
         scenario,
+        outcome: () => outcomes.get(scenario.name),
         cast: { main, other },
         ended(outcome) {
           outcomes.set(outcome.scenario, outcome);
-          count(results, name, outcome.why === undefined);
           console.log(lineOf(name, outcome));
         },
       }),
     );
   });
   const startMs = performance.now();
+  const failedOf = (job: Job) => job.outcome()?.why !== undefined;
   await runJobs(jobs, parallel);
+  const again = values.again ? jobs.filter(failedOf) : [];
+  if (again.length > 0) console.log(`${again.length} once more, one after the other`);
+  await runJobs(again, 1);
+  for (const job of again) if (!failedOf(job)) console.log(`passed at the second try: ${job.scenario.name}`);
+  for (const [name, outcomes] of matrix)
+    for (const { why } of outcomes.values()) count(results, name, why === undefined);
   for (const [name, pool] of pools.all) {
     for (const why of await pool.close()) {
       count(results, name, false);

@@ -14,6 +14,8 @@ export interface Outcome {
 export interface Job {
   readonly scenario: Scenario;
   readonly cast: Cast;
+  /** How it ended when it last ran. */
+  outcome(): Outcome | undefined;
   ended(outcome: Outcome): void;
 }
 
