@@ -51,6 +51,8 @@ const PLANT = new URL("plant/register.mjs", import.meta.url).href;
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 /** A process that needs more has a finding: nothing that comes from outside may cost that. */
 const MAX_HEAP_MIB = 700;
+/** How long a process may take until it runs inputs, on a busy machine. */
+const START_MS = 60_000;
 
 /**
  * Runs jobs in a process of their own, with the defect planted as its modules are loaded. A process that dies or hangs
@@ -100,16 +102,17 @@ function runProcess(
     let done = false;
     let hung = false;
     let timer: NodeJS.Timeout | undefined;
-    const alive = () => {
+    const alive = (forMs: number) => {
       clearTimeout(timer);
       timer = setTimeout(() => {
         hung = true;
         child.kill("SIGKILL");
-      }, hangMs);
+      }, forMs);
     };
-    alive();
+    alive(START_MS);
     child.on("message", (message: ChildMessage) => {
-      alive();
+      // The stage of the sockets, and what is loaded late, is set between "ready" and the first "begin".
+      alive(message.type === "ready" ? START_MS : hangMs);
       if (message.type === "ready") child.send(jobs);
       else if (message.type === "begin") at = message;
       else if (message.type === "ran")
