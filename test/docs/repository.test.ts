@@ -32,6 +32,13 @@ describe("the repository", () => {
     expect(found).toEqual([]);
   });
 
+  it.each([
+    ["agents/receptionist/receptionist.py", 100],
+    ["agents/coach/main.go", 120],
+  ])("keeps the agent in %s within %i lines", (path, most) => {
+    expect(textOf(path).trimEnd().split("\n").length).toBeLessThanOrEqual(most);
+  });
+
   it("has no file over 500 lines without a reason", () => {
     const long = files.filter(
       (path) =>
