@@ -13,6 +13,7 @@ export default defineConfig({
             "clients/typescript/src/**/*.test.ts",
             "{demo,scripts,bench}/**/*.test.ts",
             "test/docs/**/*.test.ts",
+            "test/faults/table.test.ts",
           ],
           exclude: ["**/node_modules/**"],
           testTimeout: 20_000,
@@ -21,7 +22,8 @@ export default defineConfig({
       {
         test: {
           name: "integration",
-          include: ["test/{integration,conformance,desk,sdk-proof}/**/*.test.ts"],
+          include: ["test/{integration,conformance,desk,faults,sdk-proof}/**/*.test.ts"],
+          exclude: ["**/node_modules/**", "test/faults/table.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,
           // Files mostly wait for each other's processes; two at a time halve the time on two cores.

@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import * as callStates from "./docs/call-states.js";
 import { configurationKeys } from "./docs/configuration.js";
 import { errorReasons } from "./docs/errors.js";
+import { faultTable } from "./docs/faults.js";
 import { formatted, sameText } from "./docs/format.js";
 import { metrics } from "./docs/metrics.js";
 
@@ -18,6 +19,7 @@ const PARTS: Readonly<Record<string, () => string>> = {
   "error-reasons": errorReasons,
   "escalation-outcomes": callStates.escalationOutcomes,
   "escalation-reasons": callStates.escalationReasons,
+  faults: faultTable,
   metrics,
   states: callStates.states,
   transitions: callStates.transitions,

@@ -29,7 +29,7 @@ const holderOf = async (api: CallweaveClient, phone: SimCall) =>
   (await api.calls.get(phone.id)).seat?.agentId;
 
 describe("the seat, in browsers", () => {
-  it("goes to one of two people who take it at once, and the other is told by whom", async () => {
+  it("goes to one of two people who take it at once, and the other is told by whom (fault 5)", async () => {
     const stage = await desk.stage();
     const { phone } = await talking(stage);
     const [first, second] = await Promise.all([

@@ -205,7 +205,7 @@ describe("the browser wire", () => {
     await expect(asked).rejects.toMatchObject({ reason: ErrorReason.CALL_NOT_FOUND });
   });
 
-  it("closes on frames that are too large, malformed, not binary or against the rules", async () => {
+  it("closes on frames that are too large, malformed, not binary or against the rules (fault 28)", async () => {
     const { client } = await desk({ desk: { max_frame_bytes: 65_536 } });
     const close = async (act: (browser: WireClient) => void) => {
       const browser = await client();
@@ -259,7 +259,7 @@ describe("the browser wire", () => {
     expect((await list(browser)).calls).toEqual([]);
   });
 
-  it("refuses one stream more than a connection may have, and one connection more", async () => {
+  it("refuses one stream more than a connection may have, and one connection more (fault 46)", async () => {
     const { port, client } = await desk({ desk: { max_streams: 8, max_connections: 1 } });
     const browser = await client();
     const watches = Array.from({ length: 8 }, () => browser.open("CallService/WatchCalls"));

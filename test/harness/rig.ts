@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import {
   type AgentOptions,
   agent,
@@ -72,6 +75,13 @@ export class Rig {
   /** Runs at the end of the test. */
   defer(stop: () => unknown): void {
     this.stops.push(stop);
+  }
+
+  /** A folder that is removed at the end of the test. */
+  async folder(prefix: string): Promise<string> {
+    const made = await mkdtemp(join(tmpdir(), prefix));
+    this.defer(() => rm(made, { recursive: true, force: true }));
+    return made;
   }
 
   /** Simulator and gateway. */

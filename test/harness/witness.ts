@@ -23,9 +23,9 @@ export interface Witness {
 }
 
 /** Starts a witness on a stack with {@link WITNESS_CONFIG}. */
-export async function startWitness(rig: Rig, stack: Stack): Promise<Witness> {
+export async function startWitness(rig: Rig, stack: Pick<Stack, "simulator" | "address">): Promise<Witness> {
   const ears = new Ears();
-  await rig.agent(stack, { agentId: "echo", pool: "echo" }, async (call) => {
+  await rig.agent(stack.address, { agentId: "echo", pool: "echo" }, async (call) => {
     const early: Buffer[] = [];
     let earlyBytes = 0;
     for await (const chunk of call.audio()) {

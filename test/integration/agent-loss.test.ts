@@ -70,7 +70,7 @@ function holdHeardAt(call: SimCall, fromMs: number): number | undefined {
 }
 
 describe("an agent is lost", () => {
-  it("killed: hold audio at once, then another agent with the record", async () => {
+  it("killed: hold audio at once, then another agent with the record (fault 1)", async () => {
     const { trail, first, second, phone } = await midCall();
     first.signal("SIGKILL");
     const killedMs = callTimeMs(phone);
@@ -101,7 +101,7 @@ describe("an agent is lost", () => {
     ).toEqual([true, false]);
   });
 
-  it("frozen: found by its heartbeat; when it thaws it is told, and its late audio is not heard", async () => {
+  it("frozen: found by its heartbeat; when it thaws it is told, and its late audio is not heard (fault 2)", async () => {
     const { trail, first, second, phone } = await midCall();
     first.signal("SIGSTOP");
     const frozenMs = callTimeMs(phone);
@@ -154,7 +154,7 @@ describe("an agent is lost", () => {
 });
 
 describe("a stream breaks", () => {
-  it("and comes back in time: the same seat, no second offer, events without gap or repeat, the missing audio told", async () => {
+  it("and comes back in time: the same seat, no second offer, events without gap or repeat, the missing audio told (fault 3)", async () => {
     const stack = await rig.stack({
       config: { pools: [{ name: "default", reattach_grace_ms: 15_000 }] },
     });
@@ -210,7 +210,7 @@ describe("a stream breaks", () => {
     expect(first.given).toHaveLength(1);
   });
 
-  it("and comes back too late: the seat is taken", async () => {
+  it("and comes back too late: the seat is taken (fault 3)", async () => {
     const stack = await rig.stack({ config: { pools: [{ name: "default", reattach_grace_ms: 300 }] } });
     const proxy = await startProxy(stack.address);
     rig.defer(() => proxy.stop());
@@ -304,7 +304,7 @@ describe("an agent is lost while a command of its own waits for the announcement
 });
 
 describe("agents hand over", () => {
-  it("by transfer to a pool and to one process, by release, by declining", async () => {
+  it("by transfer to a pool and to one process, by release, by declining (fault 4)", async () => {
     const stack = await rig.stack({ config: { pools: [{ name: "default" }, { name: "sales" }] } });
     const trail = await rig.trail(stack);
     const reception = await rig.agent(stack, { agentId: "reception" });

@@ -120,7 +120,7 @@ describe.skipIf(!available)("authorisation", () => {
     }
   });
 
-  it.each([...ROLES, "nothing"])("on gRPC, about another tenant's call: %s", async (role) => {
+  it.each([...ROLES, "nothing"])("on gRPC, about another tenant's call: %s (fault 40)", async (role) => {
     for (const tenant of TENANTS) {
       const theirs = OTHER[tenant];
       for (const method of served) {
@@ -148,7 +148,7 @@ describe.skipIf(!available)("authorisation", () => {
     }
   });
 
-  it("on gRPC without a good credential: nothing but health", async () => {
+  it("on gRPC without a good credential: nothing but health (fault 42)", async () => {
     for (const method of served) {
       for (const shown of [undefined, "Bearer wrong-key-0123456789", "Basic xxxx", "Bearer"]) {
         const metadata = new grpc.Metadata();
@@ -159,7 +159,7 @@ describe.skipIf(!available)("authorisation", () => {
     }
   });
 
-  it.each([...ROLES, "nothing"])("on NATS, own and other tenant: %s", async (role) => {
+  it.each([...ROLES, "nothing"])("on NATS, own and other tenant: %s (fault 40)", async (role) => {
     const methods = served.filter(({ name }) => !/\/Watch/.test(name));
     for (const tenant of TENANTS) {
       const theirs = OTHER[tenant];
@@ -219,7 +219,7 @@ describe.skipIf(!available)("authorisation", () => {
     expect(erased.reason).toBe("PERMISSION_DENIED");
   });
 
-  it("is written down: who was refused, listened and read, in a chain that holds", async () => {
+  it("is written down: who was refused, listened and read, in a chain that holds (fault 40)", async () => {
     const page = await byGrpc(rpc("AuditService/ListAudit"), who("admin", "acme"), { page_size: 1000 });
     const kinds = new Set(page.body.entries.map((entry: { kind: string }) => entry.kind));
     for (const kind of ["LISTEN", "CONTEXT_READ", "CONTEXT_ERASED", "PERMISSION_DENIED", "AUDIT_READ"])

@@ -89,7 +89,7 @@ describe.skipIf(!available)("bus on a real server", () => {
     }
   });
 
-  it("lives over a restart: subscriptions, services, streams, buckets; nothing old is sent", () =>
+  it("lives over a restart: subscriptions, services, streams, buckets; nothing old is sent (fault 14)", () =>
     withServer(async (server) => {
       const told: boolean[] = [];
       const a = await connected(server, { onStatus: (up) => told.push(up) });
@@ -141,7 +141,7 @@ describe.skipIf(!available)("bus on a real server", () => {
     }));
 
   it(
-    "sees a frozen server, buffers no more than it may, and is back when the server is",
+    "sees a frozen server, buffers no more than it may, and is back when the server is (fault 15)",
     () =>
       withServer(async (server) => {
         const bus = await connected(server, { maxBufferedBytes: 200_000 });
@@ -211,7 +211,7 @@ describe.skipIf(!available)("bus on a real server", () => {
     }
   });
 
-  it("tells wrong credentials once, as permanent, without the secret, and goes on trying", async () => {
+  it("tells wrong credentials once, as permanent, without the secret, and goes on trying (fault 16)", async () => {
     const server = await startNats({ config: `authorization { user: "u", password: "right-secret" }` });
     try {
       const errors: [string, boolean][] = [];
@@ -235,7 +235,7 @@ describe.skipIf(!available)("bus on a real server", () => {
     }
   });
 
-  it("tells what it may not do", async () => {
+  it("tells what it may not do (fault 16)", async () => {
     const server = await startNats({
       config: `authorization { users: [{ user: "u", password: "p", permissions: {
         publish: { deny: "secret.>" }, subscribe: { deny: "secret.>" } } }] }`,

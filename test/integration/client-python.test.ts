@@ -231,7 +231,7 @@ describe("an agent in Python", () => {
     noErrors(agent);
   });
 
-  it("is killed, and another process goes on with what it wrote", async () => {
+  it("is killed, and another process goes on with what it wrote (fault 1)", async () => {
     const first = await startAgent("first", [], { AGENT_ID: "first" });
     const call = stack.simulator.placeCall();
     await first.tells("written");
@@ -297,7 +297,7 @@ describe("an observer in Python", () => {
 });
 
 describe("a handler that throws", () => {
-  it("gives its call back; the process and its other calls live on", async () => {
+  it("gives its call back; the process and its other calls live on (fault 54)", async () => {
     const agent = await startAgent("throw");
     const call = stack.simulator.placeCall();
     expect(await agent.tells("error")).toMatchObject({ call: call.id });

@@ -97,7 +97,7 @@ function frames(count: number): Buffer {
 }
 
 describe("a broken connection", () => {
-  it("brings the call back with its epoch; the caller hears every frame of what was being said", async () => {
+  it("brings the call back with its epoch; the caller hears every frame of what was being said (fault 3)", async () => {
     const { call, sim, taken } = await takeCall();
     const attached: boolean[] = [];
     call.on("attached", (value) => attached.push(value));

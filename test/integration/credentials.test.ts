@@ -136,7 +136,7 @@ describe("credentials that expire", () => {
       }),
     );
 
-  it("end the stream after a warning, and its call is offered to somebody else", async () => {
+  it("end the stream after a warning, and its call is offered to somebody else (fault 39)", async () => {
     const { gateway, telephony } = await rig();
     const robot = agent(gateway.port, await token(1));
     robot.send(register("robot"));
@@ -169,7 +169,7 @@ describe("credentials that expire", () => {
     await until(() => watchCode === grpc.status.UNAUTHENTICATED, "the end of the watch");
   });
 
-  it("are replaced in the stream by Reauthenticate, which takes none of another tenant", async () => {
+  it("are replaced in the stream by Reauthenticate, which takes none of another tenant (fault 39)", async () => {
     const { gateway } = await rig();
     const robot = agent(gateway.port, await token(1));
     robot.send(register("robot"));
@@ -188,7 +188,7 @@ describe("credentials that expire", () => {
 });
 
 describe("the TypeScript client", () => {
-  it("asks for a fresh token before the old one ends, and its session goes on", async () => {
+  it("asks for a fresh token before the old one ends, and its session goes on (fault 39)", async () => {
     const keyFile = at("client.key");
     const jwksFile = await makeKeyFile(keyFile);
     const issuer = { issuer: "https://issuer.example", audience: "callweave" };
@@ -337,7 +337,7 @@ describe("certificates", () => {
     await until(() => robot.has("registered"), "the agent to be registered");
   });
 
-  it("of the server are replaced under open connections", async () => {
+  it("of the server are replaced under open connections (fault 51)", async () => {
     copyFileSync(at("server.pem"), at("live.pem"));
     copyFileSync(at("server.key"), at("live.key"));
     const file = configFile({ grpc: { tls: { cert_file: at("live.pem"), key_file: at("live.key") } } });

@@ -132,7 +132,7 @@ describe("escalation to the original callee", () => {
     expect(msHeard(phone, "caller", AGENT_HZ, { toMs: ringing.callMs })).toBeGreaterThanOrEqual(1960);
   });
 
-  it("gives the caller back to the agent when nobody picks up", async () => {
+  it("gives the caller back to the agent when nobody picks up (fault 38)", async () => {
     const { phone, call, client } = await talking(callee.never());
     const { outcome } = await call.escalate(escalation({ target: { callee: { ringTimeSeconds: 3 } } }));
     expect(outcome).toBe("UNANSWERED");
@@ -156,7 +156,7 @@ describe("escalation to the original callee", () => {
     await phone.waitUntil(() => phone.agentLeft);
   });
 
-  it("comes back from a voicemail that does not confirm", async () => {
+  it("comes back from a voicemail that does not confirm (fault 38)", async () => {
     const { phone, call, client } = await talking(callee.voicemail({ afterSeconds: 0.5 }));
     const { outcome } = await call.escalate(escalation({ confirm: "DESK_ACCEPT", confirmTimeoutMs: 1500 }));
     expect(outcome).toBe("PICKED_UP_NOT_CONFIRMED");
@@ -216,7 +216,7 @@ describe("escalation to the original callee", () => {
     expect(listening.endReason).toBe("TERMINATED");
   });
 
-  it("keeps the record of a caller who left while it rang", async () => {
+  it("keeps the record of a caller who left while it rang (fault 37)", async () => {
     const { phone, call, client, trail } = await talking(specialist(20));
     call.escalate(escalation({ summary: "Was hung up on." })).catch(() => {});
     await phone.waitForEvent("ringing");
@@ -234,7 +234,7 @@ describe("escalation to the original callee", () => {
     });
   });
 
-  it("answers an unanswered ConnectCall with the call alive", async () => {
+  it("answers an unanswered ConnectCall with the call alive (fault 38)", async () => {
     const { phone, call } = await talking(callee.rejects(0.5));
     const error = await rejection(call.connect({ ringTimeSeconds: 10 }));
     expect(error).toMatchObject({ reason: "CALLEE_UNANSWERED", metadata: { ring_time_seconds: "10" } });

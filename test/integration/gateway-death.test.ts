@@ -47,7 +47,7 @@ describe("a gateway dies (assumption A1: each answer that the provider may give)
   const policies: OrphanPolicy[] = ["renotify", "list_only", { policy: "busy_for", seconds: 3 }];
   for (const orphan of policies) {
     const name = typeof orphan === "string" ? orphan : `${orphan.policy} ${orphan.seconds} s`;
-    it(`${name}: another takes the call over and the same agent goes on talking`, async (test) => {
+    it(`${name}: another takes the call over and the same agent goes on talking (fault 24)`, async (test) => {
       if (!available) return test.skip();
       const at = await cluster({ simulator: { orphan } });
       const { phone, call, owner, agent } = await talking(at);
@@ -73,7 +73,7 @@ describe("a gateway dies (assumption A1: each answer that the provider may give)
     }, 120_000);
   }
 
-  it("a command that it had begun is OUTCOME_UNKNOWN, and is not carried out again", async (test) => {
+  it("a command that it had begun is OUTCOME_UNKNOWN, and is not carried out again (fault 24)", async (test) => {
     if (!available) return test.skip();
     const at = await cluster();
     const { phone, call, owner } = await talking(at);
@@ -126,7 +126,7 @@ describe("a gateway dies (assumption A1: each answer that the provider may give)
     expect(again.every(({ ownerEpoch }) => ownerEpoch === 2)).toBe(true);
   }, 120_000);
 
-  it("end_call: the call is over, and its end is recorded by another gateway", async (test) => {
+  it("end_call: the call is over, and its end is recorded by another gateway (fault 24)", async (test) => {
     if (!available) return test.skip();
     const at = await cluster({
       simulator: { orphan: "end_call" },
@@ -143,7 +143,7 @@ describe("a gateway dies (assumption A1: each answer that the provider may give)
     await until(async () => (await client.calls.list()).calls.length === 0, "no call to be left");
   }, 120_000);
 
-  it("alone, with its embedded store, and started again: it goes on with the call and the same agent", async () => {
+  it("alone, with its embedded store, and started again: it goes on with the call and the same agent (fault 24)", async () => {
     const simulator = await Simulator.start({ orphan: "renotify" });
     rig.defer(() => simulator.stop());
     const folder = await mkdtemp(join(tmpdir(), "callweave-again-"));

@@ -178,7 +178,7 @@ describe("gRPC edge / health and reflection", () => {
     expect(unknown.code).toBe(grpc.status.NOT_FOUND);
   });
 
-  it("lists its services by reflection, and only with a credential", async () => {
+  it("lists its services by reflection, and only with a credential (fault 42)", async () => {
     const { fileURLToPath: toPath } = await import("node:url");
     const index = toPath(import.meta.resolve("@grpc/reflection"));
     const proto = index.replace(/build\/src\/index\.js$/, "build/proto/grpc/reflection/v1/reflection.proto");

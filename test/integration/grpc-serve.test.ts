@@ -83,7 +83,7 @@ describe("gRPC edge / Serve", () => {
     expect(api.agents.handler.lostCount).toBe(0);
   });
 
-  it("does not wait for ever for the first item", async () => {
+  it("does not wait for ever for the first item (fault 47)", async () => {
     const { client, v1 } = await start({ stream: { registerTimeoutMs: 50 } });
     const { end } = serve(client(v1.AgentService));
     expect((await end).code).toBe(grpc.status.FAILED_PRECONDITION);
@@ -97,7 +97,7 @@ describe("gRPC edge / Serve", () => {
     expect((await end).code).toBe(grpc.status.NOT_FOUND);
   });
 
-  it("refuses single items and disturbs nothing else", async () => {
+  it("refuses single items and disturbs nothing else (fault 53)", async () => {
     const { client, v1, api, edge } = await start();
     const { items, send, stream } = serve(client(v1.AgentService));
     send(register);
@@ -147,7 +147,7 @@ describe("gRPC edge / Serve", () => {
     api.agents.stream?.send({ type: "goAway", deadlineMs: 1 });
   });
 
-  it("ends only the stream that sent malformed bytes or too much", async () => {
+  it("ends only the stream that sent malformed bytes or too much (fault 26, fault 30)", async () => {
     const { client, v1, api, edge } = await start();
     const good = serve(client(v1.AgentService));
     good.send(register);
@@ -191,7 +191,7 @@ describe("gRPC edge / Serve", () => {
     expect(error.code).toBe(grpc.status.INVALID_ARGUMENT);
   });
 
-  it("gives a slow reader gaps, not the gateway's memory", async () => {
+  it("gives a slow reader gaps, not the gateway's memory (fault 12)", async () => {
     const { client, v1, api, edge } = await start();
     const { stream, items, send } = serve(client(v1.AgentService));
     send(register);
@@ -244,7 +244,7 @@ describe("gRPC edge / Serve", () => {
     expect(edge.stats.droppedAudioMs).toBeGreaterThan(0);
   });
 
-  it("ends a stream that does not read its control items", async () => {
+  it("ends a stream that does not read its control items (fault 12)", async () => {
     const { client, v1, api, edge } = await start({ stream: { maxControlItems: 100 } });
     const { stream, items, send, end } = serve(client(v1.AgentService));
     send(register);

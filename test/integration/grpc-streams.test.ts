@@ -94,7 +94,7 @@ describe("gRPC edge / watching and listening", () => {
 });
 
 describe("gRPC edge / connections", () => {
-  it("takes gzip and refuses other encodings", async () => {
+  it("takes gzip and refuses other encodings (fault 27)", async () => {
     const { port } = await start();
     const send = async (encoding: string, compress: (bytes: Buffer) => Buffer) => {
       const session = connectHttp2(`http://127.0.0.1:${port}`);
@@ -130,7 +130,7 @@ describe("gRPC edge / connections", () => {
     expect((await send("deflate", deflateSync)).status).toBe(String(grpc.status.UNIMPLEMENTED));
   });
 
-  it("closes connections above the limit", async () => {
+  it("closes connections above the limit (fault 46)", async () => {
     const { port, edge } = await start({ maxConnections: 1 });
     const first = connectHttp2(`http://127.0.0.1:${port}`);
     await until(() => edge.connections === 1);
@@ -142,7 +142,7 @@ describe("gRPC edge / connections", () => {
     await until(() => edge.connections === 0);
   });
 
-  it("drops a connection that says nothing or answers no ping", async () => {
+  it("drops a connection that says nothing or answers no ping (fault 46)", async () => {
     const { port, edge } = await start({ keepaliveTimeMs: 50, keepaliveTimeoutMs: 50 });
     const silent = connectTcp(port, "127.0.0.1");
     silent.on("error", () => {});

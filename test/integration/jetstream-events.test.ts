@@ -82,7 +82,7 @@ describe.skipIf(!available)("event log on a real server", () => {
     return watcher;
   }
 
-  it("keeps 1,000 events of 20 calls over restarts: no gap, no repeat, in order, for every watcher", async () => {
+  it("keeps 1,000 events of 20 calls over restarts: no gap, no repeat, in order, for every watcher (fault 14)", async () => {
     const server = await serve();
     const a = await open(server.url);
     const b = await open(server.url, { wire: eventWire("protobuf") });
@@ -133,7 +133,7 @@ describe.skipIf(!available)("event log on a real server", () => {
     for (const { log } of [a, b]) expect(log.stats()).toMatchObject({ pending: 0, lost: 0, fenced: 0 });
   }, 90_000);
 
-  it("carries on without the store when it is frozen", async () => {
+  it("carries on without the store when it is frozen (fault 15)", async () => {
     const server = await serve();
     const { bus, log } = await open(server.url, { writeTimeoutMs: 300 });
     await log.opened;
@@ -182,7 +182,7 @@ describe.skipIf(!available)("event log on a real server", () => {
     ).rejects.toMatchObject({ reason: "INVALID_FIELD" });
   });
 
-  it("fences a gateway whose call another has", async () => {
+  it("fences a gateway whose call another has (fault 25)", async () => {
     const server = await serve();
     const fenced: string[] = [];
     const onFenced: JetStreamEventLogOptions["onFenced"] = (_tenant, callId, { ownerEpoch, otherEpoch }) =>

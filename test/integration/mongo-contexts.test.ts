@@ -129,7 +129,7 @@ describe.skipIf(!outsideMongo() && skipWithoutMongo("contexts in MongoDB"))("Mon
       expect(contextHash(read?.context as CallContext)).toBe(contextHash(written));
     });
 
-    it("takes a write that was applied and sent again for done, and no other one", async () => {
+    it("takes a write that was applied and sent again for done, and no other one (fault 21)", async () => {
       connect();
       const first = context();
       expect(await store.put(first, undefined)).toBe("STORE");
@@ -147,7 +147,7 @@ describe.skipIf(!outsideMongo() && skipWithoutMongo("contexts in MongoDB"))("Mon
       expect(await raw().countDocuments()).toBe(1);
     });
 
-    it("lets one of two writers win each time", async () => {
+    it("lets one of two writers win each time (fault 21)", async () => {
       connect();
       const mine = new StoredContextService(store);
       const theirs = new StoredContextService(new MongoContextStore({ url, timeoutMs: TIMEOUT_MS }));
@@ -168,7 +168,7 @@ describe.skipIf(!outsideMongo() && skipWithoutMongo("contexts in MongoDB"))("Mon
       await mine.close();
     });
 
-    it("refuses a context that is too large, and says so", async () => {
+    it("refuses a context that is too large, and says so (fault 22)", async () => {
       connect();
       const turns = Array.from({ length: 200 }, (_, i) => turn(`${i}`, { text: "x".repeat(100_000) }));
       await expect(store.put(context({ turns, turnCount: 200 }), undefined)).rejects.toBeInstanceOf(

@@ -108,7 +108,7 @@ describe.skipIf(skipWithoutMongo("contexts while MongoDB is away"))("MongoDB awa
       return made;
     };
 
-    it("escalate at A, read at B, A dies, read at B; MongoDB is back: it is there, once", async (context) => {
+    it("escalate at A, read at B, A dies, read at B; MongoDB is back: it is there, once (fault 19)", async (context) => {
       if (skip) return context.skip(skip);
       const a = await gateway("a", { bus: await bus() });
       const b = await gateway("b", { bus: await bus() });
@@ -174,7 +174,7 @@ describe.skipIf(skipWithoutMongo("contexts while MongoDB is away"))("MongoDB awa
       expect(a.stats().spools.map((spool) => spool.full)).toEqual([false, false]);
     });
 
-    it("NATS away too: on the disk of A, then on NATS, then in MongoDB", async (context) => {
+    it("NATS away too: on the disk of A, then on NATS, then in MongoDB (fault 19)", async (context) => {
       if (skip) return context.skip(skip);
       const a = await gateway("a", { bus: await bus() });
       const b = await gateway("b", { bus: await bus() });
@@ -204,7 +204,7 @@ describe.skipIf(skipWithoutMongo("contexts while MongoDB is away"))("MongoDB awa
     });
   });
 
-  it("a gateway that is killed while it spools loses nothing that it acknowledged", async () => {
+  it("a gateway that is killed while it spools loses nothing that it acknowledged (fault 19)", async () => {
     const away = "mongodb://127.0.0.1:1/x?directConnection=true";
     const writer = startProgram(WRITER, [away, join(folder, "a")]);
     const acknowledged = () => writer.lines.map((line) => line.acknowledged as string);
@@ -272,7 +272,7 @@ describe.skipIf(skipWithoutMongo("contexts while MongoDB is away"))("MongoDB awa
     });
     afterEach(() => proxy.stop());
 
-    it("nothing is lost or doubled while connections are cut, refused, silent and slow", async () => {
+    it("nothing is lost or doubled while connections are cut, refused, silent and slow (fault 19)", async () => {
       const a = await gateway("a", { timeoutMs: 400 });
       const acknowledged: string[] = [];
       let writing = true;
@@ -323,7 +323,7 @@ describe.skipIf(skipWithoutMongo("contexts while MongoDB is away"))("MongoDB awa
       ["is no primary any more", { errorCode: 10_107 }, "LOCAL_DISK"],
       ["is shutting down", { errorCode: 91 }, "LOCAL_DISK"],
       ["reports a write that no majority has in time", { errorCode: 64 }, "LOCAL_DISK"],
-    ])("%s: the write waits", async (_name, data, durability) => {
+    ])("%s: the write waits (fault 18)", async (_name, data, durability) => {
       const a = await gateway("a");
       await a.contexts.save("t", { callId: "c-1" });
       await fail("alwaysOn", { failCommands: ["insert", "update"], ...data });
@@ -333,7 +333,7 @@ describe.skipIf(skipWithoutMongo("contexts while MongoDB is away"))("MongoDB awa
       expect((await documents()).map((d) => d.summary)).toEqual(["s"]);
     });
 
-    it("lost answers of writes that were done make no conflict", async () => {
+    it("lost answers of writes that were done make no conflict (fault 18)", async () => {
       const a = await gateway("a");
       await a.contexts.save("t", { callId: "c-1" });
       for (let i = 0; i < 5; i++) {

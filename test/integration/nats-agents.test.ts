@@ -67,7 +67,7 @@ describe.skipIf(!available)("an agent on NATS", () => {
     expect(phone.state).toBe("ANSWERED");
   });
 
-  it("is found frozen, and another one gets the call", async () => {
+  it("is found frozen, and another one gets the call (fault 2)", async () => {
     const { stack: made, nc } = await stack();
     const first = await NatsAgent.start(nc);
     echo(first);
@@ -83,7 +83,7 @@ describe.skipIf(!available)("an agent on NATS", () => {
     await phone.waitUntil(() => numbersHeard(phone, "caller").length > 10);
   });
 
-  it("keeps its call over a restart of the server", async () => {
+  it("keeps its call over a restart of the server (fault 14)", async () => {
     const { at, stack: made, nc } = await stack({ pools: [{ name: "default", reattach_grace_ms: 20_000 }] });
     const first = await NatsAgent.start(nc);
     echo(first);
@@ -112,7 +112,7 @@ describe.skipIf(!available)("an agent on NATS", () => {
     expect(phone.state).toBe("ANSWERED");
   });
 
-  it("keeps its call while the server stands still for a while", async () => {
+  it("keeps its call while the server stands still for a while (fault 15)", async () => {
     const { at, stack: made, nc } = await stack({ pools: [{ name: "default", reattach_grace_ms: 20_000 }] });
     const first = await NatsAgent.start(nc);
     echo(first);
@@ -220,7 +220,7 @@ describe.skipIf(!available)("the streams of agents on NATS", () => {
     });
   });
 
-  it("end by garbage, a repeat or too much, and only those", async () => {
+  it("end by garbage, a repeat or too much, and only those (fault 30)", async () => {
     const at = await server();
     const { wire: made } = await wire(at, { stream: { maxMessageBytes: 1_000 } });
     const nc = await outsider(at);

@@ -105,7 +105,7 @@ describe.skipIf(!available)("contexts on NATS", () => {
 });
 
 describe.skipIf(!available)("a subscriber that stands still", () => {
-  it("holds up no call", async () => {
+  it("holds up no call (fault 13)", async () => {
     const at = await server({ jetstream: true });
     const made = await rig.stack({ config: { nats: { urls: [at.url] } } });
     const nc = await outsider(at);

@@ -9,7 +9,7 @@ const available = await natsAvailable();
 const rig = useRig();
 
 describe.skipIf(!available)("a gateway whose credentials NATS refuses", () => {
-  it("says so once, without the secret, and serves its calls all the same", async () => {
+  it("says so once, without the secret, and serves its calls all the same (fault 16)", async () => {
     const nats = await startNats({ config: 'authorization { user: "gateway", password: "right" }' });
     rig.defer(() => nats.stop());
     const logger = new FakeLogger();

@@ -51,7 +51,7 @@ function refusals(nc: NatsConnection): string[] {
 }
 
 describe.skipIf(!available)("the sample permissions", () => {
-  it("are a configuration that the server takes as it is", async () => {
+  it("are a configuration that the server takes as it is (fault 16)", async () => {
     const found = await natsBinary();
     if ("skip" in found) throw new Error(found.skip);
     const names = ["GATEWAY", ...ROLES.map((role) => role.toUpperCase())];

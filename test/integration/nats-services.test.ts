@@ -152,7 +152,7 @@ describe.skipIf(!available)("services on NATS", () => {
       expect(PbError.decode(binary.data)).toMatchObject({ code: 5, metadata: { call_id: "none" } });
     });
 
-    it("answers bad input with INVALID_FIELD and lives on", async () => {
+    it("answers bad input with INVALID_FIELD and lives on (fault 30)", async () => {
       at = await server({ config: "max_payload: 2MB" });
       const { wire: made } = await wire(at);
       const nc = await outsider(at);
@@ -250,7 +250,7 @@ describe.skipIf(!available)("services on NATS", () => {
       expect(odd.body.message).toContain("\u00e9");
     });
 
-    it("sends a context that no message can hold with fewer turns", async () => {
+    it("sends a context that no message can hold with fewer turns (fault 22)", async () => {
       at = await server({ config: "max_payload: 65536" });
       const { api } = await wire(at);
       const nc = await outsider(at);

@@ -58,7 +58,7 @@ describe("operations of a running gateway", () => {
     expect(names).not.toMatch(/\+?1555|call_id|session_id/);
   });
 
-  it("are not ready while the provider is away, and ready again when it is back", async () => {
+  it("are not ready while the provider is away, and ready again when it is back (fault 7)", async () => {
     const stack = await rig.stack();
     expect(await readyStatus(stack)).toBe("ready");
     stack.simulator.faults.refuseControl({ status: 503 });
@@ -70,7 +70,7 @@ describe("operations of a running gateway", () => {
     await until(async () => (await readyStatus(stack)) === "ready", "ready again", 30_000);
   });
 
-  it("are not ready while draining, and answer until the last call is over", async () => {
+  it("are not ready while draining, and answer until the last call is over (fault 23)", async () => {
     const stack = await rig.stack();
     const agent = await rig.agent(stack);
     const phone = stack.simulator.placeCall();

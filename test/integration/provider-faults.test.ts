@@ -66,7 +66,7 @@ async function goesOn({ phone, call, ears }: Talk): Promise<void> {
 
 describe("the control connection", () => {
   it.each([{ code: 1011 }, { abrupt: true }])(
-    "dropped in mid-call (%o): the talk goes on, and there is no second call",
+    "dropped in mid-call (%o): the talk goes on, and there is no second call (fault 7)",
     async (how) => {
       const { stack, trail, talks: all, client } = await talks(1);
       const talk = all[0] as Talk;
@@ -95,7 +95,7 @@ describe("the control connection", () => {
     },
   );
 
-  it("sends events twice and in another order: each call is there once", async () => {
+  it("sends events twice and in another order: each call is there once (fault 36)", async () => {
     const { stack, trail, agent } = await talks(1);
     stack.simulator.faults.duplicateControlEvents(4);
     const twice = stack.simulator.placeCall();
@@ -118,7 +118,7 @@ describe("the control connection", () => {
 });
 
 describe("the media connection", () => {
-  it("dropped by accident: opened again, the talk goes on, and watchers are told", async () => {
+  it("dropped by accident: opened again, the talk goes on, and watchers are told (fault 9)", async () => {
     const { talks: all, trail } = await talks(2);
     const [dropped, other] = all as [Talk, Talk];
     const frames = 150;
@@ -135,7 +135,7 @@ describe("the media connection", () => {
     expect(trail.all("ended")).toEqual([]);
   });
 
-  it("closed by the provider for good: told at once, ended by the rule, the agent is told", async () => {
+  it("closed by the provider for good: told at once, ended by the rule, the agent is told (fault 9)", async () => {
     const { talks: all, trail } = await talks(2, {
       config: { gateway: { limits: { media_give_up_ms: 2000 } } },
     });
@@ -151,7 +151,7 @@ describe("the media connection", () => {
     await goesOn(other);
   });
 
-  it("sends its end late, twice, and after an error: one end, told once", async () => {
+  it("sends its end late, twice, and after an error: one end, told once (fault 36)", async () => {
     const { talks: all, trail, client } = await talks(3);
     const [late, twice, swapped] = all as [Talk, Talk, Talk];
     late.phone.faults.delayTerminated(1500);
@@ -187,7 +187,7 @@ describe("an answer that never comes", () => {
   };
   const pickedUp = { callee: callee.picksUp({ afterSeconds: 0.3 }) };
 
-  it("to connect: the outcome is unknown, and it was asked once", async () => {
+  it("to connect: the outcome is unknown, and it was asked once (fault 35)", async () => {
     const { talks: all, client } = await talks(1, impatient, pickedUp);
     const { phone, call } = all[0] as Talk;
     phone.faults.swallowResponse("call.connect");
@@ -199,7 +199,7 @@ describe("an answer that never comes", () => {
     expect(call.signal.aborted).toBe(false);
   });
 
-  it("to the connect of an escalation: UNKNOWN, and the record says so", async () => {
+  it("to the connect of an escalation: UNKNOWN, and the record says so (fault 35)", async () => {
     const { talks: all, client } = await talks(1, impatient, pickedUp);
     const { phone, call } = all[0] as Talk;
     phone.faults.swallowResponse("call.connect");
@@ -226,7 +226,7 @@ describe("an answer that never comes", () => {
 });
 
 describe("a provider that stops pulling", () => {
-  it("the agent that floods is refused item by item; another call of the same gateway is whole", async () => {
+  it("the agent that floods is refused item by item; another call of the same gateway is whole (fault 10, fault 11)", async () => {
     const stack = await rig.stack({
       config: {
         playback: { max_seconds: 2 },
@@ -280,7 +280,7 @@ describe("a provider that stops pulling", () => {
 });
 
 describe("frames that should not be", () => {
-  it("on either socket, while two calls run: both go on, without a hole", async () => {
+  it("on either socket, while two calls run: both go on, without a hole (fault 29)", async () => {
     const { stack, talks: all, trail } = await talks(2);
     const [target, other] = all as [Talk, Talk];
     const harmless = <T extends string>(kinds: object) =>

@@ -54,7 +54,7 @@ async function seated(outsider: Outsider, more: object = {}): Promise<ServeStrea
 const seconds = (value: number) => ({ seconds: Math.trunc(value), nanos: Math.round((value % 1) * 1e9) });
 
 describe("requests that are refused", () => {
-  it("unknown calls, hostile ids and fields out of bounds, each with its rule, and nothing happens", async () => {
+  it("unknown calls, hostile ids and fields out of bounds, each with its rule, and nothing happens (fault 44)", async () => {
     const { outsider, phone, witness } = await withCall();
     const { id } = phone;
     const unknown = await outsider.refused("CallService", "GetCall", { call_id: "no-such-call" });
@@ -135,7 +135,7 @@ describe("requests that are refused", () => {
     expect(await witness.missing()).toEqual([]);
   });
 
-  it("verbs in the wrong state: the state, the verb and what is allowed", async () => {
+  it("verbs in the wrong state: the state, the verb and what is allowed (fault 33)", async () => {
     const { stack, outsider, witness } = await start();
     const phone = stack.simulator.placeCall();
     await until(
@@ -171,7 +171,7 @@ describe("requests that are refused", () => {
     expect(await witness.missing()).toEqual([]);
   });
 
-  it("a repeated request id: one effect with the same body, ALREADY_EXISTS with another", async () => {
+  it("a repeated request id: one effect with the same body, ALREADY_EXISTS with another (fault 34)", async () => {
     const { outsider, phone, witness } = await withCall(callee.picksUp({ afterSeconds: 0.3 }));
     const body = {
       call_id: phone.id,
@@ -204,7 +204,7 @@ describe("requests that are refused", () => {
 });
 
 describe("agents that do it wrong", () => {
-  it("first items that are no beginning, and registrations out of bounds, end their own stream alone", async () => {
+  it("first items that are no beginning, and registrations out of bounds, end their own stream alone (fault 32)", async () => {
     const { outsider, witness } = await start();
     for (const [item, code, reason] of [
       [{ audio: { handle: 1, pcm: Buffer.alloc(640) } }, status.FAILED_PRECONDITION, "NOT_REGISTERED"],
@@ -247,7 +247,7 @@ describe("agents that do it wrong", () => {
     expect(await witness.missing()).toEqual([]);
   });
 
-  it("a stale handle is told once, and its audio is not heard", async () => {
+  it("a stale handle is told once, and its audio is not heard (fault 32)", async () => {
     const { stream, phone, witness } = await withCall();
     const { handle } = stream.items.find(({ assigned }) => assigned).assigned;
     const pcm = Buffer.from(toneBytes(AGENT_HZ, 200));
@@ -272,7 +272,7 @@ describe("agents that do it wrong", () => {
     expect(await witness.missing()).toEqual([]);
   });
 
-  it("items that cannot be: refused one by one, the stream and the call go on", async () => {
+  it("items that cannot be: refused one by one, the stream and the call go on (fault 32)", async () => {
     const { stream, phone, witness } = await withCall();
     stream.send(
       { mark: { handle: 0, name: "" } },
@@ -300,7 +300,7 @@ describe("agents that do it wrong", () => {
     expect(await witness.missing()).toEqual([]);
   });
 
-  it("a full ring refuses the item whole", async () => {
+  it("a full ring refuses the item whole (fault 11)", async () => {
     const { stream, phone, witness } = await withCall();
     // Thirty seconds fit; the provider takes about one of them at once.
     const pcm = Buffer.from(toneBytes(AGENT_HZ, 5000));

@@ -55,7 +55,7 @@ async function serve(at: Simulator, dir: string, options: StackOptions = {}) {
 }
 
 describe("serve", () => {
-  it("at SIGTERM takes nothing new, tells its agents, lets calls end, and exits 0", async () => {
+  it("at SIGTERM takes nothing new, tells its agents, lets calls end, and exits 0 (fault 23)", async () => {
     const at = await simulator();
     const { child, address } = await serve(at, await folder());
     const agent = await rig.agent(address, {}, (call) => {
@@ -76,7 +76,7 @@ describe("serve", () => {
     late.hangUp();
   });
 
-  it("at a second SIGTERM ends at once, without ending the call at the provider", async () => {
+  it("at a second SIGTERM ends at once, without ending the call at the provider (fault 23)", async () => {
     const at = await simulator();
     const { child, address } = await serve(at, await folder());
     const agent = await rig.agent(address);

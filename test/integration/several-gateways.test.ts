@@ -155,7 +155,7 @@ describe("several gateways on one NATS", () => {
   );
 
   it(
-    "an outage of NATS ends no call; what was told meanwhile is in the store afterwards, once",
+    "an outage of NATS ends no call; what was told meanwhile is in the store afterwards, once (fault 15)",
     async (test) => {
       if (!nats) return test.skip();
       const at = await cluster();
@@ -186,7 +186,7 @@ describe("several gateways on one NATS", () => {
   );
 
   it(
-    "a gateway that is told to end lets its calls end, and the other takes the new ones",
+    "a gateway that is told to end lets its calls end, and the other takes the new ones (fault 23)",
     async (test) => {
       if (!nats) return test.skip();
       const at = await cluster();

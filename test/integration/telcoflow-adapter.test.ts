@@ -60,7 +60,7 @@ describe("Telcoflow / sign-in", () => {
     expect(gw.counters.reconnects).toBe(0);
   });
 
-  it("starts over when setup.done does not come", async () => {
+  it("starts over when setup.done does not come (fault 47)", async () => {
     const sim = await simulator();
     sim.faults.setupDelayMs = 60_000;
     const gw = new TestGateway(sim.url, { setupTimeoutMs: 100 });
@@ -105,7 +105,7 @@ describe("Telcoflow / claims", () => {
     expect(gw.counters.claims).toBe(0);
   });
 
-  it("lets exactly one of two gateways win, the one with the shorter delay", async () => {
+  it("lets exactly one of two gateways win, the one with the shorter delay (fault 25)", async () => {
     const sim = await simulator();
     const [first, second] = [await gateway(sim), await gateway(sim)];
     first.policy = { claim: true, delayMs: 500 };
@@ -116,7 +116,7 @@ describe("Telcoflow / claims", () => {
     expect(first.calls).toHaveLength(0);
   });
 
-  it("tells of a caller who hangs up before the claim", async () => {
+  it("tells of a caller who hangs up before the claim (fault 37)", async () => {
     const sim = await simulator();
     const gw = await gateway(sim);
     gw.policy = { claim: true, delayMs: 1000 };
@@ -149,7 +149,7 @@ describe("Telcoflow / claims", () => {
     expect(gw.notices).toHaveLength(0);
   });
 
-  it("sends no token to a host that is not allowed", async () => {
+  it("sends no token to a host that is not allowed (fault 43)", async () => {
     const sim = await simulator({ publicUrl: "ws://media.example.invalid:9" });
     const gw = await gateway(sim);
     sim.placeCall();
@@ -327,7 +327,7 @@ describe("Telcoflow / audio", () => {
     await simCall.waitUntil(() => simCall.stats.deliveredBytes === 638);
   });
 
-  it("holds audio while the provider asks for none", async () => {
+  it("holds audio while the provider asks for none (fault 10)", async () => {
     const { simCall, ours } = await answered({ playoutBufferMs: 200 });
     simCall.faults.stallCredit(1500);
     ours.play(noiseBytes(64_000));

@@ -76,7 +76,7 @@ describe("Telcoflow / bad input on a media connection", () => {
     expect(ours.told).toEqual([]);
   });
 
-  it("an odd frame keeps its last byte for the next, so that samples stay whole", async () => {
+  it("an odd frame keeps its last byte for the next, so that samples stay whole (fault 31)", async () => {
     const call = await place();
     const before = gw.counters.oddAudioFrames;
     // On channels of their own, away from the caller's audio.
@@ -99,14 +99,14 @@ describe("Telcoflow / bad input on a media connection", () => {
     await worksStill(call);
   });
 
-  it("a huge request is cut, and the call goes on", async () => {
+  it("a huge request is cut, and the call goes on (fault 32)", async () => {
     const call = await place();
     await counted("creditCut", () => call.simCall.faults.sendMalformed("huge_request"));
     await worksStill(call);
   });
 
   it.each<MalformedMedia>(["binary_oversize", "text_oversize"])(
-    "%s ends that connection, which is opened again; no other",
+    "%s ends that connection, which is opened again; no other (fault 28)",
     async (kind) => {
       const call = await place();
       await counted("oversizeFrames", () => call.simCall.faults.sendMalformed(kind));
@@ -118,7 +118,7 @@ describe("Telcoflow / bad input on a media connection", () => {
     },
   );
 
-  it("any number of bad frames is only counted", async () => {
+  it("any number of bad frames is only counted (fault 29)", async () => {
     const call = await place();
     const lines = gw.log.length;
     await counted(
@@ -132,7 +132,7 @@ describe("Telcoflow / bad input on a media connection", () => {
     expect(gw.log.length - lines).toBeLessThan(5);
   });
 
-  it("random bytes and text never hurt", async () => {
+  it("random bytes and text never hurt (fault 29)", async () => {
     const call = await place();
     const bytes = noiseBytes(60_000, 99);
     for (let i = 0; i < 300; i++) {
@@ -166,7 +166,7 @@ describe("Telcoflow / bad input on the control connection", () => {
     expect(gw.counters.reconnects).toBe(reconnects);
   });
 
-  it("an oversize frame ends the connection, which comes back; calls go on", async () => {
+  it("an oversize frame ends the connection, which comes back; calls go on (fault 28)", async () => {
     const reconnects = gw.counters.reconnects;
     await counted("oversizeFrames", () => sim.faults.sendMalformedControl("oversize"));
     await until(() => gw.counters.reconnects === reconnects + 1, "the reconnect");
@@ -175,7 +175,7 @@ describe("Telcoflow / bad input on the control connection", () => {
     expect(other.simCall.stats.mediaConnections).toBe(1);
   });
 
-  it("more than 100 bad frames in a minute end the connection with 1008; calls go on", async () => {
+  it("more than 100 bad frames in a minute end the connection with 1008; calls go on (fault 29)", async () => {
     const { badFrameCloses, reconnects } = gw.counters;
     for (let i = 0; i < 150; i++) sim.faults.sendMalformedControl("not_json");
     await until(() => gw.counters.badFrameCloses === badFrameCloses + 1, "the close");
@@ -184,7 +184,7 @@ describe("Telcoflow / bad input on the control connection", () => {
     expect(other.ours.told).toEqual([]);
   });
 
-  it("nothing threw, and no secret is in the log", () => {
+  it("nothing threw, and no secret is in the log (fault 29)", () => {
     expect(gw.counters.handlerErrors).toBe(0);
     const log = gw.log.join("\n");
     expect(log).not.toContain("simulator-key");

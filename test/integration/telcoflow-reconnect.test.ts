@@ -54,7 +54,7 @@ describe("Telcoflow / control connection lost", () => {
     expect(gw.calls).toHaveLength(1);
   });
 
-  it("tells the end of a call that was missed, and does not end one whose media is up", async () => {
+  it("tells the end of a call that was missed, and does not end one whose media is up (fault 7)", async () => {
     const sim = await simulator();
     const gw = await gateway(sim);
     const [first, second] = [sim.placeCall(), sim.placeCall({ caller: [tone(300)] })];
@@ -112,7 +112,7 @@ describe("Telcoflow / control connection lost", () => {
     await gw.call();
   });
 
-  it("is refused with 429 for a while and comes back", async () => {
+  it("is refused with 429 for a while and comes back (fault 52)", async () => {
     const sim = await simulator();
     const gw = await gateway(sim);
     sim.faults.rateLimit({ count: 2 });

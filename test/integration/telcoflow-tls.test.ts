@@ -102,7 +102,7 @@ describe("Telcoflow over TLS", () => {
     expect(gw.log.join()).not.toContain("PRIVATE KEY");
   });
 
-  it("sends no key to a server that it does not trust", async () => {
+  it("sends no key to a server that it does not trust (fault 43, fault 51)", async () => {
     const gw = gateway({ auth: { apiKey: "key-b", connectorUuid: uuid } });
     gw.connector.start(gw).catch(() => {});
     await until(() => gw.counters.connectFailures >= 1, "the failure");

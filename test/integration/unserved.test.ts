@@ -23,7 +23,7 @@ const SPECIALIST_HZ = 4500;
 const AGENT_HZ = 5000;
 
 describe("nobody is there", () => {
-  it("connect, the default: the callee rings, unanswered by us, and the parties talk", async () => {
+  it("connect, the default: the callee rings, unanswered by us, and the parties talk (fault 6)", async () => {
     const stack = await rig.stack();
     const trail = await rig.trail(stack);
     const phone = stack.simulator.placeCall({
@@ -49,7 +49,7 @@ describe("nobody is there", () => {
     expect((await trail.waitFor("ended")).reason).toBe("DISCONNECTED");
   });
 
-  it("queue: the caller hears ringing until an agent comes", async () => {
+  it("queue: the caller hears ringing until an agent comes (fault 6)", async () => {
     const stack = await rig.stack({
       simulator: { ringback: true },
       config: { routes: [{ unserved: "queue" }] },
@@ -70,7 +70,7 @@ describe("nobody is there", () => {
     expect(phone.state).toBe("ANSWERED");
   });
 
-  it("answer_and_hold: hold audio without a long silence, until an agent comes", async () => {
+  it("answer_and_hold: hold audio without a long silence, until an agent comes (fault 6)", async () => {
     const stack = await rig.stack({ config: { routes: [{ unserved: "answer_and_hold" }] } });
     const trail = await rig.trail(stack);
     const phone = stack.simulator.placeCall();
@@ -91,7 +91,7 @@ describe("nobody is there", () => {
     await trail.waitFor("holdChanged", (event) => !event.holding);
   });
 
-  it("announce: the announcement is heard to its last frame, then the call ends", async () => {
+  it("announce: the announcement is heard to its last frame, then the call ends (fault 6)", async () => {
     const folder = await mkdtemp(join(tmpdir(), "callweave-wav-"));
     rig.defer(() => rm(folder, { recursive: true, force: true }));
     const frames = 75;
@@ -111,7 +111,7 @@ describe("nobody is there", () => {
     expect(framesMissing(phone, "caller", frames)).toEqual([]);
   });
 
-  it("leave: nothing is claimed, and taken as soon as an agent is there for a later call", async () => {
+  it("leave: nothing is claimed, and taken as soon as an agent is there for a later call (fault 6)", async () => {
     const stack = await rig.stack({ config: { routes: [{ unserved: "leave" }] } });
     const phone = stack.simulator.placeCall();
     await phone.waitUntil(() => callTimeMs(phone) > 1000);
@@ -139,7 +139,7 @@ describe("whose calls", () => {
     other.hangUp();
   });
 
-  it("two gateways on one connector: each call has one owner, and one agent", async () => {
+  it("two gateways on one connector: each call has one owner, and one agent (fault 25)", async () => {
     const stack = await rig.stack();
     const folder = await mkdtemp(join(tmpdir(), "callweave-test-"));
     rig.defer(() => rm(folder, { recursive: true, force: true }));

@@ -34,7 +34,7 @@ describe("CallweaveError", () => {
     expect(CallweaveError.from("odd")).toMatchObject({ reason: "TRANSPORT", code: "UNKNOWN" });
   });
 
-  it("keeps the name of a reason that is newer than the library", () => {
+  it("keeps the name of a reason that is newer than the library (fault 53)", () => {
     const error = CallweaveError.from(serviceError(status.ABORTED, "BRAND_NEW", { key: "value" }));
     expect(error).toMatchObject({
       reason: "TRANSPORT",

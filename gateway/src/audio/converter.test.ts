@@ -13,7 +13,7 @@ describe("createDecoder", () => {
     expect(decoder.decode(input)).toBe(input);
   });
 
-  it("carries an odd byte to the next item", () => {
+  it("carries an odd byte to the next item (fault 31)", () => {
     const decoder = createDecoder(S16(8000), 8000);
     const input = bytes(100);
     const out = [input.subarray(0, 33), input.subarray(33, 34), input.subarray(34, 71), input.subarray(71)]

@@ -167,7 +167,7 @@ describe("AuditLog", () => {
     expect(JSON.parse(lines().at(-1) ?? "")).toMatchObject({ actor: "several", details: { count: "3" } });
   });
 
-  it("keeps what cannot be written until it can", async () => {
+  it("keeps what cannot be written until it can (fault 50)", async () => {
     const made = await log({ retryMs: 5 });
     rmSync(folder, { recursive: true });
     made.record(listen(1));

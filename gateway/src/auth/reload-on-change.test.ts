@@ -52,7 +52,7 @@ describe("ReloadOnChange", () => {
     await expect.poll(() => state.applied).toBeGreaterThanOrEqual(3);
   });
 
-  it("keeps what there is when it cannot be read, and goes on when it can", async () => {
+  it("keeps what there is when it cannot be read, and goes on when it can (fault 51)", async () => {
     const file = join(folder, "plain");
     writeFileSync(file, "1");
     const { state, logger } = rig([file]);

@@ -109,7 +109,7 @@ describe("tokens", () => {
     expect(nothing.grants.size).toBe(0);
   });
 
-  it("may be off by the leeway and no more", async () => {
+  it("may be off by the leeway and no more (fault 48)", async () => {
     for (const [claims, taken] of [
       [{ exp: now() - 25 }, true],
       [{ exp: now() - 35 }, false],
@@ -176,7 +176,7 @@ describe("tokens", () => {
     "a very long one": () => token({ claims: { pad: "x".repeat(10_000) } }),
   };
 
-  it.each(Object.keys(HOSTILE))("refuses %s", async (name) => {
+  it.each(Object.keys(HOSTILE))("refuses %s (fault 41)", async (name) => {
     const hostile = (await HOSTILE[name]?.()) ?? "";
     const error = await auth()
       .authenticateToken(hostile, "127.0.0.1:1")
@@ -189,7 +189,7 @@ describe("tokens", () => {
     });
   });
 
-  it("cannot be configured with a symmetric algorithm", () => {
+  it("cannot be configured with a symmetric algorithm (fault 41)", () => {
     for (const algorithms of [["HS256"], ["none"], []])
       expect(() => auth({ algorithms })).toThrow("algorithms must be");
   });

@@ -11,6 +11,7 @@ import { CommandRunner } from "./command-runner.js";
 import type { CallContexts } from "./context-port.js";
 import type { EventLog } from "./event-log.js";
 import { EventRecorder } from "./event-recorder.js";
+import { guarded } from "./guarded-handler.js";
 import * as legVerbs from "./leg-verbs.js";
 import { Lifecycle } from "./lifecycle.js";
 import { Marks } from "./marks.js";
@@ -103,7 +104,8 @@ export class Call implements CallCore, CallLegHandler {
       () => leg.isAlive(),
       (why) => this.end(why),
     );
-    leg.attach(this, this.playback);
+    const { handler, playback } = guarded({ handler: this, playback: this.playback }, () => this.broke());
+    leg.attach(handler, playback);
     if (restored?.live) this.goOn(restored, restored.live);
     else this.record({ type: "arrived", call: this.snapshot() });
   }
@@ -339,6 +341,13 @@ export class Call implements CallCore, CallLegHandler {
     if (!this.lifecycle.end(reason, this.clock.wallNow())) return;
     this.shut("CALL_ENDED", () => this.record({ type: "ended", reason }));
     this.wrappedUp = this.wrapUp(reason).finally(() => this.tellReleased());
+  }
+
+  /** An unexpected error in the handling of this call: it is over here, and the provider decides. */
+  private broke(): void {
+    if (this.lifecycle.ended) return;
+    this.record({ type: "mediaChanged", change: "LOST", detail: "INTERNAL_ERROR" });
+    this.end("MEDIA_LOST");
   }
 
   /** Another gateway has the call now: closes what is here without a command, an event or a word into the context. */

@@ -44,7 +44,7 @@ describe("the table of state × verb", () => {
     expect(allowedVerbs("DISCONNECTED")).toEqual([]);
   });
 
-  it("names state, verb and what is allowed", () => {
+  it("names state, verb and what is allowed (fault 33)", () => {
     expect(() => requireAllowed("c", "ANSWERED", "AnswerCall")).toThrow(
       "AnswerCall is not allowed in ANSWERED; allowed: ConnectCall,EscalateCall,TransferCall,ReleaseCall,CloseCall,DisconnectCall,CancelCommand,SendNote",
     );

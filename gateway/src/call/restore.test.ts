@@ -59,7 +59,7 @@ describe("a call taken over", () => {
     expect(successor(dead).call.snapshot()).toMatchObject({ state: "CONNECTED", agentMode: "WHISPER" });
   });
 
-  it("answers a repeated request id with the first result, and refuses another body under it", async () => {
+  it("answers a repeated request id with the first result, and refuses another body under it (fault 34)", async () => {
     const dead = rig();
     await dead.give({ verb: "AnswerCall" }, 0, "answer-1");
     const next = successor(dead);

@@ -242,7 +242,7 @@ describe("the bus is away", () => {
     expect(types.has("takenOver")).toBe(false);
   });
 
-  it("a gateway that was cut off fences itself from calls that another one took meanwhile", async () => {
+  it("a gateway that was cut off fences itself from calls that another one took meanwhile (fault 25)", async () => {
     const { rig, a, b } = await two();
     const callId = rig.arrive();
     await rig.pass(500);

@@ -132,7 +132,7 @@ describe("contexts without their database", () => {
     });
   });
 
-  it("that two wrote apart keep the words of both, and watchers are told", async () => {
+  it("that two wrote apart keep the words of both, and watchers are told (fault 21)", async () => {
     const a = await gateway("a", { withBus: false });
     const b = await gateway("b", { withBus: false });
     await a.contexts.save("t", { callId: "c-1", summary: "base" });
@@ -223,7 +223,7 @@ describe("contexts without their database", () => {
     expect((await get(a)).data).toEqual({ i: 9 });
   });
 
-  it("are refused when all is full, loudly, and taken again after", async () => {
+  it("are refused when all is full, loudly, and taken again after (fault 19)", async () => {
     const a = await gateway("a", { withBus: false, localBytes: 12_000 });
     cut(a);
     const save = (i: number) => a.contexts.save("t", { callId: `c-${i}`, data: { x: "y".repeat(1500) } });

@@ -83,7 +83,7 @@ describe("protoJson()", () => {
     expect(() => protoJson("Nothing", GetContextRequest).decode(text("{}"))).toThrow(/no message Nothing/);
   });
 
-  it("takes nothing from __proto__", () => {
+  it("takes nothing from __proto__ (fault 44)", () => {
     const get = protoJson("GetContextRequest", GetContextRequest);
     expect(get.decode(text('{"__proto__":{"callId":"x"},"constructor":{}}'))).toEqual({ key: undefined });
   });

@@ -23,7 +23,7 @@ const accepts = (check: () => unknown) => {
 };
 
 describe("validate", () => {
-  it("call ids: printable, without what would break a subject or a path", () => {
+  it("call ids: printable, without what would break a subject or a path (fault 44)", () => {
     const good = ["c-1", "2f0c…é", "a.b:c|d@e#f", "x".repeat(200), "{7}"];
     const bad = [
       "",

@@ -103,7 +103,7 @@ function rig(options: DeskOptions = {}, credential = principalOf("default", "des
 const settle = () => new Promise((resolve) => setTimeout(resolve, 5));
 
 describe("DeskConnection", () => {
-  it("drops the oldest audio of a slow browser, tells it, and keeps every event", async () => {
+  it("drops the oldest audio of a slow browser, tells it, and keeps every event (fault 12)", async () => {
     const { api, socket, open, stats } = rig({ maxListenMs: 100 });
     let tell = () => {};
     api.watchItems = async function* () {
@@ -158,7 +158,7 @@ describe("DeskConnection", () => {
     expect(stats.connections).toBe(0);
   });
 
-  it("closes a connection whose browser does not read at all, one byte beyond the limit", async () => {
+  it("closes a connection whose browser does not read at all, one byte beyond the limit (fault 12)", async () => {
     const { socket, open, stats } = rig({ maxBufferedBytes: 1_000 });
     socket.bufferedAmount = 1_000;
     open(1, "FleetService/ListPools");
@@ -187,7 +187,7 @@ describe("DeskConnection", () => {
     }
   });
 
-  it("gives a browser no more than its role: every method is behind the rules", async () => {
+  it("gives a browser no more than its role: every method is behind the rules (fault 40)", async () => {
     const nothing = { ...principalOf("default", "nobody"), grants: new Map() };
     const { api, socket, open } = rig({}, nothing);
     const methods = [...deskMethods(operations(api), watches(api)).keys()];

@@ -30,8 +30,16 @@ export const SUBPROTOCOL = "callweave.v1";
 export const SOCKET_PATH = "/api/socket";
 const TICKET_PREFIX = "ticket.";
 const DEFAULT_PORT = 7072;
-/** How long a request may take, ms. */
+/** How long a request, or its headers, may take, ms. */
 const REQUEST_TIMEOUT_MS = 10_000;
+/** How often that is looked at, ms. */
+const REQUEST_CHECK_MS = 1_000;
+/** Sockets beyond two for each browser that may be there: pages and sign-ins come on connections of their own. */
+const MORE_SOCKETS = 64;
+/** Pieces that a frame may come in; a browser sends one. */
+const MAX_FRAGMENTS = 256;
+/** The smallest piece in which the network is expected to bring a long frame, in bytes. */
+const SMALL_CHUNK_BYTES = 256;
 
 /** The face of the gateway for browsers: a page, and the contract on a WebSocket. */
 export class DeskServer {
@@ -84,6 +92,7 @@ export class DeskServer {
     const limits = {
       requestTimeout: REQUEST_TIMEOUT_MS,
       headersTimeout: REQUEST_TIMEOUT_MS,
+      connectionsCheckingInterval: REQUEST_CHECK_MS,
       maxHeaderSize: 16_384,
     };
     const answer = (request: IncomingMessage, response: ServerResponse) =>
@@ -91,11 +100,14 @@ export class DeskServer {
     this.server = resolved.tls
       ? createHttpsServer({ ...limits, ...resolved.tls }, answer)
       : createHttpServer(limits, answer);
+    this.server.maxConnections = 2 * resolved.maxConnections + MORE_SOCKETS;
     this.server.on("upgrade", (request, socket, head) => this.upgrade(request, socket, head));
     this.server.on("clientError", (_error, socket) => socket.destroy());
     this.sockets = new WebSocketServer({
       noServer: true,
       maxPayload: resolved.maxFrameBytes,
+      maxFragments: MAX_FRAGMENTS,
+      maxBufferedChunks: Math.ceil(resolved.maxFrameBytes / SMALL_CHUNK_BYTES),
       perMessageDeflate: false,
       handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
     });

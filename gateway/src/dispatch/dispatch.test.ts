@@ -16,7 +16,7 @@ describe("dispatch / offers", () => {
     expect(t.call("c")).toMatchObject({ state: "ANSWERED", seat: { state: "HELD", agentId: "agent-1" } });
   });
 
-  it("asks the next agent after a refusal and after a time-out, nobody twice in a round", async () => {
+  it("asks the next agent after a refusal and after a time-out, nobody twice in a round (fault 4)", async () => {
     const t = await dispatchRig();
     const [a, b, c] = [t.agent(), t.agent(), t.agent()];
     t.telephony.arrive({ callId: "c" });
@@ -93,7 +93,7 @@ describe("dispatch / offers", () => {
     expect(a.got("offer")).toHaveLength(0);
   });
 
-  it("seats exactly one of many that race for an epoch", async () => {
+  it("seats exactly one of many that race for an epoch (fault 5)", async () => {
     await fc.assert(
       fc.asyncProperty(fc.shuffledSubarray([...Array(12).keys()], { minLength: 2 }), async (order) => {
         const t = await dispatchRig();

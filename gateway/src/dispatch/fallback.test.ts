@@ -15,7 +15,7 @@ async function seated(options: Parameters<typeof dispatchRig>[0] = {}) {
 }
 
 describe("dispatch / nobody is left", () => {
-  it("lets the route decide when the only agent dies with the offer open", async () => {
+  it("lets the route decide when the only agent dies with the offer open (fault 6)", async () => {
     const t = await dispatchRig(CONNECT);
     const a = t.agent();
     const leg = t.telephony.arrive({ callId: "c" });
@@ -120,7 +120,7 @@ describe("dispatch / slow stores and stalls", () => {
     expect(b.last("offer").context).toBeUndefined();
   });
 
-  it("does not take its own stall for a frozen agent", async () => {
+  it("does not take its own stall for a frozen agent (fault 49)", async () => {
     const t = await dispatchRig();
     const a = t.agent({ heartbeat: true });
     await t.clock.advance(1_500);

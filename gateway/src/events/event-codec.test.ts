@@ -70,7 +70,7 @@ describe("event codec", () => {
     }
   });
 
-  it("keeps what a later version adds and types it does not know", () => {
+  it("keeps what a later version adds and types it does not know (fault 53)", () => {
     const text = JSON.stringify({
       v: EVENT_CODEC_VERSION,
       tenant: "t",

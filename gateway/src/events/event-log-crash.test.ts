@@ -18,7 +18,7 @@ for (let sequence = 1; ; sequence += 5) {
 }
 `;
 
-it("has every event that it said is safe after the process was killed", async () => {
+it("has every event that it said is safe after the process was killed (fault 24)", async () => {
   const folder = await mkdtemp(join(tmpdir(), "crash-"));
   try {
     const file = new URL("./embedded-event-log.ts", import.meta.url).href;

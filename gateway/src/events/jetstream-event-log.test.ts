@@ -253,7 +253,7 @@ describe("event log in JetStream", () => {
     expect(log.stats().fenced + other.stats().fenced).toBe(3);
   });
 
-  it("keeps calls of the same id of two tenants apart, whatever is in an id", async () => {
+  it("keeps calls of the same id of two tenants apart, whatever is in an id (fault 44)", async () => {
     const id = "a.b*> c\u0000ä";
     for (const tenant of ["t", "u"]) {
       expect((await log.append(event(1, { tenant, callId: id }))).durable).toBe(true);

@@ -134,7 +134,7 @@ describe("the port of operations", () => {
     expect(await after.json()).toMatchObject({ status: "ready", gateway_id: "gateway-test" });
   });
 
-  it("refuses other methods and paths", async () => {
+  it("refuses other methods and paths (fault 42)", async () => {
     const made = await ops();
     expect((await fetch(at(made, "/metrics"), { method: "POST", body: "x" })).status).toBe(405);
     expect((await fetch(at(made, "/"))).status).toBe(404);
@@ -283,7 +283,7 @@ describe("metrics", () => {
 });
 
 describe("LoopWatch", () => {
-  it("sees a loop that was held up", async () => {
+  it("sees a loop that was held up (fault 49)", async () => {
     const watch = new LoopWatch({ windowMs: 100 });
     stops.push(() => watch.stop());
     let worstMs = 0;

@@ -21,7 +21,7 @@ describe("Backoff", () => {
     expect(backoff.next()).toBe(10_000);
   });
 
-  it("goes on growing while connections drop before 30 s", async () => {
+  it("goes on growing while connections drop before 30 s (fault 8)", async () => {
     const clock = new ManualClock();
     const backoff = new Backoff(DEFAULT_LIMITS.reconnect, clock, () => 0);
     backoff.next();

@@ -66,7 +66,7 @@ describe("ControlConnection / being there", () => {
     expect(counters.controlLost).toBe(0);
   });
 
-  it("gives up a handshake that goes on for ever", async () => {
+  it("gives up a handshake that goes on for ever (fault 47)", async () => {
     const open: Duplex[] = [];
     const fake = await provider({ upgrade: (socket) => open.push(socket.on("error", () => {})) });
     const { control, counters } = connection(fake, { handshakeTimeoutMs: 30 });
@@ -75,7 +75,7 @@ describe("ControlConnection / being there", () => {
     for (const socket of open) socket.destroy();
   });
 
-  it("waits as long as the provider asks", async () => {
+  it("waits as long as the provider asks (fault 52)", async () => {
     let refusals = 0;
     const fake = await provider({
       upgrade: (socket) => {
@@ -90,7 +90,7 @@ describe("ControlConnection / being there", () => {
     expect(performance.now() - beginMs).toBeGreaterThanOrEqual(399);
   });
 
-  it("is closed by a message in too many pieces", async () => {
+  it("is closed by a message in too many pieces (fault 28)", async () => {
     const { fake, counters } = await signedIn({ maxFragments: 10 });
     for (let i = 0; i < 50; i++) fake.sockets[0]?.send("x", { fin: false });
     await until(() => counters.oversizeFrames === 1, "the refusal");

@@ -20,7 +20,7 @@ function readAll(frames: readonly Uint8Array[]) {
 }
 
 describe("AudioFrameReader", () => {
-  it("ignores frames of 0 and 1 byte", () => {
+  it("ignores frames of 0 and 1 byte (fault 32)", () => {
     const { heard, kinds } = readAll([new Uint8Array(0), Uint8Array.of(0)]);
     expect(kinds).toEqual(["short", "short"]);
     expect(heard.size).toBe(0);
@@ -53,7 +53,7 @@ describe("AudioFrameReader", () => {
     reader.read(frame(0, [5, 6]), (_channel, pcm) => expect([...pcm]).toEqual([5, 6]));
   });
 
-  it("gives the same samples however the bytes were cut", () => {
+  it("gives the same samples however the bytes were cut (fault 31)", () => {
     fc.assert(
       fc.property(
         fc.array(fc.tuple(fc.integer({ min: 0, max: 3 }), fc.uint8Array({ maxLength: 9 })), {

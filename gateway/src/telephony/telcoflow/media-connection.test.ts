@@ -148,7 +148,7 @@ describe("MediaConnection / commands and errors", () => {
     await expect(media.command("agent.spy", 60_000)).rejects.toMatchObject({ kind: "unavailable" });
   });
 
-  it("survives handlers that throw, and keeps tokens and numbers out of the log", async () => {
+  it("survives handlers that throw, and keeps tokens and numbers out of the log (fault 54)", async () => {
     const boom = () => {
       throw new Error("boom");
     };

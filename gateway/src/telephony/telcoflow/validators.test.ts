@@ -84,7 +84,7 @@ describe("parseControlFrame", () => {
     expect(parseControlFrame(frame)).toEqual({ ok: false, problem, detail });
   });
 
-  it("takes nothing from a prototype", () => {
+  it("takes nothing from a prototype (fault 44)", () => {
     expect(parseControlFrame('{"__proto__":{"type":"setup.done"}}')).toMatchObject({
       problem: "invalidField",
     });
