@@ -4,6 +4,7 @@ import type { CallRegistry } from "./call/call-registry.js";
 import type { EventLog } from "./call/event-log.js";
 import { type RestoredCall, type RestoredLife, restoreCall } from "./call/restore.js";
 import { WaitingLeg } from "./call-arrival.js";
+import { ClaimsUnderWay } from "./claims-under-way.js";
 import type { Dispatcher } from "./dispatch/dispatcher.js";
 import type { Pools } from "./dispatch/pool.js";
 import type { Unserved, UnservedPolicy } from "./dispatch/unserved.js";
@@ -93,10 +94,13 @@ export interface IntakeDeps extends CallDeps {
 /** Which calls are taken, and what becomes of them first: a claim policy and the way into the core. */
 export class CallIntake {
   private readonly policies = new WeakMap<Call, UnservedPolicy>();
+  private readonly claims: ClaimsUnderWay;
   private accepting = true;
   private leftFull = 0;
 
-  constructor(private readonly deps: IntakeDeps) {}
+  constructor(private readonly deps: IntakeDeps) {
+    this.claims = new ClaimsUnderWay(deps.clock);
+  }
 
   /** Calls that were not claimed because `maxCalls` were up. */
   get leftAtMaxCalls(): number {
@@ -119,11 +123,13 @@ export class CallIntake {
     return {
       claim: (notice) => this.claim(notice),
       onCall: (call, leg) => this.arrived(call, leg),
-      onCallLost: (notice, reason) =>
+      onCallLost: (notice, reason) => {
+        this.claims.end(notice.connector, notice.sessionId);
         logger.info(
           { connector: notice.connector, session_id: notice.sessionId, reason },
           "the call went to somebody else",
-        ),
+        );
+      },
       onReady: (ready) => {
         logger.info({ connector: name, ready }, ready ? "connector signed in" : "connector away");
         onReady(ready);
@@ -140,14 +146,23 @@ export class CallIntake {
     const pool = deps.pools.find(route.tenant, route.pool);
     if (!pool) return no;
     if (!pool.hasFreePlace && route.unserved.action === "LEAVE") return no;
-    if (deps.registry.size >= deps.maxCalls) {
+    if (this.isFull(notice)) {
       this.leftFull++;
       return no;
     }
     // A caller who was promised somebody, by a gateway that is gone, is not left alone.
     if (!deps.neighbours?.hadOwner(notice) && deps.admission?.admit() === false) return no;
-    if (deps.neighbours) return deps.neighbours.claim({ notice, tenant: route.tenant, pool: route.pool });
-    return { claim: true, delayMs: Math.random() * deps.claimJitterMs };
+    const answer = deps.neighbours
+      ? deps.neighbours.claim({ notice, tenant: route.tenant, pool: route.pool })
+      : { claim: true, delayMs: Math.random() * deps.claimJitterMs };
+    if (answer.claim) this.claims.begin(notice.connector, notice.sessionId);
+    return answer;
+  }
+
+  /** Calls and claims together are as many as there may be. */
+  private isFull({ connector, sessionId }: CallNotice): boolean {
+    const { registry, maxCalls } = this.deps;
+    return registry.size + this.claims.size >= maxCalls && !this.claims.has(connector, sessionId);
   }
 
   private arrived(incoming: IncomingCall, leg: CallLeg): void {
@@ -200,6 +215,7 @@ export class CallIntake {
     const answerOnQueue = deps.pools.find(route.tenant, route.pool)?.options.answerOnQueue ?? false;
     this.policies.set(call, { ...route.unserved, answerOnQueue });
     deps.registry.add(call);
+    this.claims.end(incoming.connector, incoming.sessionId);
     const { tenant, callId, connector, sessionId } = call.facts;
     deps.neighbours?.taken({ tenant, callId, connector, sessionId, ownerEpoch: call.events.ownerEpoch });
     if (restored?.live && deps.neighbours?.mayHaveLostEvents(restored.live.positionTime))

@@ -14,6 +14,8 @@ export { until } from "./until.js";
 /** What a stack is started with. */
 export interface StackOptions extends GatewaySetup {
   readonly logger?: Logger;
+  /** A simulator that is there already, and is not stopped with the stack. Default: one of its own. */
+  readonly at?: Simulator;
 }
 
 /** Simulator and gateway in this process, on free ports. */
@@ -30,7 +32,10 @@ export interface Stack {
 export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const stateDir = await mkdtemp(join(tmpdir(), "callweave-test-"));
   const stores = USES_SERVERS && !options.config?.nats ? await startServerStores() : undefined;
-  const simulator = await Simulator.start(options.simulator ?? {});
+  const simulator = options.at ?? (await Simulator.start(options.simulator ?? {}));
+  const stopSimulator = async () => {
+    if (!options.at) await simulator.stop();
+  };
   try {
     const base = configOf(options, simulator, stateDir);
     const file = await writeConfig(
@@ -47,13 +52,13 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       stateDir,
       async stop() {
         await gateway.stop();
-        await simulator.stop();
+        await stopSimulator();
         await stores?.stop();
         await rm(stateDir, { recursive: true, force: true });
       },
     };
   } catch (error) {
-    await simulator.stop();
+    await stopSimulator();
     await stores?.stop();
     await rm(stateDir, { recursive: true, force: true });
     throw error;

@@ -147,7 +147,10 @@ export const GATEWAY_FAULTS: readonly FaultRow[] = [
     promise:
       "Beyond `gateway.limits.max_calls` nothing is claimed: early, without answering, and the calls that are up lose nothing.",
     injected: "calls at three times the limit",
-    tests: faults("overload", "calls beyond the limit are left alone, and taken when there is room again"),
+    tests: faults(
+      "overload",
+      "calls beyond the limit are left alone, and new ones are taken when there is room again",
+    ),
     limit:
       "Load itself (event-loop delay) is shown in `/readyz` and the metrics and does not yet refuse calls by itself.",
   },
