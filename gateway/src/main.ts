@@ -13,6 +13,7 @@ import {
 } from "./config/index.js";
 import { addDoctor } from "./doctor/doctor-command.js";
 import { startGateway, VERSION } from "./serve.js";
+import { isFailedCommit } from "./util/failed-commit.js";
 import type { Logger } from "./util/logger.js";
 import { addWebhooksCommands } from "./webhooks/index.js";
 
@@ -153,6 +154,7 @@ const MAX_MISTAKES_PER_MINUTE = 5;
 function surviveMistakes(logger: Logger, giveUp: () => void): void {
   let recent: number[] = [];
   const mistake = (error: unknown) => {
+    if (isFailedCommit(error)) return;
     logger.error({ err: error instanceof Error ? error.stack : String(error) }, "unexpected error");
     const nowMs = performance.now();
     recent = [...recent.filter((at) => nowMs - at < 60_000), nowMs];

@@ -89,7 +89,7 @@ describe.skipIf(!available)("bus on a real server", () => {
     }
   });
 
-  it("lives over a restart: subscriptions, services, streams, buckets; nothing old is sent (fault 14)", () =>
+  it("lives over a restart: subscriptions, services, streams, buckets; nothing old is sent (fault 14, fault 17)", () =>
     withServer(async (server) => {
       const told: boolean[] = [];
       const a = await connected(server, { onStatus: (up) => told.push(up) });
@@ -141,7 +141,7 @@ describe.skipIf(!available)("bus on a real server", () => {
     }));
 
   it(
-    "sees a frozen server, buffers no more than it may, and is back when the server is (fault 15)",
+    "sees a frozen server, buffers no more than it may, and is back when the server is (fault 15, fault 17)",
     () =>
       withServer(async (server) => {
         const bus = await connected(server, { maxBufferedBytes: 200_000 });

@@ -323,7 +323,7 @@ describe.skipIf(skipWithoutMongo("contexts while MongoDB is away"))("MongoDB awa
       ["is no primary any more", { errorCode: 10_107 }, "LOCAL_DISK"],
       ["is shutting down", { errorCode: 91 }, "LOCAL_DISK"],
       ["reports a write that no majority has in time", { errorCode: 64 }, "LOCAL_DISK"],
-    ])("%s: the write waits (fault 18)", async (_name, data, durability) => {
+    ])("%s: the write waits (fault 18, fault 20)", async (_name, data, durability) => {
       const a = await gateway("a");
       await a.contexts.save("t", { callId: "c-1" });
       await fail("alwaysOn", { failCommands: ["insert", "update"], ...data });

@@ -37,7 +37,7 @@ describe.skipIf(!available)("an agent on NATS", () => {
     expect(agent.end).toEqual({ status: "0", reason: "" });
   });
 
-  it("reattaches after a hole without losing the call", async () => {
+  it("reattaches after a hole without losing the call (fault 17)", async () => {
     const { stack: made, nc } = await stack();
     const first = await NatsAgent.start(nc);
     echo(first);

@@ -124,7 +124,7 @@ export const GATEWAY_FAULTS: readonly FaultRow[] = [
     number: 54,
     fault: "An unexpected error in the handling of one call",
     promise:
-      "That call ends (`INTERNAL_ERROR` in the log, the agent is told), the process and every other call go on. Five in a minute that belong to no call: it drains and exits 1.",
+      "That call ends here (`mediaChanged` with `INTERNAL_ERROR`, then `MEDIA_LOST`; the agent is told, the provider decides), the process and every other call go on. Five in a minute that belong to no call: it drains and exits 1.",
     injected:
       "a handler of the core that throws on one call's audio; a hook of the installation that throws and rejects where nobody catches",
     tests: [

@@ -1,4 +1,4 @@
-import { type FaultRow, faults, integration, unit } from "../fault-row.js";
+import { type FaultRow, integration, unit } from "../fault-row.js";
 
 /** NATS and MongoDB. */
 export const STORE_FAULTS: readonly FaultRow[] = [
@@ -81,13 +81,17 @@ export const STORE_FAULTS: readonly FaultRow[] = [
     promise:
       "It connects again, subscribes again, goes on from the store; calls go on, requests are answered.",
     injected:
-      "a server that closes slow connections early; the gateway frozen by SIGSTOP while its subjects are flooded",
-    tests: faults(
-      "nats-slow-consumer",
-      "a gateway that NATS throws out as too slow is back by itself, with its call",
-    ),
+      "not the expulsion itself, which to the gateway is a connection that the server closes: the server killed, and frozen until its ping fails",
+    tests: [
+      ...integration(
+        "bus",
+        "lives over a restart: subscriptions, services, streams, buckets; nothing old is sent",
+        "sees a frozen server, buffers no more than it may, and is back when the server is",
+      ),
+      ...integration("nats-agents", "reattaches after a hole without losing the call"),
+    ],
     limit:
-      "What was published to it while it was away is lost: requests fail at their sender, frames of agents are a hole and end in a reattach.",
+      "A flood that makes a real server close the gateway's connection is not made. What was published to it while it was away is lost: requests fail at their sender, frames of agents are a hole and end in a reattach.",
   },
   {
     number: 18,
@@ -129,11 +133,8 @@ export const STORE_FAULTS: readonly FaultRow[] = [
     fault: "MongoDB acknowledges a write and rolls it back",
     promise: "Contexts are written with `w: majority` and the journal and read with `readConcern: majority`.",
     injected:
-      "not a rollback itself, which needs a partitioned replica set; the concerns are looked at as they are sent, and a majority that does not come is an error",
-    tests: integration(
-      "mongo-contexts",
-      "asks a majority and the journal for every write, and reads what a majority has",
-    ),
+      "not a rollback itself, which needs a partitioned replica set: a majority that does not come in time (WriteConcernFailed)",
+    tests: integration("mongo-outage", "%s: the write waits"),
     limit: "With one member of a replica set a majority is that member.",
   },
   {

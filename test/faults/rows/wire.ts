@@ -64,7 +64,7 @@ export const WIRE_FAULTS: readonly FaultRow[] = [
     promise:
       "Streams at a time are bounded; the flood ends its own connection or goes on being answered; memory is bounded and no call notices.",
     injected:
-      "a raw HTTP/2 peer: 20,000 streams opened and reset, 50,000 pings and settings, CONTINUATION frames without end",
+      "a raw HTTP/2 peer: thousands of streams opened and reset, 50,000 pings, settings and priorities, CONTINUATION frames without end",
     tests: faults(
       "hostile-grpc",
       "streams opened and reset at once, by the thousand",
