@@ -30,7 +30,7 @@ function injected(options: Partial<AdmissionOptions> = {}) {
 }
 
 describe("admission by the delay of the event loop", () => {
-  it("closes at the edge: after two windows of 250 ms, not of 249", () => {
+  it("closes at the edge: after two windows of 250 ms, not of 249 (fault 55)", () => {
     const { admission, late } = injected();
     late(249, 249, 249, 249);
     expect(admission.admit()).toBe(true);

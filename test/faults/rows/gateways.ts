@@ -81,7 +81,7 @@ export const GATEWAY_FAULTS: readonly FaultRow[] = [
       "No agent is thrown out for the gateway's own stall, audio comes late and whole, the delay is in the metrics and `/readyz` says degraded.",
     injected: "the process frozen for a second by SIGSTOP; a busy loop",
     tests: [
-      ...faults("overload", "a gateway that stood still for a second: no seat lost, no frame missing"),
+      ...faults("stall-and-burst", "a gateway that stood still for a second: no seat lost, no frame missing"),
       ...unit("dispatch/fallback", "does not take its own stall for a frozen agent"),
       ...unit("ops/ops", "sees a loop that was held up"),
     ],
@@ -143,15 +143,23 @@ export const GATEWAY_FAULTS: readonly FaultRow[] = [
   },
   {
     number: 55,
-    fault: "More calls than the gateway may have",
+    fault: "More calls than the gateway may have, or can bear",
     promise:
-      "Beyond `gateway.limits.max_calls` nothing is claimed: early, without answering, and the calls that are up lose nothing.",
-    injected: "calls at three times the limit",
-    tests: faults(
-      "overload",
-      "calls beyond the limit are left alone, and new ones are taken when there is room again",
-    ),
+      "Beyond `gateway.limits.max_calls`, claims under way included, nothing is claimed: early, without answering. While the event loop is late (`shed_above_ms`) new calls are left to the provider. Calls that are up lose nothing.",
+    injected: "calls at three times the limit, one by one and at once; a busy loop in the gateway",
+    tests: [
+      ...faults(
+        "stall-and-burst",
+        "many calls at once: those beyond the limit are left alone, new ones are taken when there is room",
+      ),
+      ...integration(
+        "overload",
+        "three times as many calls as the gateway takes: the others are left, those that are up lose nothing",
+        "a late event loop: new calls are left until it is quick again, those that are up go on",
+      ),
+      ...unit("ops/admission", "closes at the edge: after two windows of 250 ms, not of 249"),
+    ],
     limit:
-      "Load itself (event-loop delay) is shown in `/readyz` and the metrics and does not yet refuse calls by itself.",
+      "What a call costs in CPU is not foreseen: `max_calls` is to be set from a measurement on the machine.",
   },
 ];

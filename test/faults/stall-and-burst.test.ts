@@ -10,7 +10,7 @@ const MAX_CALLS = 5;
 const STALL_MS = 1_000;
 
 describe("too much", () => {
-  it("calls beyond the limit are left alone, and new ones are taken when there is room again (fault 55)", async () => {
+  it("many calls at once: those beyond the limit are left alone, new ones are taken when there is room (fault 55)", async () => {
     const stack = await rig.stack({
       config: { ...WITNESS_CONFIG, gateway: { limits: { max_calls: MAX_CALLS } } },
     });
