@@ -1,7 +1,8 @@
 import { once } from "node:events";
 import { constants } from "node:http2";
 import { connect, type Socket } from "node:net";
-import { gzipSync } from "node:zlib";
+import { promisify } from "node:util";
+import { gzip } from "node:zlib";
 import { status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { until } from "../harness/gateway.js";
@@ -15,6 +16,8 @@ const SERVE = "/callweave.v1.AgentService/Serve";
 /** GetCallRequest{call_id: "none"}. */
 const NO_CALL = Buffer.from("0a046e6f6e65", "hex");
 const MAX_CONNECTIONS = 200;
+/** Zeros; a thousandth of that on the wire. */
+const BOMB_BYTES = 100 * 1024 * 1024;
 /** More memory than this no peer may cost, MiB; the floods here are 50 to 200 MB. */
 const MEMORY_MIB = 60;
 
@@ -31,7 +34,7 @@ beforeAll(async () => {
           max_connections: MAX_CONNECTIONS,
           max_concurrent_streams: 100,
           keepalive_time_ms: 1_000,
-          keepalive_timeout_ms: 500,
+          keepalive_timeout_ms: 2_000,
         },
       },
     },
@@ -48,7 +51,8 @@ async function nobodyNoticed(): Promise<void> {
   expect((await rawCall(session, GET_CALL, framed(NO_CALL))).status).toBe(status.NOT_FOUND);
   session.destroy();
   expect(await witness.missing()).toEqual([]);
-  expect(served.child.lines.filter(({ msg }) => msg === "unexpected error")).toEqual([]);
+  const wrong = served.child.lines.filter(({ msg }) => msg === "unexpected error");
+  expect(wrong.slice(0, 3)).toEqual([]);
 }
 
 describe("hostile peers on the port of gRPC", () => {
@@ -73,13 +77,13 @@ describe("hostile peers on the port of gRPC", () => {
   });
 
   it("a gzip of zeros: refused, and the memory stays (fault 27)", async () => {
-    const bomb = framed(gzipSync(Buffer.alloc(200 * 1024 * 1024)), { compressed: true });
-    expect(bomb.length).toBeLessThan(1024 * 1024);
+    const bomb = framed(await promisify(gzip)(Buffer.alloc(BOMB_BYTES)), { compressed: true });
+    expect(bomb.length).toBeLessThan(BOMB_BYTES / 500);
     const before = served.peakMib();
     const session = await rawSession(served.port);
-    const gzip = { "grpc-encoding": "gzip" };
+    const headers = { "grpc-encoding": "gzip" };
     for (const path of [GET_CALL, SERVE, GET_CALL, SERVE]) {
-      expect((await rawCall(session, path, bomb, gzip)).status, path).toBe(status.RESOURCE_EXHAUSTED);
+      expect((await rawCall(session, path, bomb, headers)).status, path).toBe(status.RESOURCE_EXHAUSTED);
     }
     expect(served.peakMib() - before).toBeLessThan(MEMORY_MIB);
     expect((await rawCall(session, GET_CALL, framed(NO_CALL))).status).toBe(status.NOT_FOUND);

@@ -17,7 +17,7 @@ export const WIRE_FAULTS: readonly FaultRow[] = [
     number: 27,
     fault: "A decompression bomb",
     promise: "The limit holds for what comes out of gzip; other encodings are refused.",
-    injected: "a gzip of 200 MB of zeros, 200 KB on the wire, on unary and on Serve",
+    injected: "a gzip of 100 MiB of zeros, 100 KiB on the wire, on unary and on Serve",
     tests: [
       ...faults("hostile-grpc", "a gzip of zeros: refused, and the memory stays"),
       ...integration("grpc-streams", "takes gzip and refuses other encodings"),
