@@ -62,7 +62,7 @@ async function silences(phones: readonly SimCall[]): Promise<number[]> {
 const most = (values: readonly number[]) => Math.max(...values);
 
 describe("overload", () => {
-  it("three times as many calls as the gateway takes: the others are left, those that are up lose nothing", async () => {
+  it("three times as many calls as the gateway takes: the others are left, those that are up lose nothing (fault 55)", async () => {
     const { simulator, metrics } = await busyGateway({ max_calls: 5 });
     const up = Array.from({ length: 5 }, () => simulator.placeCall());
     await talking(up);
@@ -86,7 +86,7 @@ describe("overload", () => {
     expect(next.state).toBe("ANSWERED");
   });
 
-  it("a late event loop: new calls are left until it is quick again, those that are up go on", async () => {
+  it("a late event loop: new calls are left until it is quick again, those that are up go on (fault 55)", async () => {
     const { child, simulator, metrics } = await busyGateway({ shed_above_ms: 250, shed_windows: 1 });
     const up = Array.from({ length: 3 }, () => simulator.placeCall());
     await talking(up);
