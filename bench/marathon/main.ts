@@ -39,7 +39,7 @@ async function play(options: MarathonOptions): Promise<MarathonResult> {
   let saidMs = startMs;
   try {
     for (const batch of batches) {
-      run = new BatchRun(stack, batch, client);
+      run = new BatchRun(stack, batch, client, options.plant !== undefined);
       const { evidence, audit } = await run.play();
       tally.add(evidence, audit);
       if (audit.problems.length > 0) {
