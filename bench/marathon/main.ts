@@ -20,6 +20,8 @@ const TIMELINES = 5;
 
 /** What has to be taken down when it is broken off. */
 let takeDown: (() => Promise<void>) | undefined;
+/** Told to end: the batch that runs is the last, and the figures are those until then. */
+let breakOff = false;
 
 async function play(options: MarathonOptions): Promise<MarathonResult> {
   const batches = planOf(options).filter(({ number }) => (options.batch ?? number) === number);
@@ -39,6 +41,10 @@ async function play(options: MarathonOptions): Promise<MarathonResult> {
   let saidMs = startMs;
   try {
     for (const batch of batches) {
+      if (breakOff) {
+        tally.fail("broken off by a signal");
+        break;
+      }
       run = new BatchRun(stack, batch, client, options.plant !== undefined);
       const { evidence, audit } = await run.play();
       tally.add(evidence, audit);
@@ -79,9 +85,15 @@ async function main(): Promise<number> {
   const missing = await missingServers({ nats: undefined, mongo: undefined });
   if (missing.length > 0) throw new Error(["missing", ...missing].join("\n  "));
   for (const signal of ["SIGINT", "SIGTERM"] as const)
-    process.once(signal, () => void (takeDown?.() ?? Promise.resolve()).finally(() => process.exit(130)));
+    process.on(signal, () => {
+      if (breakOff || options.rolling)
+        void (takeDown?.() ?? Promise.resolve()).finally(() => process.exit(130));
+      breakOff = true;
+    });
   const result = options.rolling
-    ? await playRolling(options.calls, options.seed, print)
+    ? await playRolling(options.calls, options.seed, print, (stop) => {
+        takeDown = stop;
+      })
     : await play(options);
   if (!result.ok && !options.json) print(`seed ${options.seed}:\n  ${result.failed.join("\n  ")}`);
   print(options.json ? JSON.stringify(result) : JSON.stringify(result, undefined, 2));

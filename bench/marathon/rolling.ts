@@ -37,18 +37,20 @@ const KNOWN_MS = 30_000;
 
 /**
  * Restarts both gateways by SIGTERM, one after the other, while so many calls are up, which come and go. Nobody may be
- * dropped or left without an answer.
+ * dropped or left without an answer. `onStarted` is given what takes everything down.
  */
 export async function playRolling(
   count: number,
   seed: number,
   print: (text: string) => void,
+  onStarted: (stop: () => Promise<void>) => void,
 ): Promise<RollingResult> {
   const cluster = await TestCluster.start({
     sampleRateHz: RATE_HZ,
     routes: [{ unserved: "queue" }],
     simulator: { keepEndedCalls: 10 },
   });
+  onStarted(() => cluster.stop());
   const workers: Worker[] = [];
   const startMs = performance.now();
   const silences: number[] = [];
