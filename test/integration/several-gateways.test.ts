@@ -192,13 +192,14 @@ describe("several gateways on one NATS", () => {
       const at = await cluster();
       const [leaving, staying] = at.gateways;
       const agent = await talker(staying?.address as string, MAX_CALLS + 4);
-      await decliner(leaving?.address as string, MAX_CALLS);
+      const witness = await decliner(leaving?.address as string, MAX_CALLS);
       const phones = await spread(at);
       const client = rig.client(staying?.address as string);
       const { calls } = await client.calls.list();
       const there = calls.filter(({ gatewayId }) => gatewayId === leaving?.id).map(({ callId }) => callId);
       expect(there.length).toBeGreaterThan(0);
       leaving?.child.signal("SIGTERM");
+      await until(() => witness.statuses.some(({ type }) => type === "goingAway"), "the drain");
       const later = Array.from({ length: 4 }, () => at.simulator.placeCall());
       await Promise.all(later.map((phone) => hears(phone)));
       for (const phone of phones) {
