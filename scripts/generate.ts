@@ -3,8 +3,8 @@
  * would change anything. A language whose toolchain is absent is named and skipped; with CI=true that fails.
  */
 import { execFileSync } from "node:child_process";
-import { missingProgram } from "./clients/client-language.js";
 import { CLIENT_LANGUAGES } from "./clients/index.js";
+import { missingPrograms } from "./test-steps.js";
 
 const check = process.argv.includes("--check");
 const wanted = process.argv.slice(2).filter((argument) => !argument.startsWith("-"));
@@ -19,9 +19,9 @@ run("npx", ["--no-install", "buf", "lint"]);
 
 for (const { name, needs, generate, generated } of CLIENT_LANGUAGES) {
   if (!generate || (wanted.length > 0 && !wanted.includes(name))) continue;
-  const missing = missingProgram(needs);
+  const missing = missingPrograms(needs);
   if (missing) {
-    const words = `${name}: not generated, ${missing} is not installed`;
+    const words = `${name}: not generated, ${missing}`;
     if (process.env.CI === "true" || wanted.length > 0) fail(words);
     console.log(`skipped: ${words}`);
     continue;

@@ -41,7 +41,7 @@ export async function runSteps(steps: readonly Step[], options: RunOptions): Pro
   for (const step of steps) {
     const named = wanted.includes(step.name);
     if (wanted.length > 0 ? !named : ci && step.containedIn !== undefined) continue;
-    const missing = missingPrograms(step);
+    const missing = missingPrograms(step.needs);
     const skip = ci || named ? undefined : (step.longBecause ?? missing);
     if (skip) {
       print(`- ${step.name} (${step.what}): skipped, ${skip}`);
@@ -71,8 +71,9 @@ function failure(print: (line: string) => void, why: string): Counts {
   return { passed: 0, failed: 1 };
 }
 
-function missingPrograms(step: Step): string | undefined {
-  const missing = (step.needs ?? []).filter((program) => spawnSync(program, ["--version"]).error);
+/** Which of the programs are not installed, as words; undefined when all are. */
+export function missingPrograms(needs: readonly string[] = []): string | undefined {
+  const missing = needs.filter((program) => spawnSync(program, ["--version"]).error);
   return missing.length > 0 ? `${missing.join(", ")} is not installed` : undefined;
 }
 

@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import type { Counts } from "../test-steps.js";
 
 /** A language with a client under `clients/`: how its code is generated and how it is checked. */
@@ -13,9 +12,4 @@ export interface ClientLanguage {
   readonly generate?: () => void | Promise<void>;
   /** Formatter, linter, unit tests, documentation without warnings, the package. Absent when other steps do all that. */
   readonly check?: () => Promise<Counts>;
-}
-
-/** The first of the programs that is not installed; undefined when all are. */
-export function missingProgram(needs: readonly string[]): string | undefined {
-  return needs.find((program) => spawnSync(program, ["--version"]).error !== undefined);
 }
