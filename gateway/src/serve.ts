@@ -104,6 +104,8 @@ async function startBehind(
 ): Promise<RunningGateway> {
   const onError = (error: unknown) => logger.error({ err: String(error) }, "store failed");
   const holds = await loadHolds(config.pools);
+  // Before anything is opened that a failure would have to close.
+  const redactor = await openRedactor(config.contexts.redaction, logger);
   warmUp({
     sounds: [HoldSound.generated(), ...holds.values()],
     sampleRatesHz: config.connectors.map(({ sampleRateHz }) => sampleRateHz),
@@ -140,7 +142,7 @@ async function startBehind(
     defaultCountryCode: config.contexts.defaultCountryCode,
     callOf: (tenant, callId) => findCall(gateway, tenant, callId),
     eraseCaller: (tenant, caller) => events.eraseCaller(tenant, caller),
-    redactor: await openRedactor(config.contexts.redaction, logger),
+    redactor,
     onWritten: (context) => {
       contextFeed?.publish(context);
       gateway.contextWritten(context);
