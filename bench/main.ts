@@ -10,6 +10,8 @@ import { PAIR_NAMES, type PairName } from "./pairs/pair.js";
 import { runPairs } from "./pairs/run-pairs.js";
 import { runLine, tableOf } from "./report.js";
 import { type RunOptions, type RunResult, runGateway, runRelay } from "./run.js";
+import { runSingles } from "./singles/run-singles.js";
+import { SINGLE_NAMES, type SingleName } from "./singles/single.js";
 import { type BenchSummary, PROMISES, problemsOf, summarize } from "./summary.js";
 
 interface Options {
@@ -22,11 +24,12 @@ interface Options {
   readonly roundTrip: number;
   readonly quietWait: number;
   readonly retries: number;
-  readonly only?: "gateway" | "relay" | "pairs" | PairName;
+  readonly only?: "gateway" | "relay" | "pairs" | PairName | "singles" | SingleName;
   readonly quick: boolean;
   readonly json: boolean;
   readonly pictures?: string;
   readonly profile?: string;
+  readonly results?: string;
 }
 
 const FULL = { calls: 100, seconds: 60, warmUp: 8, rounds: 3, extraCalls: 20 };
@@ -63,9 +66,10 @@ const program = new Command("bench")
   )
   .option(
     "--only <part>",
-    `gateway or relay alone, or one pair (${PAIR_NAMES.join(", ")}), or all pairs (50 calls, 6 s, 3 rounds: 6 minutes)`,
-    oneOf("gateway", "relay", "pairs", ...PAIR_NAMES),
+    `gateway or relay alone, or one pair (${PAIR_NAMES.join(", ")}), or all pairs (50 calls, 6 s, 3 rounds: 6 minutes); a single figure (${SINGLE_NAMES.join(", ")}), or all singles`,
+    oneOf("gateway", "relay", "pairs", ...PAIR_NAMES, "singles", ...SINGLE_NAMES),
   )
+  .option("--results <folder>", "of single figures: write one JSON file each there")
   .option("--quick", "about 30 s; only tells that frames arrive and none is lost", false)
   .option("--json", "the last line is one JSON object; the tables go to standard error", false)
   .option("--pictures <folder>", "write the charts bench-*.svg there")
@@ -96,7 +100,22 @@ async function mainPairs(names: readonly PairName[], options: Options): Promise<
   process.exitCode = ok ? 0 : 1;
 }
 
+/** Figures that are not what a call costs: what they are is in bench/singles. */
+async function mainSingles(names: readonly SingleName[], options: Options): Promise<void> {
+  const say = options.json ? console.error : console.log;
+  if (!canPin()) say("taskset or a second core is missing: nothing is bound to a core");
+  const { quick, calls, rounds = quick ? 1 : 5, pictures, results } = options;
+  const singles = await runSingles(names, { quick, rounds, calls, pictures, results, say });
+  const ok = singles.every((single) => single.ok);
+  say(`\n${ok ? "ok" : "not ok"}`);
+  if (options.json) console.log(JSON.stringify({ ok, node: process.version, singles }));
+  process.exitCode = ok ? 0 : 1;
+}
+
 async function main(options: Options): Promise<void> {
+  if (options.only === "singles") return mainSingles(SINGLE_NAMES, options);
+  const single = SINGLE_NAMES.filter((name) => name === options.only);
+  if (single.length > 0) return mainSingles(single, options);
   if (options.only === "pairs") return mainPairs(PAIR_NAMES, options);
   const only = PAIR_NAMES.filter((name) => name === options.only);
   if (only.length > 0) return mainPairs(only, options);

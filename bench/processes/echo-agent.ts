@@ -75,6 +75,8 @@ const counters: AgentCounters = {
   oddFrames: 0,
 };
 let registrations = 0;
+/** Says nothing back. */
+let silent = false;
 let token = "";
 
 function open(): Stream {
@@ -107,7 +109,7 @@ function receive(stream: Stream, { items }: ServeResponse): void {
     }
     const { handle, pcm } = item.value;
     const call = byStream.get(stream)?.get(handle);
-    if (!call || call.speaking) continue;
+    if (!call || call.speaking || silent) continue;
     if (pcm.length === FRAME_BYTES) stampAgent(pcm, 0, inMs, machineMs());
     else counters.oddFrames++;
     out.push({ item: { $case: "audio", value: { handle, pcm } } });
@@ -196,6 +198,7 @@ async function clear({ callIds }: { callIds: string[] }): Promise<ClearTimes[]> 
   const sent = new Map<string, number>();
   for (const callId of callIds) {
     const { stream, handle } = callOf(callId);
+    callOf(callId).clearedMs = 0;
     sent.set(callId, machineMs());
     send(stream, { item: { $case: "clearPlayback", value: { handle } } });
     await sleep(7);
@@ -241,6 +244,9 @@ answerMain(
   {
     times: ({ callIds }: { callIds: string[] }) => callIds.map((id) => times.get(id)),
     counters: () => counters,
+    silent: ({ on }: { on: boolean }) => {
+      silent = on;
+    },
     speak,
     clear,
   },

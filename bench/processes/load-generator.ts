@@ -5,9 +5,11 @@
  */
 import { randomBytes, randomUUID } from "node:crypto";
 import { createServer, type IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
 import { machineMs, sleep, until } from "../clock.js";
+import { Samples, type Spread } from "../figures.js";
 import { answerMain } from "../ipc.js";
 import { MediaCall, type ProviderTimes, type SilenceTimes } from "./media-call.js";
 import { Traffic } from "./traffic.js";
@@ -20,11 +22,42 @@ interface Session {
   owner: WebSocket | undefined;
 }
 
+/** How calls come and go. */
+export interface RushOptions {
+  /** Calls at a time. */
+  readonly lines: number;
+  /** No new one after this long. */
+  readonly seconds: number;
+  /** No more than so many. */
+  readonly count: number;
+  /** From the answer to hanging up. ms. */
+  readonly holdMs: number;
+}
+
+/** What became of them. */
+export interface RushReport {
+  readonly begun: number;
+  /** Answered. */
+  readonly done: number;
+  /** Not answered within 10 s. */
+  readonly failed: number;
+  readonly seconds: number;
+  readonly notifyToClaimMs: Spread;
+  readonly notifyToAnswerMs: Spread;
+}
+
+/** Bytes on the wire, by the provider's sockets. */
+export interface WireBytes {
+  readonly received: number;
+  readonly sent: number;
+}
+
 const CALLER = "+15550100";
 const CALLEE = "+15550101";
 /** For frames on their way when the window closes. */
 const STRAGGLER_MS = 1_500;
 const START_TIMEOUT_MS = 60_000;
+const RUSH_TIMEOUT_MS = 10_000;
 
 const traffic = new Traffic();
 const sessions = new Map<string, Session>();
@@ -32,6 +65,9 @@ const floor = new Map<number, MediaCall>();
 /** Control connections and how many sessions each claimed. */
 const controls = new Map<WebSocket, number>();
 let calls = 0;
+/** Every connection there was, for its bytes. */
+const sockets = new Set<Socket>();
+const goneBytes = { received: 0, sent: 0 };
 
 const http = createServer((request, response) => {
   const isList = request.url?.startsWith("/public/v1/sessions?") ?? false;
@@ -39,6 +75,14 @@ const http = createServer((request, response) => {
   response.end(
     JSON.stringify(isList ? { items: [...sessions.values()].map(view) } : { code: "NOT_FOUND", message: "" }),
   );
+});
+http.on("connection", (socket: Socket) => {
+  sockets.add(socket);
+  socket.on("close", () => {
+    sockets.delete(socket);
+    goneBytes.received += socket.bytesRead;
+    goneBytes.sent += socket.bytesWritten;
+  });
 });
 const upgrades = new WebSocketServer({ noServer: true, perMessageDeflate: false });
 http.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
@@ -181,11 +225,56 @@ async function shortCalls({ count }: { count: number }): Promise<ProviderTimes[]
     await until(() => session.call.isUp, "an answered call", 10_000);
     await sleep(50);
     times.push(timesOf(session));
-    session.call.hangUp();
-    sessions.delete(session.id);
-    push({ type: "session.closed", sessionId: session.id, reason: "CALL_TERMINATED" });
+    hangUp(session);
   }
   return times;
+}
+
+function hangUp(session: Session): void {
+  session.call.hangUp();
+  sessions.delete(session.id);
+  push({ type: "session.closed", sessionId: session.id, reason: "CALL_TERMINATED" });
+}
+
+/** Calls that come and go, so many at a time, until time or number is reached; the next comes when one hung up. */
+async function rush({ lines, seconds, count, holdMs }: RushOptions): Promise<RushReport> {
+  const startMs = machineMs();
+  const endMs = startMs + seconds * 1000;
+  const claims = new Samples();
+  const answers = new Samples();
+  const report = { begun: 0, done: 0, failed: 0 };
+  const line = async () => {
+    while (machineMs() < endMs && report.begun < count) {
+      report.begun++;
+      const session = place();
+      const { call } = session;
+      const isUp = await until(() => call.isUp, "an answered call", RUSH_TIMEOUT_MS).catch(() => false);
+      if (isUp) {
+        report.done++;
+        claims.add(call.claimedMs - call.notifiedMs);
+        answers.add(call.answeredMs - call.notifiedMs);
+        if (holdMs > 0) await sleep(holdMs);
+      } else report.failed++;
+      hangUp(session);
+    }
+  };
+  await Promise.all(Array.from({ length: lines }, line));
+  return {
+    ...report,
+    seconds: (machineMs() - startMs) / 1000,
+    notifyToClaimMs: claims.spread(),
+    notifyToAnswerMs: answers.spread(),
+  };
+}
+
+/** Bytes of all connections since the start, as the gateway's side of them sees it: audio, commands, headers. */
+function wireBytes(): WireBytes {
+  let { received, sent } = goneBytes;
+  for (const socket of sockets) {
+    received += socket.bytesRead;
+    sent += socket.bytesWritten;
+  }
+  return { received, sent };
 }
 
 function callsOf(callIds: readonly string[]): MediaCall[] {
@@ -197,6 +286,15 @@ http.listen(0, "127.0.0.1", () => {
     {
       placeCalls,
       shortCalls,
+      rush,
+      wireBytes,
+      hangUp: ({ callIds }: { callIds: string[] }) => {
+        for (const session of [...sessions.values()])
+          if (callIds.includes(session.call.callId)) hangUp(session);
+      },
+      mute: ({ muted }: { muted: boolean }) => {
+        for (const { call } of sessions.values()) call.muted = muted;
+      },
       waitForControls: ({ count }: { count: number }) =>
         until(() => controls.size === count, `${count} gateways`, START_TIMEOUT_MS),
       claims: () => [...controls.values()],

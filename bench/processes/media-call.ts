@@ -33,12 +33,21 @@ export class MediaCall {
   answeredMs = 0;
   lastAudioMs = 0;
   interruptedMs = 0;
-  /** Asks for 20 ms every 20 ms, as a provider in the middle of speech does, instead of what was used. */
+  /**
+   * Plays what it gets at the pace of speech and asks for no more than it has room for, as a provider does, instead of asking
+   * for what it got; its frames are not counted, since nobody says them back.
+   */
   realTime = false;
+  /** The caller says nothing at all: no frame is sent. */
+  muted = false;
   private socket: WebSocket | undefined;
   private sequence = 0;
   private lastBack = -1;
   private usedBytes = 0;
+  /** Asked for and not yet there. */
+  private openCredit = 0;
+  /** Taken and not yet played; with `realTime`. */
+  private heldBytes = 0;
   private readonly cutter = new FrameCutter();
   private stopTicking: (() => void) | undefined;
 
@@ -80,11 +89,18 @@ export class MediaCall {
 
   /** From the pacer. */
   tick(): void {
+    if (this.realTime) this.playOut();
+    if (this.muted) return;
     const frame = Buffer.from(TEMPLATE);
     stampSent(frame, 1, this.index, this.sequence++, machineMs());
-    this.traffic.sent();
+    if (!this.realTime) this.traffic.sent();
     this.socket?.send(frame, BINARY);
-    if (this.realTime) this.ask(FRAME_BYTES);
+  }
+
+  private playOut(): void {
+    this.heldBytes = Math.max(0, this.heldBytes - FRAME_BYTES);
+    const room = FIRST_CREDIT_BYTES - this.heldBytes - this.openCredit;
+    if (room >= FRAME_BYTES) this.ask(room);
   }
 
   private begin(): void {
@@ -93,6 +109,7 @@ export class MediaCall {
   }
 
   private ask(bytes: number): void {
+    this.openCredit += bytes;
     this.socket?.send(
       JSON.stringify({
         type: "buffer_request",
@@ -104,8 +121,13 @@ export class MediaCall {
   private receiveAudio(data: Buffer): void {
     const nowMs = machineMs();
     this.lastAudioMs = nowMs;
-    this.usedBytes += data.length - 1;
-    if (this.realTime) return;
+    const bytes = data.length - 1;
+    this.openCredit -= bytes;
+    if (this.realTime) {
+      this.heldBytes += bytes;
+      return;
+    }
+    this.usedBytes += bytes;
     this.cutter.push(data.subarray(1), (buffer, at) => {
       const stamp = readStamp(buffer, at);
       if (!stamp || stamp.call !== this.index) this.traffic.misplaced("corrupt");
@@ -127,7 +149,10 @@ export class MediaCall {
       data: { command_id: string; command: string };
     };
     if (type !== "command") return;
-    if (data.command === "agent.interrupt") this.interruptedMs = machineMs();
+    if (data.command === "agent.interrupt") {
+      this.interruptedMs = machineMs();
+      this.heldBytes = 0;
+    }
     const response = { command_id: data.command_id, success: true, result: null };
     this.socket?.send(JSON.stringify({ type: "command_response", data: response }));
     if (data.command === "call.answer") this.begin();

@@ -1,0 +1,112 @@
+import { barChart } from "../chart.js";
+import { sleep } from "../clock.js";
+import { type Spread, spreadOf } from "../figures.js";
+import type { CallTimes } from "../processes/echo-agent.js";
+import type { ProviderTimes } from "../processes/media-call.js";
+import { measure } from "../run.js";
+import type { Findings, Single, SingleOptions } from "./single.js";
+import { placeCalls, startEcho, withStack } from "./stack.js";
+import { milliseconds } from "./table.js";
+
+const LOADS = [100, 150];
+const NEW_CALLS = 300;
+const WARM_UP_MS = 8_000;
+const LIMIT_MS = 10;
+
+const STEPS = [
+  "notice → claimed (waits 0 to 50 by chance)",
+  "claimed → offer at the agent",
+  "offer → assigned, at the agent",
+  "assigned → answer at the provider",
+  "notice → answer, in all",
+] as const;
+
+interface Seen {
+  readonly load: number;
+  readonly steps: readonly Spread[];
+  readonly invalid: string;
+}
+
+/** From an offer to the seat, with other calls talking. */
+export const offer: Single = {
+  name: "offer",
+  title: "a call comes: its steps until it is answered, while others talk",
+  async measure(options) {
+    const seen: Seen[] = [];
+    for (const load of options.calls ? [options.calls] : options.quick ? [25] : LOADS)
+      seen.push(await measureLoad(load, options));
+    return findingsOf(seen);
+  },
+};
+
+async function measureLoad(load: number, options: SingleOptions): Promise<Seen> {
+  const count = options.quick ? 10 : NEW_CALLS;
+  return withStack({}, async (stack) => {
+    const { generator, gateway } = stack;
+    const agent = await startEcho(stack, { capacity: load + 1 });
+    await placeCalls(stack, load);
+    await sleep(options.quick ? 500 : WARM_UP_MS);
+    const [window, provider] = await Promise.all([
+      // About ten calls a second.
+      measure(
+        { calls: load, warmUpSeconds: 0, seconds: Math.max(1, Math.floor(count / 12)) },
+        { subjects: [gateway], generator, agents: [agent] },
+      ),
+      generator.ask<ProviderTimes[]>("shortCalls", { count }),
+    ]);
+    const agents = await agent.ask<CallTimes[]>("times", { callIds: provider.map(({ callId }) => callId) });
+    const steps: ((p: ProviderTimes, a: CallTimes) => number)[] = [
+      (p) => p.claimedMs - p.notifiedMs,
+      (p, a) => a.offerMs - p.claimedMs,
+      (_p, a) => a.assignedMs - a.offerMs,
+      (p, a) => p.answeredMs - a.assignedMs,
+      (p) => p.answeredMs - p.notifiedMs,
+    ];
+    const seen = {
+      load,
+      steps: steps.map((step) => spreadOf(provider.map((p, i) => step(p, agents[i] as CallTimes)))),
+      invalid: window.invalid,
+    };
+    options.say(`${load} calls, offer → assigned: ${JSON.stringify(seen.steps[2])} ${seen.invalid}`);
+    return seen;
+  });
+}
+
+function findingsOf(seen: readonly Seen[]): Findings {
+  const heading = [
+    "p50 / p99 / max, ms",
+    ...seen.map(({ load, steps }) => `${load} calls, ${steps[0]?.count} new ones`),
+  ];
+  const rows = STEPS.map((name, step) => [
+    name,
+    ...seen.map(({ steps }) => milliseconds(steps[step] as Spread)),
+  ]);
+  const bars = seen.flatMap(({ load, steps }) =>
+    [1, 2, 3].map((step) => {
+      const { p50, p99, max } = steps[step] as Spread;
+      return {
+        label: `${load} calls, ${["claim → offer", "offer → assigned", "assigned → answer"][step - 1]}`,
+        value: { median: p99, min: p50, max },
+        own: step === 2,
+      };
+    }),
+  );
+  return {
+    tables: [[heading, ...rows]],
+    targets: seen.map(({ load, steps }) => ({
+      name: `${load} calls: offer → assigned, p99 ms`,
+      atMost: LIMIT_MS,
+      reached: (steps[2] as Spread).p99,
+    })),
+    problems: seen.flatMap(({ load, invalid }) => (invalid ? [`${load} calls: ${invalid}`] : [])),
+    pictures: [
+      {
+        file: "bench-offer.svg",
+        svg: barChart("A new call while others talk: p99, line p50 to max", "ms", bars, 1, {
+          at: LIMIT_MS,
+          label: `offer → assigned at most ${LIMIT_MS} ms`,
+        }),
+      },
+    ],
+  };
+}

@@ -1,0 +1,60 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { clear } from "./clear.js";
+import { offer } from "./offer.js";
+import type { Findings, Single, SingleName, SingleOptions } from "./single.js";
+import { sectionOf } from "./table.js";
+
+/** All single figures. */
+export const SINGLES: readonly Single[] = [clear, offer];
+
+/** What a figure said, as it is kept: without the pictures. */
+export interface SingleResult extends Omit<Findings, "pictures"> {
+  readonly name: SingleName;
+  readonly title: string;
+  readonly ok: boolean;
+}
+
+/** Where results go. */
+export interface RunSinglesOptions extends SingleOptions {
+  /** Folder for pictures. Default: none are drawn. */
+  readonly pictures?: string | undefined;
+  /** Folder for one JSON file of each figure, from which docs/performance.md is made. Default: none is written. */
+  readonly results?: string | undefined;
+}
+
+/** Measures figures one after the other. A quick run judges no target. */
+export async function runSingles(
+  names: readonly SingleName[],
+  { pictures, results, ...options }: RunSinglesOptions,
+): Promise<SingleResult[]> {
+  const done: SingleResult[] = [];
+  for (const { name, title, measure } of SINGLES.filter((one) => names.includes(one.name))) {
+    options.say(`\n${name}: ${title}`);
+    const { pictures: drawn = [], ...found } = await measure(options).catch(failed);
+    const missed = options.quick
+      ? []
+      : found.targets
+          .filter(({ reached, atMost }) => !(reached <= atMost))
+          .map(({ name }) => `missed: ${name}`);
+    // A busy machine makes a quick run's harness late; that says nothing.
+    const problems = [...(options.quick && found.tables.length > 0 ? [] : found.problems), ...missed];
+    const result: SingleResult = { name, title, ok: problems.length === 0, ...found, problems };
+    options.say(`\n${sectionOf(found)}\n`);
+    options.say(result.ok ? "ok" : `not ok: ${problems.join("; ")}`);
+    for (const { file, svg } of pictures ? drawn : []) {
+      mkdirSync(pictures as string, { recursive: true });
+      writeFileSync(join(pictures as string, file), svg);
+    }
+    if (results) {
+      mkdirSync(results, { recursive: true });
+      writeFileSync(join(results, `${name}.json`), `${JSON.stringify(result, null, 2)}\n`);
+    }
+    done.push(result);
+  }
+  return done;
+}
+
+function failed(error: unknown): Findings {
+  return { tables: [], targets: [], problems: [String(error)] };
+}
