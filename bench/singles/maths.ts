@@ -33,18 +33,7 @@ export function withinNoise(added: readonly number[], known: readonly number[]):
   return median <= Math.max(...known) - Math.min(...known);
 }
 
-/** How often a number stands where the one before it is not one less: holes and repeats of a sequence from 1. */
-export function breaksIn(sequences: readonly number[]): number {
-  let breaks = 0;
-  let last = 0;
-  for (const sequence of sequences) {
-    if (sequence !== last + 1) breaks++;
-    last = sequence;
-  }
-  return breaks;
-}
-
-/** The n-th order of `count` things in round `round`: rotated, so that none always comes first. */
+/** The order of things in a round: rotated, so that none always comes first. */
 export function rotated<T>(things: readonly T[], round: number): T[] {
   const by = things.length === 0 ? 0 : round % things.length;
   return [...things.slice(by), ...things.slice(0, by)];

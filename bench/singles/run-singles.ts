@@ -1,12 +1,17 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { bytes } from "./bytes.js";
 import { clear } from "./clear.js";
+import { events } from "./events.js";
+import { memory } from "./memory.js";
+import { observers } from "./observers.js";
 import { offer } from "./offer.js";
+import { setups } from "./setups.js";
 import type { Findings, Single, SingleName, SingleOptions } from "./single.js";
 import { sectionOf } from "./table.js";
 
 /** All single figures. */
-export const SINGLES: readonly Single[] = [clear, offer];
+export const SINGLES: readonly Single[] = [clear, offer, setups, events, observers, memory, bytes];
 
 /** What a figure said, as it is kept: without the pictures. */
 export interface SingleResult extends Omit<Findings, "pictures"> {

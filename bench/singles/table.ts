@@ -1,4 +1,5 @@
-import type { Spread } from "../figures.js";
+import type { Repeats, Spread } from "../figures.js";
+import { shown } from "../report.js";
 import type { Findings, Table } from "./single.js";
 
 /** p50 / p99 / max with one digit. */
@@ -18,6 +19,12 @@ export function figure(value: number): string {
   if (!Number.isFinite(value)) return "–";
   const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2;
   return value.toFixed(digits);
+}
+
+/** A median with its range, with as many digits as say something. */
+export function repeats(value: Repeats): string {
+  const most = Math.abs(value.median);
+  return shown(value, most >= 100 ? 0 : most >= 10 ? 1 : 2);
 }
 
 /** All tables of a figure and its targets beside what was reached. */

@@ -1,0 +1,71 @@
+/**
+ * Observers that hear calls by ListenCall, one call each in turn, each on a connection of its own. Slow ones open the stream and
+ * never read it. Argument: the gateway's address.
+ */
+import { CallServiceClient, ListenCallRequest, type ListenCallResponse } from "@callweave/proto";
+import { type ClientReadableStream, credentials } from "@grpc/grpc-js";
+import { until } from "../clock.js";
+import { answerMain } from "../ipc.js";
+
+/** What they heard since they began. */
+export interface ListenReport {
+  readonly audio: number;
+  readonly gaps: number;
+  readonly ended: number;
+}
+
+interface Listener {
+  readonly client: CallServiceClient;
+  readonly stream: ClientReadableStream<ListenCallResponse>;
+}
+
+const [address = ""] = process.argv.slice(2);
+let listeners: Listener[] = [];
+let started = 0;
+const heard = { audio: 0, gaps: 0, ended: 0 };
+
+function listen(callId: string, slow: boolean): Listener {
+  const client = new CallServiceClient(address, credentials.createInsecure(), {
+    "grpc.use_local_subchannel_pool": 1,
+    "grpc.enable_http_proxy": 0,
+  });
+  const stream = client.listenCall(ListenCallRequest.fromPartial({ callId }));
+  const listener = { client, stream };
+  stream.on("error", (error) => {
+    if (!listeners.includes(listener)) return;
+    console.error(String(error));
+    process.exit(1);
+  });
+  if (slow) {
+    stream.on("metadata", () => started++);
+    return listener;
+  }
+  stream.on("data", ({ item }: ListenCallResponse) => {
+    if (item?.$case === "started") started++;
+    else if (item?.$case === "audio") heard.audio++;
+    else if (item?.$case === "gap") heard.gaps++;
+    else if (item?.$case === "ended") heard.ended++;
+  });
+  return listener;
+}
+
+/** Opens observers; resolves when all have begun. */
+async function begin(about: { callIds: string[]; count: number; slow: boolean }): Promise<void> {
+  const { callIds, count, slow } = about;
+  started = 0;
+  Object.assign(heard, { audio: 0, gaps: 0, ended: 0 });
+  listeners = Array.from({ length: count }, (_, i) => listen(callIds[i % callIds.length] as string, slow));
+  await until(() => started === count, `${count} observers`, 30_000);
+}
+
+function end(): ListenReport {
+  const gone = listeners;
+  listeners = [];
+  for (const { client, stream } of gone) {
+    stream.cancel();
+    client.close();
+  }
+  return { ...heard };
+}
+
+answerMain({ begin, end }, null);

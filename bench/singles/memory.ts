@@ -1,0 +1,164 @@
+import { barChart } from "../chart.js";
+import type { Child } from "../child.js";
+import { sleep } from "../clock.js";
+import { repeatsOf } from "../figures.js";
+import type { RushReport } from "../processes/load-generator.js";
+import { slopeOf } from "./maths.js";
+import type { Findings, Single, SingleOptions } from "./single.js";
+import { placeCalls, startEcho, withStack } from "./stack.js";
+import { repeats } from "./table.js";
+
+/** Calls that come and go, so many at a time, each so long. */
+const AT_A_TIME = 100;
+const HOLD_MS = 300;
+const COME_AND_GO = 10_000;
+/** The first of them: code is compiled, the heap finds its size. */
+const FIRST = 1_000;
+/** After the last call, before memory is read. ms. */
+const REST_MS = 20_000;
+const LEVELS = [50, 100, 200];
+const LEVEL_MS = 10_000;
+const SAMPLES = 10;
+const MAX_GROWTH = 1.1;
+const MAX_CALL_KB = 100;
+
+interface ComeAndGo {
+  readonly calls: number;
+  readonly failed: number;
+  readonly seconds: number;
+  /** Resident memory with nothing to do: at the start, after the first calls, after all. MB. */
+  readonly startMb: number;
+  readonly warmMb: number;
+  readonly endMb: number;
+  readonly mostMb: number;
+}
+
+/** What calls leave behind, and what each takes while it talks. */
+export const memory: Single = {
+  name: "memory",
+  title: "resident memory: after calls have come and gone, and for each that talks",
+  async measure(options) {
+    const gone = await comeAndGo(options);
+    options.say(JSON.stringify(gone));
+    const slopes: Levels[] = [];
+    for (let round = 0; round < Math.min(options.rounds, 5); round++) {
+      slopes.push(await levels(options));
+      options.say(`${round + 1} ${JSON.stringify(slopes.at(-1))}`);
+    }
+    return findingsOf(gone, slopes);
+  },
+};
+
+async function comeAndGo({ quick, calls, say }: SingleOptions): Promise<ComeAndGo> {
+  const count = quick ? 100 : COME_AND_GO;
+  const lines = calls ?? (quick ? 20 : AT_A_TIME);
+  const restMs = quick ? 1_000 : REST_MS;
+  return withStack({}, async (stack) => {
+    const { generator, gateway } = stack;
+    await startEcho(stack, { capacity: 2 * lines });
+    await sleep(restMs / 4);
+    const startMb = await lowest(gateway);
+    const rush = (n: number) =>
+      generator.ask<RushReport>("rush", { lines, seconds: 3_600, count: n, holdMs: HOLD_MS });
+    let mostMb = startMb;
+    const first = await rush(quick ? 20 : FIRST);
+    await sleep(restMs);
+    const warmMb = await lowest(gateway);
+    say(`start ${startMb.toFixed(0)} MB, after ${first.done} calls ${warmMb.toFixed(0)} MB`);
+    const timer = setInterval(() => {
+      mostMb = Math.max(mostMb, gateway.residentMb());
+    }, 500);
+    const rest = await rush(count - first.done).finally(() => clearInterval(timer));
+    await sleep(restMs);
+    return {
+      calls: first.done + rest.done,
+      failed: first.failed + rest.failed,
+      seconds: first.seconds + rest.seconds,
+      startMb,
+      warmMb,
+      endMb: await lowest(gateway),
+      mostMb,
+    };
+  });
+}
+
+/** Resident memory over some seconds: the lowest, between two collections of garbage. */
+async function lowest(gateway: Child<unknown>): Promise<number> {
+  return Math.min(...(await samples(gateway)));
+}
+
+async function samples(gateway: Child<unknown>): Promise<number[]> {
+  const seen: number[] = [];
+  for (let i = 0; i < SAMPLES; i++) {
+    seen.push(gateway.residentMb());
+    await sleep(300);
+  }
+  return seen;
+}
+
+interface Levels {
+  /** Calls and resident memory, MB. */
+  readonly points: readonly (readonly [calls: number, residentMb: number])[];
+  /** kB (1,000 bytes) for each call. */
+  readonly kbPerCall: number;
+}
+
+async function levels({ quick, calls }: SingleOptions): Promise<Levels> {
+  const wanted = calls ? [calls, 2 * calls] : quick ? [5, 10] : LEVELS;
+  return withStack({}, async (stack) => {
+    await startEcho(stack, { capacity: wanted.at(-1) as number });
+    const points: [number, number][] = [];
+    let up = 0;
+    for (const level of wanted) {
+      await placeCalls(stack, level - up);
+      up = level;
+      await sleep(quick ? 500 : LEVEL_MS);
+      points.push([level, repeatsOf(await samples(stack.gateway)).median]);
+    }
+    return { points, kbPerCall: (slopeOf(points) * 2 ** 20) / 1000 };
+  });
+}
+
+function findingsOf(gone: ComeAndGo, rounds: readonly Levels[]): Findings {
+  const { calls, failed, seconds, startMb, warmMb, endMb, mostMb } = gone;
+  const perCall = repeatsOf(rounds.map(({ kbPerCall }) => kbPerCall));
+  const at = (index: number) => repeatsOf(rounds.map(({ points }) => points[index]?.[1] ?? 0));
+  const levelsOf = rounds[0]?.points.map(([level]) => level) ?? [];
+  return {
+    tables: [
+      [
+        [`${calls} calls come and go in ${seconds.toFixed(0)} s`, "resident, MB"],
+        ["before the first", startMb.toFixed(0)],
+        ["after the first tenth, at rest", warmMb.toFixed(0)],
+        ["at most, meanwhile", mostMb.toFixed(0)],
+        ["after the last, at rest", endMb.toFixed(0)],
+      ],
+      [
+        ["calls that talk", ...levelsOf.map(String), "kB for each more"],
+        ["resident, MB, median [range]", ...levelsOf.map((_, index) => repeats(at(index))), repeats(perCall)],
+      ],
+    ],
+    targets: [
+      { name: `after ${calls} calls, of before the first`, atMost: MAX_GROWTH, reached: endMb / startMb },
+      { name: `after ${calls} calls, of after the first tenth`, atMost: MAX_GROWTH, reached: endMb / warmMb },
+      { name: "each talking call, kB", atMost: MAX_CALL_KB, reached: perCall.median },
+    ],
+    problems: failed > 0 ? [`${failed} calls were not answered`] : [],
+    pictures: [
+      {
+        file: "bench-memory.svg",
+        svg: barChart(
+          `Resident memory of the gateway, ${calls} calls come and go`,
+          "MB",
+          [
+            { label: "before", value: repeatsOf([startMb]), own: true },
+            { label: "after a tenth", value: repeatsOf([warmMb]), own: true },
+            { label: "at most", value: repeatsOf([mostMb]), own: false },
+            { label: "after all", value: repeatsOf([endMb]), own: true },
+          ],
+          0,
+        ),
+      },
+    ],
+  };
+}
