@@ -1,4 +1,4 @@
-import { BSON, type Collection, type Db, type Filter, MongoClient, MongoServerError } from "mongodb";
+import { BSON, type Collection, type Filter, MongoServerError } from "mongodb";
 import { type Clock, systemClock, type Timer } from "../util/clock.js";
 import { type Logger, silentLogger } from "../util/logger.js";
 import {
@@ -13,6 +13,7 @@ import {
 import type { CallContext } from "./context-types.js";
 import { type ContextDocument, type ContextId, fromDocument, toDocument } from "./mongo-document.js";
 import { DUPLICATE_KEY, fromMongoError } from "./mongo-errors.js";
+import { MongoLink } from "./mongo-link.js";
 import { setUpCollection } from "./mongo-setup.js";
 
 /** Options of the contexts in MongoDB. */
@@ -35,22 +36,18 @@ export interface MongoContextOptions {
 
 /** What a document may have: the 16 MiB of MongoDB, with room for what the server adds. */
 const MAX_DOCUMENT_BYTES = 16 * 2 ** 20 - 65_536;
-/** Searching and cutting off a server that does not answer: connections are given up after so long. */
-const SOCKET_TIMEOUT_MS = 10_000;
 
 /**
  * Contexts in MongoDB. Writes are acknowledged by a majority and in the journal, reads are of what a majority has, from
  * the primary. Nothing is asked at construction.
  */
 export class MongoContextStore implements ContextStore {
-  private readonly client: MongoClient;
-  private readonly db: Db;
+  private readonly link: MongoLink;
   private readonly collection: Collection<ContextDocument>;
   private readonly options: Required<Omit<MongoContextOptions, "url" | "database" | "collection">>;
   private timer: Timer | undefined;
   private setup: Promise<void> = Promise.resolve();
   private isSetUp = false;
-  private isConnected = false;
   private setupError = "";
   private closed = false;
 
@@ -64,30 +61,8 @@ export class MongoContextStore implements ContextStore {
       clock: systemClock,
       ...options,
     };
-    const { timeoutMs, maxPoolSize } = this.options;
-    try {
-      // The driver's own timeoutMS does nothing since 7.9: `within` is the bound, these are to free what it leaves.
-      this.client = new MongoClient(url, {
-        appName: "callweave",
-        maxPoolSize,
-        retryWrites: true,
-        retryReads: true,
-        serverSelectionTimeoutMS: timeoutMs,
-        waitQueueTimeoutMS: timeoutMs,
-        connectTimeoutMS: Math.max(timeoutMs, 2000),
-        socketTimeoutMS: Math.max(2 * timeoutMs, SOCKET_TIMEOUT_MS),
-        heartbeatFrequencyMS: 2000,
-        writeConcern: { w: "majority", journal: true, wtimeoutMS: timeoutMs },
-        readConcern: { level: "majority" },
-        readPreference: "primary",
-        ignoreUndefined: true,
-      });
-    } catch {
-      throw new Error("the address of MongoDB is not valid");
-    }
-    const named = this.client.options.dbName;
-    this.db = this.client.db(database ?? (named === "test" ? "callweave" : named));
-    this.collection = this.db.collection<ContextDocument>(collection ?? "call_contexts");
+    this.link = new MongoLink({ ...this.options, url, ...(database !== undefined && { database }) });
+    this.collection = this.link.db.collection<ContextDocument>(collection ?? "call_contexts");
   }
 
   /** Makes collection, validator and indexes in the background, again and again until it worked. */
@@ -111,7 +86,7 @@ export class MongoContextStore implements ContextStore {
     if (bytes > MAX_DOCUMENT_BYTES)
       throw new ContextStoreRefused(`a context of ${bytes} bytes is too large for MongoDB`);
     const { _id } = document;
-    const written = await this.within(async () => {
+    const written = await this.link.within(async () => {
       if (expected === 0) return this.insert(document);
       const { matchedCount } = await this.collection.replaceOne({ _id, v: expected }, document);
       return matchedCount === 1;
@@ -121,7 +96,7 @@ export class MongoContextStore implements ContextStore {
 
   async remove(tenant: string, callId: string): Promise<boolean> {
     const _id: ContextId = { t: tenant, c: callId };
-    return this.within(async () => (await this.collection.deleteOne({ _id })).deletedCount === 1);
+    return this.link.within(async () => (await this.collection.deleteOne({ _id })).deletedCount === 1);
   }
 
   async query(query: ContextQuery): Promise<QueriedContexts> {
@@ -139,7 +114,7 @@ export class MongoContextStore implements ContextStore {
         ],
       }),
     };
-    const documents = await this.within(() =>
+    const documents = await this.link.within(() =>
       this.collection
         .find(filter, { maxTimeMS: this.options.timeoutMs, ...(headersOnly && { projection: { turns: 0 } }) })
         .sort({ create_time: -1, call_id: -1 })
@@ -151,7 +126,7 @@ export class MongoContextStore implements ContextStore {
 
   /** For servers that do not remove by their TTL index, or late. */
   async removeExpired(nowMs: number, limit: number): Promise<number> {
-    return this.within(async () => {
+    return this.link.within(async () => {
       const expired = await this.collection
         .find({ expire_time: { $lte: new Date(nowMs) } }, { projection: { _id: 1 } })
         .limit(limit)
@@ -169,13 +144,13 @@ export class MongoContextStore implements ContextStore {
     if (this.closed) return;
     this.closed = true;
     this.timer?.cancel();
-    await this.client.close(true);
+    await this.link.close();
     await this.setup;
   }
 
   private async one(filter: Filter<ContextDocument>): Promise<VersionedContext | undefined> {
     const maxTimeMS = this.options.timeoutMs;
-    const document = await this.within(() => this.collection.findOne(filter, { maxTimeMS }));
+    const document = await this.link.within(() => this.collection.findOne(filter, { maxTimeMS }));
     return document
       ? { context: fromDocument(document), version: document.v, durability: "STORE" }
       : undefined;
@@ -193,43 +168,17 @@ export class MongoContextStore implements ContextStore {
 
   /** The very write may have been done before: its answer was lost and the driver repeated it. */
   private async isThere({ _id, v, hash }: ContextDocument): Promise<boolean> {
-    const found = await this.within(() => this.collection.findOne({ _id, v }, { projection: { hash: 1 } }));
+    const found = await this.link.within(() =>
+      this.collection.findOne({ _id, v }, { projection: { hash: 1 } }),
+    );
     return found?.hash === hash;
-  }
-
-  /** One step at the database within `timeoutMs`. Rejects with ContextStoreAway or ContextStoreRefused. */
-  private async within<T>(step: () => Promise<T>): Promise<T> {
-    const { clock, timeoutMs } = this.options;
-    let timer: Timer | undefined;
-    const late = new Promise<never>((_resolve, reject) => {
-      timer = clock.after(timeoutMs, () =>
-        reject(new ContextStoreAway(`the database did not answer within ${timeoutMs} ms`)),
-      );
-    });
-    try {
-      return await Promise.race([this.connected().then(step), late]);
-    } catch (error) {
-      throw fromMongoError(error);
-    } finally {
-      timer?.cancel();
-    }
-  }
-
-  /**
-   * The driver connects by itself only once, and is of no use for ever when the server was away then; after a first
-   * connection it finds back by itself.
-   */
-  private async connected(): Promise<void> {
-    if (this.isConnected) return;
-    await this.client.connect();
-    this.isConnected = true;
   }
 
   private async trySetup(): Promise<void> {
     const { clock, logger, setupIntervalMs } = this.options;
     try {
-      await this.connected();
-      const { withoutValidator } = await setUpCollection(this.db, this.collection);
+      await this.link.connected();
+      const { withoutValidator } = await setUpCollection(this.link.db, this.collection);
       this.isSetUp = true;
       if (withoutValidator)
         logger.warn(
