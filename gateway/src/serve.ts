@@ -141,7 +141,10 @@ async function startBehind(
     retentionDays: config.contexts.retentionDays,
     defaultCountryCode: config.contexts.defaultCountryCode,
     callOf: (tenant, callId) => findCall(gateway, tenant, callId),
-    eraseCaller: (tenant, caller) => events.eraseCaller(tenant, caller),
+    eraseCaller: async (tenant, caller) => {
+      await events.eraseCaller(tenant, caller);
+      await auditLog?.eraseCaller(tenant, caller);
+    },
     redactor,
     onWritten: (context) => {
       contextFeed?.publish(context);

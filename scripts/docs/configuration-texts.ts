@@ -87,7 +87,7 @@ export const CONFIG_TEXTS: Readonly<Record<string, string>> = {
   "audit.max_refused_per_minute":
     "Refused credentials that get an entry each; further ones of the minute are counted in one.",
   "audit.key_file":
-    "32 bytes or more that key the chain and the hashes of numbers. None: a key is made in `state_dir/audit`. Lost, the log can no longer be verified.",
+    "32 bytes or more that key the chain of the log, and under what the keys of callers stand. None: a key is made in `state_dir/audit`. Lost, the log can no longer be verified. The same file at all gateways of a MongoDB.",
   "connectors[].name": "Name of the connection to the provider in calls, routes and logs.",
   "connectors[].tenant": "Whose calls these are.",
   "connectors[].kind": "The adapter; there is one: `telcoflow`.",

@@ -232,4 +232,32 @@ describe.skipIf(!available)("authorisation", () => {
     expect(JSON.stringify(page.body)).not.toMatch(/secret of|5550100/);
     expect((await verifyAudit(join(folder, "state", "audit"))).problems).toEqual([]);
   });
+
+  it("forgets an erased caller in a chain that still holds", async () => {
+    const audit = async (request: object) =>
+      (await byGrpc(rpc("AuditService/ListAudit"), who("admin", "acme"), { page_size: 1000, ...request }))
+        .body.entries as {
+        kind: string;
+        number_hash: string;
+        actor: string;
+        details: Record<string, string>;
+      }[];
+    const caller = { caller: "+15550100" };
+    expect((await byGrpc(rpc("ContextService/FindContexts"), who("admin", "acme"), caller)).code).toBe(0);
+    const before = await audit({ number: caller.caller });
+    expect(before.map(({ kind }) => kind)).toContain("AUDIT_KIND_CONTEXT_READ");
+    const [hash] = new Set(before.map((entry) => entry.number_hash));
+    expect((await byGrpc(rpc("ContextService/DeleteContexts"), who("admin", "acme"), caller)).code).toBe(0);
+    const all = await audit({});
+    // Who did it stands there, and whose it was as nobody can make it any more.
+    const erased = all.filter(({ kind }) => kind === "AUDIT_KIND_CONTEXT_ERASED").slice(0, 2);
+    expect(erased.map(({ actor }) => actor)).toEqual(["client:admin", "gateway"]);
+    expect(erased.map((entry) => entry.number_hash ?? "")).toEqual(["", hash]);
+    expect(erased[1]?.details).toEqual({ key: "destroyed" });
+    // The search for the number that this is itself is about a caller of whom nothing is known.
+    const after = await audit({ number: caller.caller });
+    expect(after.filter((entry) => entry.number_hash === hash)).toEqual([]);
+    expect(all.filter((entry) => entry.number_hash === hash).length).toBeGreaterThan(before.length);
+    expect((await verifyAudit(join(folder, "state", "audit"))).problems).toEqual([]);
+  });
 });

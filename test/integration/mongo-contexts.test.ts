@@ -1,5 +1,7 @@
 import { MongoClient } from "mongodb";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { describeCallerKeys } from "../../gateway/src/audit/caller-keys-suite.js";
+import { MongoCallerKeys } from "../../gateway/src/audit/mongo-caller-keys.js";
 import { call, turn } from "../../gateway/src/context/context-fixture.js";
 import { contextHash } from "../../gateway/src/context/context-hash.js";
 import { describeReading } from "../../gateway/src/context/context-reading-suite.js";
@@ -53,6 +55,12 @@ describe.skipIf(!outsideMongo() && skipWithoutMongo("contexts in MongoDB"))("Mon
   };
   describeWriting("MongoDB with spools", withSpools, EPOCH);
   describeReading("MongoDB with spools", withSpools, EPOCH);
+
+  let shared = "";
+  describeCallerKeys("in MongoDB", async (fresh) => {
+    if (fresh) shared = freshUrl();
+    return new MongoCallerKeys({ url: shared, collection: "callers", timeoutMs: TIMEOUT_MS, maxPoolSize: 2 });
+  });
 
   describe("the collection", () => {
     let store: MongoContextStore;

@@ -8,8 +8,6 @@ export const GENESIS = "0".repeat(64);
 export interface AuditKeys {
   /** Links the entries. */
   readonly chain: Buffer;
-  /** Hashes phone numbers. */
-  readonly number: Buffer;
 }
 
 /** Where a log stands, so that an end that was cut off is noticed; signed with the key of the chain. */
@@ -43,12 +41,7 @@ export type UnchainedEntry = Omit<AuditEntry, "sequence" | "hash">;
 export function auditKeys(secret: Buffer): AuditKeys {
   const derived = (purpose: string) =>
     createHmac("sha256", secret).update(`callweave audit ${purpose}`).digest();
-  return { chain: derived("chain"), number: derived("number") };
-}
-
-/** What stands for a number: equal for equal numbers, and of no use without the key. */
-export function numberHash(keys: AuditKeys, number: string): string {
-  return number === "" ? "" : createHmac("sha256", keys.number).update(number).digest("hex").slice(0, 32);
+  return { chain: derived("chain") };
 }
 
 /** The line of an entry, without its end of line. */

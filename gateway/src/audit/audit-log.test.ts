@@ -1,3 +1,4 @@
+import { createHmac } from "node:crypto";
 import {
   appendFileSync,
   mkdtempSync,
@@ -11,23 +12,29 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { FakeLogger } from "../contract/testing.js";
+import { auditFolder } from "./audit-files.js";
 import { AuditLog, type AuditLogOptions } from "./audit-log.js";
 import type { AuditEvent } from "./audit-sink.js";
 import { verifyAudit } from "./audit-verify.js";
+import { CallerNumbers } from "./caller-numbers.js";
+import { openEmbeddedCallerKeys } from "./embedded-caller-keys.js";
 
 let folder: string;
+let stateDir: string;
 const open: AuditLog[] = [];
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "callweave-audit-"));
+  stateDir = mkdtempSync(join(tmpdir(), "callweave-audit-"));
+  folder = auditFolder(stateDir);
 });
 afterEach(async () => {
   for (const log of open.splice(0)) await log.close();
-  rmSync(folder, { recursive: true, force: true });
+  rmSync(stateDir, { recursive: true, force: true });
 });
 
 async function log(changes: Partial<AuditLogOptions> = {}): Promise<AuditLog> {
   const made = await AuditLog.open({
     folder,
+    numbers: changes.numbers ?? new CallerNumbers(await openEmbeddedCallerKeys(stateDir)),
     gatewayId: "g-1",
     retentionDays: 365,
     maxBytes: 2 ** 28,
@@ -177,6 +184,122 @@ describe("AuditLog", () => {
     mkdirSync(folder);
     await expect.poll(() => made.waiting).toBe(0);
     expect(lines()).toHaveLength(1);
+  });
+});
+
+describe("a caller in the audit log", () => {
+  const ERASED = "+15550100";
+  const OTHER = "+15550101";
+  const secretOf = () => readFileSync(join(folder, "key"));
+  const hashes = () => lines().map((line) => (JSON.parse(line) as { number?: string }).number);
+
+  it("is forgotten with its key: the chain holds, and nobody can tell whose entries they were", async () => {
+    const made = await log({ fsync: "always" });
+    for (const number of [ERASED, OTHER, ERASED]) made.record(listen(1, { number }));
+    await made.flush();
+    const [erased, other] = hashes();
+    const keyFile = join(stateDir, "callers", "keys");
+    const keys = readFileSync(keyFile);
+    expect(keys.length).toBe(64);
+    expect(hashes()).toEqual([erased, other, erased]);
+    expect((await made.list("acme", { ...ALL, number: ERASED }, 0, 10)).entries).toHaveLength(2);
+
+    // What waits when the caller is erased is erased with it.
+    made.record(listen(2, { number: ERASED }));
+    await made.eraseCaller("acme", ERASED);
+    await made.flush();
+    expect(hashes()).toEqual([erased, other, erased, erased, erased]);
+    expect(JSON.parse(lines().at(-1) ?? "")).toMatchObject({
+      kind: "CONTEXT_ERASED",
+      actor: "gateway",
+      details: { key: "destroyed" },
+    });
+    expect((await made.list("acme", { ...ALL, number: ERASED }, 0, 10)).entries).toEqual([]);
+    expect((await made.list("acme", { ...ALL, number: OTHER }, 0, 10)).entries).toHaveLength(1);
+    // The key is in no file any more, also not in a freed page.
+    const key = [keys.subarray(0, 32), keys.subarray(32)].filter(
+      (one) => !readFileSync(keyFile).includes(one),
+    );
+    expect(key).toHaveLength(1);
+    for (const name of readdirSync(join(stateDir, "callers")))
+      expect(readFileSync(join(stateDir, "callers", name)).includes(key[0] as Buffer), name).toBe(false);
+
+    // A later call of the same number has nothing to do with what was.
+    made.record(listen(3, { number: ERASED }));
+    await made.flush();
+    expect(hashes().at(-1)).not.toBe(erased);
+    expect((await made.list("acme", { ...ALL, number: ERASED }, 0, 10)).entries).toHaveLength(1);
+    await made.close();
+    expect(await verifyAudit(folder)).toMatchObject({ ok: true, entries: 6, problems: [] });
+  });
+
+  it("cannot be told from the installation's key alone", async () => {
+    const made = await log();
+    made.record(listen(1, { number: ERASED }));
+    await made.close();
+    const [shown] = hashes();
+    const derived = (purpose: string) =>
+      createHmac("sha256", secretOf().toString("latin1").trim()).update(purpose).digest();
+    for (const key of [secretOf(), derived("callweave audit number"), derived("callweave audit chain")])
+      for (const text of [ERASED, `acme\n${ERASED}`])
+        expect(createHmac("sha256", key).update(text).digest("hex").slice(0, 32)).not.toBe(shown);
+  });
+
+  it("has another hash in each tenant, and one after a restart", async () => {
+    await written(1);
+    const made = await log();
+    made.record(listen(1));
+    made.record(listen(1, { tenant: "other" }));
+    // Nobody's number is nobody's key.
+    await made.eraseCaller("third", ERASED);
+    await made.eraseCaller("acme", "");
+    await made.close();
+    const [first, second, third, ...rest] = hashes();
+    expect(second).toBe(first);
+    expect(third).not.toBe(first);
+    expect(rest).toEqual([]);
+  });
+
+  it("is written without its hash while the keys are away, and shown in every search", async () => {
+    const away = new Error("away");
+    let isAway = true;
+    let asked = 0;
+    const keys = await openEmbeddedCallerKeys(stateDir);
+    const numbers = new CallerNumbers(
+      new Proxy(keys, {
+        get: (target, name: keyof typeof keys) =>
+          name !== "close" && isAway
+            ? async () => {
+                asked++;
+                throw away;
+              }
+            : target[name].bind(target),
+      }),
+    );
+    const made = await log({ numbers, numbersRetryMs: 50 });
+    for (let i = 0; i < 3; i++) {
+      made.record(listen(i));
+      await made.flush();
+    }
+    expect(hashes()).toEqual(["unknown", "unknown", "unknown"]);
+    // At the sweep, and once for the three.
+    expect(asked).toBeLessThan(4);
+    await expect(made.eraseCaller("acme", ERASED)).rejects.toThrow("away");
+    await expect(made.list("acme", { ...ALL, number: ERASED }, 0, 10)).rejects.toMatchObject({
+      reason: "CONTEXT_STORE_AWAY",
+    });
+    isAway = false;
+    await expect
+      .poll(async () => {
+        made.record(listen(4));
+        await made.flush();
+        return hashes().at(-1);
+      })
+      .toMatch(/^[0-9a-f]{32}$/);
+    made.record(listen(5, { number: OTHER }));
+    const found = (await made.list("acme", { ...ALL, number: ERASED }, 0, 100)).entries;
+    expect(found.filter((entry) => entry.numberHash === "unknown").length).toBeGreaterThanOrEqual(3);
+    expect(found.some((entry) => entry.callId === "c-5")).toBe(false);
   });
 });
 

@@ -1,4 +1,5 @@
 import type { FileHandle } from "node:fs/promises";
+import { CallError } from "../call/call-error.js";
 import type { Logger } from "../util/logger.js";
 import { canonicalNumber } from "../util/numbers.js";
 import {
@@ -8,7 +9,6 @@ import {
   chainedLine,
   entryOf,
   GENESIS,
-  numberHash,
   readHead,
   type UnchainedEntry,
   writeHead,
@@ -25,7 +25,15 @@ import {
   segmentsOf,
   sizeOf,
 } from "./audit-files.js";
-import type { AuditEntry, AuditEvent, AuditFilter, AuditReader, AuditSink } from "./audit-sink.js";
+import {
+  type AuditEntry,
+  type AuditEvent,
+  type AuditFilter,
+  type AuditReader,
+  type AuditSink,
+  NUMBER_UNKNOWN,
+} from "./audit-sink.js";
+import type { CallerNumbers, TenantNumber } from "./caller-numbers.js";
 import { RefusalLimit } from "./refusal-limit.js";
 
 /** Options of the audit log. */
@@ -47,6 +55,10 @@ export interface AuditLogOptions {
   readonly keyFile?: string | undefined;
   /** Country of numbers that are written without one. */
   readonly defaultCountryCode: string;
+  /** What stands for numbers; closed with the log. */
+  readonly numbers: CallerNumbers;
+  /** After the keys of callers could not be asked, entries are written without them for so long, in ms. Default 1,000. */
+  readonly numbersRetryMs?: number;
   readonly logger: Logger;
   /** Default 8 MiB, or an eighth of maxBytes if that is less. */
   readonly segmentBytes?: number;
@@ -60,20 +72,27 @@ const DAY_MS = 86_400_000;
 const BATCH = 1_000;
 /** How much one page of a list looks through. */
 const SCAN_BYTES = 16 * 2 ** 20;
+/** Keys of callers that one sweep step removes. */
+const SWEEP_KEYS = 500;
+
+/** An entry that waits; its number stands in memory alone. */
+type WaitingEntry = UnchainedEntry & { readonly number?: string };
 
 /**
  * The audit log of a gateway: lines that are only ever added, each linked to the one before it by a keyed hash, in files
  * that go away as a whole when they are too old. Writing is behind; `flush` waits for it.
  */
 export class AuditLog implements AuditSink, AuditReader {
-  private readonly queue: UnchainedEntry[] = [];
+  private readonly queue: WaitingEntry[] = [];
   private readonly limit: RefusalLimit;
   private lost = 0;
   private running: Promise<void> | undefined;
   private file: { readonly handle: FileHandle; readonly day: number; bytes: number } | undefined;
   private syncTimer: NodeJS.Timeout | undefined;
   private sweepTimer: NodeJS.Timeout | undefined;
+  private numbersAwayUntilMs = 0;
   private closed = false;
+  private closing: Promise<void> | undefined;
 
   private constructor(
     private readonly options: AuditLogOptions,
@@ -114,7 +133,8 @@ export class AuditLog implements AuditSink, AuditReader {
   async list(tenant: string, filter: AuditFilter, before: number, limit: number) {
     await this.flush();
     const { kinds, callId, actor } = filter;
-    const number = this.hashOf(filter.number);
+    const wanted = this.numberOf({ tenant, number: filter.number });
+    const hash = wanted && (await this.options.numbers.find(wanted).catch(keysAway));
     const entries: AuditEntry[] = [];
     let scanned = 0;
     let last = 0;
@@ -133,15 +153,37 @@ export class AuditLog implements AuditSink, AuditReader {
         if (kinds.length > 0 && !kinds.includes(entry.kind)) continue;
         if (callId !== "" && entry.callId !== callId) continue;
         if (actor !== "" && entry.actor !== actor) continue;
-        if (number !== "" && entry.numberHash !== number) continue;
+        // Rather one too many than one that is not shown.
+        if (wanted && entry.numberHash !== NUMBER_UNKNOWN && entry.numberHash !== hash) continue;
+        if (wanted && entry.numberHash === "") continue;
         entries.push(entry);
       }
     }
     return { entries, next: 0 };
   }
 
-  /** Writes what waits and closes. May be called more than once. */
-  async close(): Promise<void> {
+  /**
+   * Destroys the key of a caller, so that nobody can tell any more which entries are about it; the entries and their chain
+   * stay. Rejects when the keys cannot be asked: nothing is destroyed then.
+   */
+  async eraseCaller(tenant: string, number: string): Promise<void> {
+    const wanted = this.numberOf({ tenant, number });
+    if (!wanted) return;
+    // What waits would get a new key afterwards.
+    await this.flush();
+    const numberHash = await this.options.numbers.erase(wanted);
+    if (numberHash === undefined) return;
+    const details = { key: "destroyed" };
+    this.enqueue({ tenant, kind: "CONTEXT_ERASED", actor: "gateway", operation: "", numberHash, details });
+  }
+
+  /** Writes what waits and closes, also the keys of callers. May be called more than once. */
+  close(): Promise<void> {
+    this.closing ??= this.end();
+    return this.closing;
+  }
+
+  private async end(): Promise<void> {
     this.limit.stop();
     this.closed = true;
     clearInterval(this.sweepTimer);
@@ -152,41 +194,53 @@ export class AuditLog implements AuditSink, AuditReader {
     this.file = undefined;
     if (this.options.fsync !== "never") await file?.handle.sync().catch(() => {});
     await file?.handle.close();
+    await this.options.numbers.close();
   }
 
-  private hashOf(number: string | undefined): string {
+  /** A number in its one writing; undefined without one. */
+  private numberOf({ tenant, number = "" }: { tenant: string; number?: string }): TenantNumber | undefined {
     const canonical = number && (canonicalNumber(number, this.options.defaultCountryCode) ?? number);
-    return canonical ? numberHash(this.keys, canonical) : "";
+    return canonical ? { tenant, number: canonical } : undefined;
   }
 
-  private push({ number, ...event }: AuditEvent): void {
+  private push(event: AuditEvent): void {
+    this.enqueue({ ...event, numberHash: "" });
+  }
+
+  private enqueue(event: AuditEvent & { readonly numberHash: string }): void {
     if (this.queue.length >= this.options.maxQueued) {
       this.lost++;
       this.wake();
       return;
     }
     const { gatewayId } = this.options;
-    this.queue.push({ ...event, time: new Date(), gatewayId, numberHash: this.hashOf(number) });
+    this.queue.push({ ...event, time: new Date(), gatewayId });
     this.wake();
   }
 
   private wake(sweep = false): void {
     if (this.running) return;
     if (this.queue.length === 0 && !sweep) return;
-    this.running = this.work(sweep).finally(() => {
+    this.running = this.work(sweep).then((done) => {
       this.running = undefined;
+      if (!done) return;
+      // What came while files or keys were swept.
+      this.wake();
+      return this.running;
     });
   }
 
-  private async work(sweep: boolean): Promise<void> {
+  /** False: it failed, and is tried again later. */
+  private async work(sweep: boolean): Promise<boolean> {
     try {
       while (this.queue.length > 0) {
         const batch = this.queue.slice(0, BATCH);
-        await this.write(batch);
+        await this.write(await this.withHashes(batch));
         this.queue.splice(0, batch.length);
         if (this.lost > 0) this.tellLost();
       }
       if (sweep) await this.sweep();
+      return true;
     } catch (error) {
       this.options.logger.error(
         { err: String(error), waiting: this.queue.length },
@@ -195,10 +249,30 @@ export class AuditLog implements AuditSink, AuditReader {
       // A half-written line is cut off when the file is opened again.
       await this.file?.handle.close().catch(() => {});
       this.file = undefined;
-      if (this.closed) return;
-      const timer = setTimeout(() => this.wake(), this.options.retryMs ?? 1_000);
-      timer.unref();
+      if (!this.closed) setTimeout(() => this.wake(), this.options.retryMs ?? 1_000).unref();
+      return false;
     }
+  }
+
+  /** While the keys cannot be asked, an entry is written without the hash rather than not at all. */
+  private async withHashes(batch: readonly WaitingEntry[]): Promise<UnchainedEntry[]> {
+    const { numbers, logger, numbersRetryMs = 1_000 } = this.options;
+    const wanted = batch.map((entry) => this.numberOf(entry));
+    const known = wanted.filter((one) => one !== undefined);
+    let hashes: string[] | undefined;
+    if (known.length === 0 || performance.now() >= this.numbersAwayUntilMs) {
+      hashes = await numbers.hashes(known).catch((error: unknown) => {
+        this.numbersAwayUntilMs = performance.now() + numbersRetryMs;
+        logger.error(
+          { err: String(error) },
+          "the keys of callers cannot be asked: no hashes in the audit log",
+        );
+        return undefined;
+      });
+    }
+    return batch.map(({ number: _number, ...entry }, i) =>
+      wanted[i] ? { ...entry, numberHash: hashes ? (hashes.shift() ?? "") : NUMBER_UNKNOWN } : entry,
+    );
   }
 
   private tellLost(): void {
@@ -265,8 +339,21 @@ export class AuditLog implements AuditSink, AuditReader {
     this.syncTimer.unref();
   }
 
+  /** Removes the keys of callers about whom there is no entry any more. */
+  private async sweepKeys(): Promise<void> {
+    const { numbers, retentionDays, logger } = this.options;
+    try {
+      // The file of a day goes when its last entry is too old: one day more.
+      const sinceMs = Date.now() - (retentionDays + 1) * DAY_MS;
+      while ((await numbers.removeUnused(sinceMs, SWEEP_KEYS)) === SWEEP_KEYS);
+    } catch (error) {
+      logger.warn({ err: String(error) }, "keys of callers that are not used any more could not be removed");
+    }
+  }
+
   /** Removes what is too old or too much, file by file; the newest stays. The head says first where the log begins. */
   private async sweep(): Promise<void> {
+    await this.sweepKeys();
     const { folder, retentionDays, maxBytes, fsync } = this.options;
     const segments = await segmentsOf(folder);
     const sizes = await Promise.all(segments.map((one) => sizeOf(one.file)));
@@ -286,6 +373,11 @@ export class AuditLog implements AuditSink, AuditReader {
       total -= bytes;
     }
   }
+}
+
+function keysAway(cause: unknown): never {
+  const message = "the store with the keys of callers is away: ask without the number, or again later";
+  throw new CallError("CONTEXT_STORE_AWAY", message, {}, { cause });
 }
 
 /** Where the log stands. What is missing stays missing in the chain, so that `audit verify` finds it. */

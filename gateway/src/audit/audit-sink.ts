@@ -23,7 +23,7 @@ export interface AuditEvent {
   /** As the rules name it; empty when none is behind it. */
   readonly operation: string;
   readonly callId?: string;
-  /** A phone number; only a keyed hash of it is kept. */
+  /** A phone number; only a hash of it is kept, with a key of the caller's own. */
   readonly number?: string;
   /** Never words of callers, numbers or secrets. */
   readonly details?: Readonly<Record<string, string>>;
@@ -35,13 +35,16 @@ export interface AuditSink {
   record(event: AuditEvent): void;
 }
 
+/** Stands for a number that had no hash because the keys of callers could not be asked. */
+export const NUMBER_UNKNOWN = "unknown";
+
 /** One entry as it was written. */
 export interface AuditEntry extends Omit<AuditEvent, "number"> {
   /** Counts the entries of the gateway, from 1. */
   readonly sequence: number;
   readonly time: Date;
   readonly gatewayId: string;
-  /** Keyed hash of the number; empty without one. */
+  /** Hash of the number with the caller's key; empty without one, NUMBER_UNKNOWN while the keys could not be asked. */
   readonly numberHash: string;
   /** The link of the chain. */
   readonly hash: string;
@@ -52,13 +55,16 @@ export interface AuditFilter {
   readonly kinds: readonly AuditKind[];
   readonly callId: string;
   readonly actor: string;
-  /** In E.164. */
+  /** In any common writing. Entries whose number is unknown are shown with every number. */
   readonly number: string;
 }
 
 /** Entries for reading, newest first. */
 export interface AuditReader {
-  /** `before`: only entries with a smaller sequence; 0: all. `next` is 0 on the last page, else the next `before`. */
+  /**
+   * `before`: only entries with a smaller sequence; 0: all. `next` is 0 on the last page, else the next `before`. With a
+   * number it rejects with CONTEXT_STORE_AWAY while the keys of callers cannot be asked.
+   */
   list(
     tenant: string,
     filter: AuditFilter,

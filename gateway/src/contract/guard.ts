@@ -157,7 +157,8 @@ function recordEffect(
   const kind = AUDITED[operation];
   if (!kind) return;
   const callId = namedCall(request);
-  const number = numberOf(request) || callerOf(response);
+  // Whoever was just erased gets no new hash; that of old is in an entry of the log itself.
+  const number = kind === "CONTEXT_ERASED" ? "" : numberOf(request) || callerOf(response);
   const count = (response as { deletedCount?: number; contexts?: readonly unknown[] } | undefined) ?? {};
   const found = count.deletedCount ?? count.contexts?.length;
   audit.record({

@@ -132,9 +132,10 @@ type AuditEntry struct {
 	Operation string `protobuf:"bytes,6,opt,name=operation,proto3" json:"operation,omitempty"`
 	// The call, if it is about one.
 	CallId string `protobuf:"bytes,7,opt,name=call_id,json=callId,proto3" json:"call_id,omitempty"`
-	// A keyed hash of the caller's or searched number; equal numbers have equal hashes at one gateway. Never the number.
+	// A hash of the caller's or searched number, with a key of the caller's own: equal numbers have equal hashes until the
+	// caller is erased; then nobody can tell whose they were. "unknown" while the keys could not be asked. Never the number.
 	NumberHash string `protobuf:"bytes,8,opt,name=number_hash,json=numberHash,proto3" json:"number_hash,omitempty"`
-	// What else: "source", "cause", "agent_id", "reason", "scope", "count".
+	// What else: "source", "cause", "agent_id", "reason", "scope", "count"; "key" where that of a caller was destroyed.
 	Details map[string]string `protobuf:"bytes,9,rep,name=details,proto3" json:"details,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// The link of the chain, in hexadecimal: what `audit verify` compares.
 	Hash          string `protobuf:"bytes,10,opt,name=hash,proto3" json:"hash,omitempty"`
@@ -251,7 +252,7 @@ type ListAuditRequest struct {
 	CallId string `protobuf:"bytes,2,opt,name=call_id,json=callId,proto3" json:"call_id,omitempty"`
 	// Only by this actor, exactly; empty means all.
 	Actor string `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
-	// Only of this number, in any common writing; empty means all.
+	// Only of this number, in any common writing; empty means all. Entries whose number_hash is "unknown" are shown too.
 	Number string `protobuf:"bytes,4,opt,name=number,proto3" json:"number,omitempty"`
 	// 1 to 1,000; 0 means 100.
 	PageSize int32 `protobuf:"varint,5,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`

@@ -4741,10 +4741,11 @@ pub struct AuditEntry {
     /// The call, if it is about one.
     #[prost(string, tag = "7")]
     pub call_id: ::prost::alloc::string::String,
-    /// A keyed hash of the caller's or searched number; equal numbers have equal hashes at one gateway. Never the number.
+    /// A hash of the caller's or searched number, with a key of the caller's own: equal numbers have equal hashes until the
+    /// caller is erased; then nobody can tell whose they were. "unknown" while the keys could not be asked. Never the number.
     #[prost(string, tag = "8")]
     pub number_hash: ::prost::alloc::string::String,
-    /// What else: "source", "cause", "agent_id", "reason", "scope", "count".
+    /// What else: "source", "cause", "agent_id", "reason", "scope", "count"; "key" where that of a caller was destroyed.
     #[prost(map = "string, string", tag = "9")]
     pub details: ::std::collections::HashMap<
         ::prost::alloc::string::String,
@@ -4766,7 +4767,7 @@ pub struct ListAuditRequest {
     /// Only by this actor, exactly; empty means all.
     #[prost(string, tag = "3")]
     pub actor: ::prost::alloc::string::String,
-    /// Only of this number, in any common writing; empty means all.
+    /// Only of this number, in any common writing; empty means all. Entries whose number_hash is "unknown" are shown too.
     #[prost(string, tag = "4")]
     pub number: ::prost::alloc::string::String,
     /// 1 to 1,000; 0 means 100.

@@ -133,7 +133,9 @@ class AuditEntry(_message.Message):
     call_id: _builtins.str
     """The call, if it is about one."""
     number_hash: _builtins.str
-    """A keyed hash of the caller's or searched number; equal numbers have equal hashes at one gateway. Never the number."""
+    """A hash of the caller's or searched number, with a key of the caller's own: equal numbers have equal hashes until the
+    caller is erased; then nobody can tell whose they were. "unknown" while the keys could not be asked. Never the number.
+    """
     hash: _builtins.str
     """The link of the chain, in hexadecimal: what `audit verify` compares."""
     @_builtins.property
@@ -142,7 +144,7 @@ class AuditEntry(_message.Message):
 
     @_builtins.property
     def details(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """What else: "source", "cause", "agent_id", "reason", "scope", "count"."""
+        """What else: "source", "cause", "agent_id", "reason", "scope", "count"; "key" where that of a caller was destroyed."""
 
     def __init__(
         self,
@@ -183,7 +185,7 @@ class ListAuditRequest(_message.Message):
     actor: _builtins.str
     """Only by this actor, exactly; empty means all."""
     number: _builtins.str
-    """Only of this number, in any common writing; empty means all."""
+    """Only of this number, in any common writing; empty means all. Entries whose number_hash is "unknown" are shown too."""
     page_size: _builtins.int
     """1 to 1,000; 0 means 100."""
     page_token: _builtins.str

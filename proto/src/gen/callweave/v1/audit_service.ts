@@ -139,9 +139,12 @@ export interface AuditEntry {
   operation: string;
   /** The call, if it is about one. */
   callId: string;
-  /** A keyed hash of the caller's or searched number; equal numbers have equal hashes at one gateway. Never the number. */
+  /**
+   * A hash of the caller's or searched number, with a key of the caller's own: equal numbers have equal hashes until the
+   * caller is erased; then nobody can tell whose they were. "unknown" while the keys could not be asked. Never the number.
+   */
   numberHash: string;
-  /** What else: "source", "cause", "agent_id", "reason", "scope", "count". */
+  /** What else: "source", "cause", "agent_id", "reason", "scope", "count"; "key" where that of a caller was destroyed. */
   details: { [key: string]: string };
   /** The link of the chain, in hexadecimal: what `audit verify` compares. */
   hash: string;
@@ -160,7 +163,7 @@ export interface ListAuditRequest {
   callId: string;
   /** Only by this actor, exactly; empty means all. */
   actor: string;
-  /** Only of this number, in any common writing; empty means all. */
+  /** Only of this number, in any common writing; empty means all. Entries whose number_hash is "unknown" are shown too. */
   number: string;
   /** 1 to 1,000; 0 means 100. */
   pageSize: number;
