@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { pino } from "pino";
 import { addAuditCommand } from "./audit/audit-command.js";
 import { addAuthCommands } from "./auth/auth-commands.js";
@@ -9,10 +9,13 @@ import {
   explainRoute,
   type GatewayConfig,
   loadConfig,
+  memberConfig,
   printConfig,
 } from "./config/index.js";
 import { addDoctor } from "./doctor/doctor-command.js";
-import { startGateway, VERSION } from "./serve.js";
+import { makeGatewayId, startGateway, VERSION } from "./serve.js";
+import { MEMBER_OPTION, onSupervisorGone, tellServing } from "./supervisor/member-process.js";
+import { supervise } from "./supervisor/supervise.js";
 import { isFailedCommit } from "./util/failed-commit.js";
 import type { Logger } from "./util/logger.js";
 import { addWebhooksCommands } from "./webhooks/index.js";
@@ -27,11 +30,12 @@ program
   .description("run the gateway until SIGTERM or SIGINT; a second signal ends it at once")
   .option("--config <file>", "configuration file (default: callweave.yaml if there is one)")
   .option("--port <port>", "listen here instead, 0 for any free port", portNumber)
-  .action(async (options: { config?: string; port?: number }) => {
-    const files: string[] = [];
-    const loaded = load(options.config, (file) => files.push(file));
-    await serve(withPort(loaded, options.port), options.config, files);
-  });
+  .option(
+    "--gateways <n>",
+    "so many gateways, each a process of its own; needs NATS (default: serve.gateways)",
+  )
+  .addOption(new Option(`${MEMBER_OPTION} <n>`).argParser(Number).hideHelp())
+  .action(serve);
 
 const config = program.command("config").description("look at a configuration without running it");
 
@@ -73,18 +77,39 @@ program.parseAsync().catch((error: unknown) => {
   process.exit(1);
 });
 
-function read(file: string | undefined, onFile?: (file: string) => void): GatewayConfig {
+/** What a configuration is read from. */
+interface Source {
+  readonly config?: string;
+  readonly port?: number;
+  readonly gateways?: string;
+}
+
+function read(source: Source, onFile?: (file: string) => void): GatewayConfig {
+  const { config: file, port, gateways } = source;
   return loadConfig({
     ...(file ? { file } : {}),
     ...(onFile && { onFile }),
-    env: process.env,
+    // Options of the command line are checked together with the rest.
+    env: {
+      ...process.env,
+      ...variable("CALLWEAVE_GRPC_PORT", port),
+      ...variable("CALLWEAVE_GATEWAYS", gateways),
+    },
     cwd: process.cwd(),
   });
 }
 
-function load(file: string | undefined, onFile?: (file: string) => void): GatewayConfig {
+function variable(name: string, value: number | string | undefined): Record<string, string | undefined> {
+  return value === undefined ? {} : { [name]: String(value), [`${name}_FILE`]: undefined };
+}
+
+function load(file: string | undefined): GatewayConfig {
+  return loadOrExit(file === undefined ? {} : { config: file });
+}
+
+function loadOrExit(source: Source, onFile?: (file: string) => void): GatewayConfig {
   try {
-    return read(file, onFile);
+    return read(source, onFile);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     console.error(error.message);
@@ -100,28 +125,23 @@ function portNumber(text: string): number {
   return port;
 }
 
-function withPort(loaded: GatewayConfig, port: number | undefined): GatewayConfig {
-  if (port === undefined) return loaded;
-  return { ...loaded, gateway: { ...loaded.gateway, grpc: { ...loaded.gateway.grpc, port } } };
-}
-
-async function serve(
-  loaded: GatewayConfig,
-  file: string | undefined,
-  files: readonly string[],
-): Promise<void> {
-  const logger = pino({
-    level: loaded.serve.logLevel,
-    redact: ["*.token", "*.apiKey", "*.api_key", "*.authorization", "token", "authorization"],
-  });
-  for (const line of describeServing(loaded)) logger.info(line);
-  const starting = startGateway(loaded, logger);
+async function serve(options: Source & { readonly member?: number }): Promise<void> {
+  const { member, ...source } = options;
+  const files: string[] = [];
+  const loaded = loadOrExit(source, (file) => files.push(file));
+  if (member === undefined && loaded.serve.gateways > 1) {
+    await supervise(loaded, loaded.gateway.id ?? makeGatewayId(), loggerOf(loaded));
+  }
+  const config = configOfMember(loaded, member);
+  const logger = loggerOf(config);
+  for (const line of describeServing(config)) logger.info(line);
+  const starting = startGateway(config, logger);
   let ending = 0;
   const end = (why: object, exitCode: number) => {
     ending++;
     const atOnce = ending > 1;
     logger.info(why, atOnce ? "ending at once" : "draining");
-    const graceMs = loaded.serve.drain.maxWaitSeconds * 1000;
+    const graceMs = config.serve.drain.maxWaitSeconds * 1000;
     starting
       .then((running) => (atOnce ? running.stop() : running.drain(graceMs)))
       .then(
@@ -135,16 +155,36 @@ async function serve(
   process.on("SIGTERM", (signal) => end({ signal }, 0));
   process.on("SIGINT", (signal) => end({ signal }, 0));
   surviveMistakes(logger, () => end({ reason: "too many unexpected errors" }, 1));
+  if (member !== undefined) onSupervisorGone(() => end({ reason: "the supervisor is gone" }, 1));
   // Before it serves a signal would end the process; it is answered once it does.
   const reload = new ReloadOnChange({
-    read: (onFile) => read(file, onFile),
+    read: (onFile) => configOfMember(read(source, onFile), member),
     apply: async (fresh) => (await starting).reload(fresh),
     files,
-    intervalMs: loaded.auth.watchIntervalMs,
+    intervalMs: config.auth.watchIntervalMs,
     logger,
   });
   process.on("SIGHUP", () => void reload.reload("SIGHUP"));
-  await starting;
+  const { port, ops, deskPort } = await starting;
+  if (member !== undefined) tellServing({ port, opsPort: ops.port, deskPort });
+}
+
+/** A gateway of a supervisor is told the name that theirs are made from as the id. */
+function configOfMember(loaded: GatewayConfig, member: number | undefined): GatewayConfig {
+  return member === undefined ? loaded : memberConfig(loaded, loaded.gateway.id ?? makeGatewayId(), member);
+}
+
+/** With a configured id each line has it: the lines of several gateways may go to one place. */
+function loggerOf({
+  gateway: { id },
+  serve: { logLevel },
+}: GatewayConfig): Logger & { info(text: string): void } {
+  return pino({
+    level: logLevel,
+    redact: ["*.token", "*.apiKey", "*.api_key", "*.authorization", "token", "authorization"],
+    // Not bindings: where a line names the id itself, it would be there twice.
+    ...(id === undefined ? {} : { mixin: () => ({ gateway_id: id }) }),
+  });
 }
 
 /** Unexpected errors in a minute that end the gateway, with a drain. */

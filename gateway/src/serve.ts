@@ -75,6 +75,14 @@ export interface ServeOverrides {
   readonly claimJitterMs?: number;
 }
 
+/** An id for a gateway that has none: the name of the machine with a random end. At most 61 characters, as names may have. */
+export function makeGatewayId(): string {
+  const machine = hostname()
+    .replace(/[^A-Za-z0-9._-]/g, "-")
+    .slice(0, 54);
+  return `${machine}-${randomBytes(3).toString("hex")}`;
+}
+
 /**
  * Opens the stores, listens, signs in at the connectors. Agents can register before the first connector is ready.
  * Rejects, with everything closed again, when a credential is refused, a port is taken or a store cannot be opened.
@@ -84,7 +92,7 @@ export async function startGateway(
   logger: Logger,
   overrides: ServeOverrides = {},
 ): Promise<RunningGateway> {
-  const gatewayId = config.gateway.id ?? `${hostname()}-${randomBytes(3).toString("hex")}`;
+  const gatewayId = config.gateway.id ?? makeGatewayId();
   // First and last: probes see the start and the drain.
   const ops = await new Ops({ config: config.ops, version: VERSION, gatewayId, logger }).start();
   try {

@@ -297,6 +297,16 @@ export const CONFIG_TEXTS: Readonly<Record<string, string>> = {
     "How long the audio of a call is published after the last `ListenCall` for it.",
   "nats.wire.max_listen_ms":
     "Audio that waits to be published when NATS is slow; beyond it the oldest is dropped and told.",
+  "serve.gateways":
+    "Gateways on this machine, [each a process of its own](operations.md#one-gateway-for-each-core); `--gateways` does the same. More than one needs NATS.",
+  "serve.port_step":
+    "With several gateways the ports of each are so much higher than those of the one before.",
+  "serve.restart.first_pause_ms":
+    "With several gateways: wait before one that ended is started again; doubled with each further start in `window_seconds`.",
+  "serve.restart.max_pause_ms": "The longest of these waits.",
+  "serve.restart.max_restarts":
+    "Starts of one gateway in `window_seconds`; then it is given up and the others go on. 0: it is never started again.",
+  "serve.restart.window_seconds": "See `max_restarts`.",
   "serve.log_level": "Lines below this level are not logged.",
   "serve.drain.max_wait_seconds":
     "How long calls may go on after SIGTERM or SIGINT; a second signal ends at once.",

@@ -19,6 +19,7 @@ const OVERRIDES: Readonly<Record<string, ConfigPath>> = {
   NATS_PASSWORD: ["nats", "password"],
   NATS_TOKEN: ["nats", "token"],
   CALLWEAVE_NATS_WIRE_ENABLED: ["nats", "wire", "enabled"],
+  CALLWEAVE_GATEWAYS: ["serve", "gateways"],
   CALLWEAVE_LOG_LEVEL: ["serve", "log_level"],
   CALLWEAVE_EVENTS_RETENTION_DAYS: ["events", "retention_days"],
   CALLWEAVE_CONTEXTS_RETENTION_DAYS: ["contexts", "retention_days"],

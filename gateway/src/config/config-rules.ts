@@ -6,6 +6,7 @@ import { MIN_SECRET_LENGTH } from "../webhooks/options.js";
 import { AllowedHosts } from "../webhooks/targets.js";
 import type { ParsedConfig } from "./config-schema.js";
 import type { ConfigPath } from "./config-source.js";
+import { DEFAULT_PORTS, memberPort } from "./member-config.js";
 
 /** Tells a problem. */
 export type Fail = (path: ConfigPath, rule: string) => void;
@@ -18,6 +19,7 @@ export function checkRules(config: ParsedConfig, fail: Fail): void {
   checkAuthSection(config, fail);
   checkNats(config.nats, fail);
   checkDesk(config, fail);
+  checkGateways(config, fail);
   checkWebhooks(config, fail);
   checkTenants(config, fail);
   if (config.cluster.lease_ms < 2 * config.cluster.beat_interval_ms)
@@ -50,6 +52,34 @@ function checkGrpc(config: ParsedConfig, fail: Fail): void {
     if (given !== 1) fail([...path, "keys", i], "must have exactly one of key, key_file and key_sha256");
     else if (key !== undefined) checkKey(key, [...path, "keys", i, "key"], fail);
   });
+}
+
+/** Of the 64 characters of a name, for `-64`. */
+const MAX_BASE_ID = 61;
+
+function checkGateways({ serve, gateway, ops, desk, nats }: ParsedConfig, fail: Fail): void {
+  const { gateways, port_step, restart } = serve;
+  if (restart.max_pause_ms < restart.first_pause_ms)
+    fail(["serve", "restart", "max_pause_ms"], "must be at least first_pause_ms");
+  if (gateways === 1) return;
+  if ((nats?.urls.length ?? 0) === 0)
+    fail(
+      ["serve", "gateways"],
+      "above 1 needs nats.urls (NATS_URL): without NATS gateways know nothing of each other",
+    );
+  if ((gateway.id?.length ?? 0) > MAX_BASE_ID)
+    fail(["gateway", "id"], `must have at most ${MAX_BASE_ID} characters with several gateways`);
+  const first = [
+    gateway.grpc.port,
+    ops.enabled ? (ops.port ?? DEFAULT_PORTS.ops) : 0,
+    desk ? (desk.port ?? DEFAULT_PORTS.desk) : 0,
+  ].filter((port) => port > 0);
+  const numbers = Array.from({ length: gateways }, (_, i) => i + 1);
+  const ports = first.flatMap((port) => numbers.map((number) => memberPort(port, number, port_step)));
+  if (new Set(ports).size < ports.length)
+    fail(["serve", "port_step"], `must keep the ports of all gateways apart: ${ports.join(", ")}`);
+  if (Math.max(0, ...ports) > 65_535)
+    fail(["serve", "port_step"], `must keep ports up to 65535: ${Math.max(...ports)}`);
 }
 
 function checkDesk({ desk, gateway, auth, pools }: ParsedConfig, fail: Fail): void {

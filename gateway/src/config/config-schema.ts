@@ -449,6 +449,14 @@ export const configSchema = section({
   webhooks_allowed_hosts: list(z.string(HOST_RULE).refine(isHostEntry, HOST_RULE)),
   cluster: cluster.prefault({}),
   serve: section({
+    gateways: whole(1, 64, 1),
+    port_step: whole(1, 10_000, 10),
+    restart: section({
+      first_pause_ms: whole(10, 600_000, 500),
+      max_pause_ms: whole(10, 600_000, 30_000),
+      max_restarts: whole(0, 1_000, 5),
+      window_seconds: whole(1, 86_400, 300),
+    }).prefault({}),
     log_level: choice(["trace", "debug", "info", "warn", "error", "fatal"]).default("info"),
     drain: section({
       max_wait_seconds: whole(0, 86_400, 3600),

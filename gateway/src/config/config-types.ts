@@ -1,5 +1,6 @@
 import type { EmbedOptions } from "../desk/options.js";
 import type { WebhookOptions } from "../webhooks/options.js";
+import type { ServeConfig } from "./serve-config.js";
 
 /** The whole configuration, all defaults filled in. The YAML file has the same shape with snake_case keys. */
 export interface GatewayConfig {
@@ -455,16 +456,6 @@ export interface DeskUserConfig {
 
 /** A webhook; see webhooks/options.ts. */
 export type WebhookConfig = WebhookOptions;
-
-/** Running and ending. */
-export interface ServeConfig {
-  /** Default "info". */
-  readonly logLevel: "trace" | "debug" | "info" | "warn" | "error" | "fatal";
-  readonly drain: {
-    /** How long calls may go on after the signal to end. Default 3,600. */
-    readonly maxWaitSeconds: number;
-  };
-}
 
 /** Several gateways on one NATS. Without NATS nothing of it is used. */
 export interface ClusterConfig {

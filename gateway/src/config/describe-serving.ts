@@ -6,6 +6,7 @@ import type {
   RouteConfig,
   WebhookConfig,
 } from "./config-types.js";
+import { DEFAULT_PORTS, memberPort } from "./member-config.js";
 import { describeUnserved } from "./routes.js";
 
 /** The lines that are printed at start: which calls are taken, who may come, how long things are kept. Numbers are masked. */
@@ -21,6 +22,7 @@ export function describeServing(config: GatewayConfig): string[] {
       ringTimeSeconds: 60,
     })}`,
     `gRPC on ${grpc.host}:${grpc.port}, ${whoMayCome(config)}${grpc.tls ? ", TLS" : ""}`,
+    ...(config.serve.gateways > 1 ? [describeGateways(config)] : []),
     ...(config.desk ? [describeDesk(config.desk, hasCredentials(config))] : []),
     ...config.webhooks.map(
       (hook) => `webhook ${hook.tenant}/${hook.name} to ${new URL(hook.url).host}: ${describeEvents(hook)}`,
@@ -32,6 +34,17 @@ export function describeServing(config: GatewayConfig): string[] {
   ];
 }
 
+/** What several gateways of one file have of their own. */
+export function describeGateways({ gateway, serve }: GatewayConfig): string {
+  const { gateways, portStep } = serve;
+  const { host, port } = gateway.grpc;
+  const ports =
+    port === 0
+      ? "any free ports"
+      : Array.from({ length: gateways }, (_, i) => `${host}:${memberPort(port, i + 1, portStep)}`).join(", ");
+  return `${gateways} gateways, each a process of its own with a folder in ${gateway.stateDir}: gRPC on ${ports}`;
+}
+
 function describeEvents({ events, pools, includeContext }: WebhookConfig): string {
   const what = events.length === 0 ? "all events" : events.join(", ");
   const context =
@@ -41,7 +54,7 @@ function describeEvents({ events, pools, includeContext }: WebhookConfig): strin
   return `${what}${pools.length > 0 ? ` of ${pools.join(", ")}` : ""}${context}`;
 }
 
-function describeDesk({ host, port = 7072, tls, origins }: DeskConfig, keys: boolean): string {
+function describeDesk({ host, port = DEFAULT_PORTS.desk, tls, origins }: DeskConfig, keys: boolean): string {
   const pages = origins.length > 0 ? `, pages of ${origins.join(", ")}` : "";
   return `desk on ${tls ? "https" : "http"}://${host}:${port}, ${keys ? "for holders of keys" : "for this machine only, without keys"}${pages}`;
 }

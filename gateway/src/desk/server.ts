@@ -7,6 +7,7 @@ import {
 import { createServer as createHttpsServer } from "node:https";
 import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
+import { DEFAULT_PORTS } from "../config/member-config.js";
 import { Authenticator, isLoopback } from "../contract/authenticator.js";
 import { operations } from "../contract/operations.js";
 import { publicError } from "../contract/public-error.js";
@@ -29,7 +30,6 @@ export const SUBPROTOCOL = "callweave.v1";
 /** Where the WebSocket is. */
 export const SOCKET_PATH = "/api/socket";
 const TICKET_PREFIX = "ticket.";
-const DEFAULT_PORT = 7072;
 /** How long a request, or its headers, may take, ms. */
 const REQUEST_TIMEOUT_MS = 10_000;
 /** How often that is looked at, ms. */
@@ -120,7 +120,7 @@ export class DeskServer {
     if (!hasKeys && !isOpenToAll && !isLoopback(host))
       return Promise.reject(new Error(`without keys the desk listens on loopback alone, not on ${host}`));
     void this.loadPage();
-    return this.tryListen(port ?? DEFAULT_PORT).catch((error: NodeJS.ErrnoException) => {
+    return this.tryListen(port ?? DEFAULT_PORTS.desk).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== "EADDRINUSE" || port !== undefined) throw error;
       return this.tryListen(0);
     });

@@ -1,5 +1,6 @@
 import type { EventLog } from "../call/event-log.js";
 import type { OpsConfig } from "../config/config-types.js";
+import { DEFAULT_PORTS } from "../config/member-config.js";
 import type { Logger } from "../util/logger.js";
 import { CallCounters } from "./call-counters.js";
 import { countingEventLog } from "./counting-event-log.js";
@@ -8,9 +9,6 @@ import { Metrics } from "./metrics.js";
 import { OpsServer, type Page } from "./ops-server.js";
 import type { OpsSources } from "./ops-sources.js";
 import { type Phase, type Readiness, readiness } from "./readiness.js";
-
-/** Port that is listened on when none is configured. */
-export const DEFAULT_OPS_PORT = 7071;
 
 /** What a gateway's operations are made of. */
 export interface OpsParts {
@@ -47,7 +45,7 @@ export class Ops {
     if (!config.enabled) return;
     const { host, port, maxConnections } = config;
     this.server = new OpsServer(
-      { host, port, defaultPort: DEFAULT_OPS_PORT, maxConnections },
+      { host, port, defaultPort: DEFAULT_PORTS.ops, maxConnections },
       {
         "/healthz": () => this.healthPage(),
         "/readyz": () => this.readyPage(),

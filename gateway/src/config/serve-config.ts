@@ -1,0 +1,27 @@
+/** Running and ending. */
+export interface ServeConfig {
+  /** Gateways on this machine, each a process of its own; more than one needs NATS. Default 1. */
+  readonly gateways: number;
+  /** The ports of each are so much higher than those of the one before. Default 10. */
+  readonly portStep: number;
+  /** With several gateways: when one that ended is started again. */
+  readonly restart: RestartConfig;
+  /** Default "info". */
+  readonly logLevel: "trace" | "debug" | "info" | "warn" | "error" | "fatal";
+  readonly drain: {
+    /** How long calls may go on after the signal to end. Default 3,600. */
+    readonly maxWaitSeconds: number;
+  };
+}
+
+/** When a gateway that ended is started again. */
+export interface RestartConfig {
+  /** Wait before the first start; doubled with each further one in the window. Default 500. */
+  readonly firstPauseMs: number;
+  /** Default 30,000. */
+  readonly maxPauseMs: number;
+  /** In a window; then it is given up, and the others go on. 0: never again. Default 5. */
+  readonly maxRestarts: number;
+  /** Default 300. */
+  readonly windowSeconds: number;
+}
