@@ -8,8 +8,8 @@ export interface Bar {
   readonly own: boolean;
 }
 
-const WIDTH = 640;
-const LEFT = 190;
+const WIDTH = 700;
+const LEFT = 250;
 const RIGHT = 90;
 const ROW = 34;
 const TOP = 52;
@@ -22,11 +22,13 @@ export function barChart(
   digits: number,
   limit?: { readonly at: number; readonly label: string },
 ): string {
-  const largest = Math.max(limit?.at ?? 0, ...bars.map((bar) => bar.value.max));
+  // What was not measured has no bar.
+  const known = bars.filter((bar) => Number.isFinite(bar.value.median));
+  const largest = Math.max(limit?.at ?? 0, ...known.map((bar) => bar.value.max));
   const scale = (value: number) => (value / largest) * (WIDTH - LEFT - RIGHT);
   const at = (value: number) => (LEFT + scale(value)).toFixed(1);
-  const height = TOP + bars.length * ROW + 24;
-  const parts = bars.map((bar, index) => {
+  const height = TOP + known.length * ROW + 24;
+  const parts = known.map((bar, index) => {
     const y = TOP + index * ROW;
     const { median, min, max } = bar.value;
     const line =

@@ -24,8 +24,15 @@ export function canPin(): boolean {
 export interface ChildOptions {
   /** In errors. */
   readonly name: string;
-  /** Arguments of node after the loader. */
+  /** Arguments of node after the loader, or of `program`. */
   readonly args: readonly string[];
+  /**
+   * A program other than node. It speaks lines of JSON: questions on its standard input, answers on its standard output.
+   * Default: node, whose processes are asked by its own channel.
+   */
+  readonly program?: string;
+  /** Default: the environment of this process. */
+  readonly env?: NodeJS.ProcessEnv;
   /** The core it is bound to, where that is possible. */
   readonly core: number;
   /** Arguments of node itself, before the program. */
@@ -41,21 +48,32 @@ export class Child<Ready> {
   private readonly process: ChildProcess;
   private readonly waiting = new Map<number, { resolve(value: unknown): void; reject(e: Error): void }>();
   private readonly lastLines: string[] = [];
+  private readonly byLines: boolean;
   private nextId = 1;
   private failure: Error | undefined;
 
   constructor(options: ChildOptions) {
     this.name = options.name;
-    const node = [process.execPath, "--import", "tsx", ...(options.nodeArgs ?? []), ...options.args];
-    const [program = "", ...args] = canPin() ? ["taskset", "-c", String(options.core), ...node] : node;
-    this.process = spawn(program, args, { cwd: ROOT, stdio: ["ignore", "pipe", "pipe", "ipc"] });
+    const node = [process.execPath, "--import", "tsx", ...(options.nodeArgs ?? [])];
+    const whole = [...(options.program ? [options.program] : node), ...options.args];
+    const [program = "", ...args] = canPin() ? ["taskset", "-c", String(options.core), ...whole] : whole;
+    this.byLines = options.program !== undefined;
+    this.process = spawn(program, args, {
+      cwd: ROOT,
+      stdio: this.byLines ? ["pipe", "pipe", "pipe"] : ["ignore", "pipe", "pipe", "ipc"],
+      ...(options.env ? { env: options.env } : {}),
+    });
+    // What it was not asked any more because it ended is told by its end.
+    this.process.stdin?.on("error", () => {});
     this.ready = new Promise((resolve, reject) => {
-      this.process.on("message", (reply: Reply) => {
+      const heard = (reply: Reply) => {
         if ("ready" in reply) {
           if (!options.readyLine) resolve(reply.ready as Ready);
         } else this.answered(reply);
-      });
+      };
+      this.process.on("message", heard);
       this.readLines((line) => {
+        if (this.byLines && line.startsWith("{")) heard(JSON.parse(line) as Reply);
         const value = options.readyLine?.(line);
         if (value !== undefined) resolve(value as Ready);
       });
@@ -85,7 +103,9 @@ export class Child<Ready> {
         return;
       }
       this.waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
-      this.process.send({ id, command, argument } satisfies Question);
+      const question: Question = { id, command, argument };
+      if (this.byLines) this.process.stdin?.write(`${JSON.stringify(question)}\n`);
+      else this.process.send(question);
     });
   }
 
@@ -112,7 +132,8 @@ export class Child<Ready> {
   async leave(): Promise<void> {
     if (this.failure) return;
     const gone = once(this.process, "exit");
-    this.process.disconnect();
+    if (this.byLines) this.process.stdin?.end();
+    else this.process.disconnect();
     const timer = setTimeout(() => this.process.kill("SIGKILL"), 10_000);
     await gone;
     clearTimeout(timer);

@@ -20,6 +20,7 @@ function side(name: string, overrides: Partial<SideResult> = {}): SideResult {
     serverCpuPerCallMinute: 0.05,
     agentCpuPerCallMinute: 0.1,
     coreShare: 0.3,
+    generatorShare: 0.2,
     harnessShare: 0.3,
     foreignCores: 0,
     stolenCores: 0,

@@ -13,7 +13,7 @@ export interface PairOptions {
 }
 
 /** One run of one side. */
-export interface SideResult extends Omit<RunResult, "variant" | "extra"> {
+export interface SideResult extends RunResult {
   readonly side: string;
   /** Calls that each gateway claimed. */
   readonly claims: readonly number[];

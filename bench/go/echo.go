@@ -1,0 +1,87 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"runtime/debug"
+	"strconv"
+
+	"github.com/gorilla/websocket"
+)
+
+// runTCPEcho is the agent behind the bare relay: it echoes each call's audio on its TCP connection, stamped.
+func runTCPEcho([]string) error {
+	debug.SetGCPercent(gcPercent)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				fatal(err)
+			}
+			go echoTCP(conn)
+		}
+	}()
+	return answerMain(handlers{}, map[string]int{"port": listener.Addr().(*net.TCPAddr).Port})
+}
+
+func echoTCP(conn net.Conn) {
+	defer conn.Close()
+	var cutter frameCutter
+	buffer := make([]byte, 16<<10)
+	for {
+		n, err := conn.Read(buffer)
+		if err != nil {
+			return
+		}
+		inMs := machineMs()
+		cutter.push(buffer[:n], func(frame []byte) {
+			stampAgent(frame, inMs, machineMs())
+			_, err = conn.Write(frame)
+		})
+		if err != nil {
+			return
+		}
+	}
+}
+
+// runWebSocketEcho is the agent without anything between it and the load generator. Arguments: the address of the
+// generator's floor, the number of calls.
+func runWebSocketEcho(arguments []string) error {
+	debug.SetGCPercent(gcPercent)
+	if len(arguments) != 2 {
+		return fmt.Errorf("ws-echo URL CALLS")
+	}
+	count, err := strconv.Atoi(arguments[1])
+	if err != nil {
+		return err
+	}
+	for index := range count {
+		socket, _, err := websocket.DefaultDialer.Dial(fmt.Sprintf("%s/floor/%d", arguments[0], index), nil)
+		if err != nil {
+			return err
+		}
+		go echoWebSocket(socket)
+	}
+	return answerMain(handlers{}, nil)
+}
+
+func echoWebSocket(socket *websocket.Conn) {
+	defer socket.Close()
+	for {
+		_, message, err := socket.ReadMessage()
+		if err != nil {
+			return
+		}
+		inMs := machineMs()
+		if len(message) == 1+frameBytes {
+			stampAgent(message[1:], inMs, machineMs())
+		}
+		if socket.WriteMessage(websocket.BinaryMessage, message) != nil {
+			return
+		}
+	}
+}

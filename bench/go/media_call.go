@@ -1,0 +1,211 @@
+package main
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+
+	"github.com/gorilla/websocket"
+)
+
+// credit is how the provider asks for audio.
+type credit struct {
+	// At the beginning, and again whenever so much was used; in frames.
+	First  int `json:"first"`
+	Refill int `json:"refill"`
+}
+
+// callTimes says when something happened to a call at the provider, in machine ms; 0: not yet.
+type callTimes struct {
+	CallID     string  `json:"callId"`
+	NotifiedMs float64 `json:"notifiedMs"`
+	ClaimedMs  float64 `json:"claimedMs"`
+	AnsweredMs float64 `json:"answeredMs"`
+}
+
+// mediaCall is one call at the provider: it sends a frame every 20 ms, asks for audio as it is used, times what comes back.
+type mediaCall struct {
+	index   int
+	traffic *traffic
+	pacer   *pacer
+	// Speaks the provider's protocol, with credit and commands; else raw audio both ways.
+	pull   bool
+	credit credit
+
+	mu       sync.Mutex // times, socket and what is written to it
+	times    callTimes
+	socket   *websocket.Conn
+	raw      net.Conn
+	up       atomic.Bool
+	sequence uint32
+	message  []byte
+
+	lastBack  int64
+	usedBytes int
+	cutter    frameCutter
+	buffer    []byte
+}
+
+// headerBytes is the head of an unmasked message of 961 bytes and the byte of its channel.
+const headerBytes = 4 + 1
+
+func newMediaCall(index int, id string, t *traffic, p *pacer, pull bool, c credit) *mediaCall {
+	message := []byte{0x80 | websocket.BinaryMessage, 126}
+	message = binary.BigEndian.AppendUint16(message, 1+frameBytes)
+	message = append(message, 0)
+	message = append(message, frameTemplate()...)
+	return &mediaCall{
+		index: index, traffic: t, pacer: p, pull: pull, credit: c,
+		times: callTimes{CallID: id}, message: message, lastBack: -1, buffer: make([]byte, 64<<10),
+	}
+}
+
+// attach takes its media connection and reads it to its end.
+func (c *mediaCall) attach(socket *websocket.Conn) {
+	c.mu.Lock()
+	c.socket, c.raw = socket, socket.NetConn()
+	c.mu.Unlock()
+	if c.pull {
+		c.ask(c.credit.First * frameBytes)
+	} else {
+		c.begin()
+	}
+	defer c.close()
+	for {
+		kind, reader, err := socket.NextReader()
+		if err != nil {
+			return
+		}
+		size, err := c.readAll(reader)
+		if err != nil {
+			return
+		}
+		if kind == websocket.BinaryMessage {
+			c.receiveAudio(c.buffer[:size])
+		} else {
+			c.receiveCommand(c.buffer[:size])
+		}
+	}
+}
+
+func (c *mediaCall) readAll(reader io.Reader) (int, error) {
+	size := 0
+	for {
+		if size == len(c.buffer) {
+			c.buffer = append(c.buffer, make([]byte, len(c.buffer))...)
+		}
+		n, err := reader.Read(c.buffer[size:])
+		size += n
+		if err == io.EOF {
+			return size, nil
+		}
+		if err != nil {
+			return size, err
+		}
+	}
+}
+
+// hangUp ends it as the caller would.
+func (c *mediaCall) hangUp() {
+	c.pacer.remove(c.index, c)
+	c.up.Store(false)
+	if c.pull {
+		c.writeText(`{"type":"call_event","data":{"event":"call.terminated"}}`)
+	}
+	c.close()
+}
+
+func (c *mediaCall) close() {
+	c.pacer.remove(c.index, c)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.socket != nil {
+		_ = c.socket.Close()
+		c.socket, c.raw = nil, nil
+	}
+}
+
+// tick sends a frame. The message is written by hand: its head never changes, so that it costs one write and no copy.
+func (c *mediaCall) tick(dueMs float64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.raw == nil {
+		return
+	}
+	nowMs := machineMs()
+	stampSent(c.message[headerBytes:], uint32(c.index), c.sequence, nowMs)
+	c.sequence++
+	c.traffic.sent(dueMs, nowMs)
+	_, _ = c.raw.Write(c.message)
+}
+
+func (c *mediaCall) begin() {
+	c.mu.Lock()
+	c.times.AnsweredMs = machineMs()
+	c.mu.Unlock()
+	if c.up.CompareAndSwap(false, true) {
+		c.pacer.add(c.index, c)
+	}
+}
+
+func (c *mediaCall) ask(bytes int) {
+	c.writeText(fmt.Sprintf(
+		`{"type":"buffer_request","data":{"requested_bytes":%d,"prefer_audio_frame_bytes":%d,"channelId":0}}`,
+		bytes, frameBytes))
+}
+
+func (c *mediaCall) writeText(text string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.socket != nil {
+		_ = c.socket.WriteMessage(websocket.TextMessage, []byte(text))
+	}
+}
+
+func (c *mediaCall) receiveAudio(data []byte) {
+	if len(data) == 0 {
+		c.traffic.corrupt()
+		return
+	}
+	nowMs := machineMs()
+	c.traffic.message()
+	c.usedBytes += len(data) - 1
+	c.cutter.push(data[1:], func(frame []byte) {
+		s, ok := readStamp(frame)
+		if !ok || s.call != uint32(c.index) {
+			c.traffic.corrupt()
+			return
+		}
+		c.traffic.back(s, c.lastBack, nowMs)
+		c.lastBack = int64(s.sequence)
+	})
+	if c.pull && c.usedBytes >= c.credit.Refill*frameBytes {
+		c.ask(c.usedBytes)
+		c.usedBytes = 0
+	}
+}
+
+func (c *mediaCall) receiveCommand(text []byte) {
+	var command struct {
+		Type string `json:"type"`
+		Data struct {
+			ID      string `json:"command_id"`
+			Command string `json:"command"`
+		} `json:"data"`
+	}
+	if json.Unmarshal(text, &command) != nil || command.Type != "command" {
+		return
+	}
+	response, _ := json.Marshal(map[string]any{
+		"type": "command_response",
+		"data": map[string]any{"command_id": command.Data.ID, "success": true, "result": nil},
+	})
+	c.writeText(string(response))
+	if command.Data.Command == "call.answer" {
+		c.begin()
+	}
+}

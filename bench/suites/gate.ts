@@ -1,0 +1,73 @@
+import type { Repeats } from "../figures.js";
+import { cpuRatio, problemsOf, summarizeAll } from "./cell-summary.js";
+import { cellsTable } from "./cells-table.js";
+import { cellsOf, runOnce, thrownAwayIn } from "./measured.js";
+import { readResult } from "./results.js";
+import { estimateOf } from "./rounds.js";
+import { resultHead, type Suite } from "./suite.js";
+import type { VariantName } from "./variants.js";
+
+/** What the gate says. */
+export interface GateVerdict {
+  /** CPU of the gateway over the floor's, in this run. */
+  readonly ratio: Repeats;
+  /** What it was when it was recorded; undefined when it never was. */
+  readonly recorded: number | undefined;
+  /** The largest that is let through. */
+  readonly limit: number | undefined;
+}
+
+/** By how much the ratio may be above the recorded one. Its own noise is in docs/performance.md. */
+export const GATE_MARGIN = 0.25;
+
+const DEFAULTS = {
+  variants: ["relay", "gateway"] as readonly VariantName[],
+  loads: [100],
+  rounds: 3,
+  warmUp: 3,
+  seconds: 4,
+};
+
+/** Whether a change made the gateway dearer: median of three short rounds against the floor, in the same run. */
+export const gateSuite: Suite = {
+  name: "gate",
+  what: "three short rounds of gateway and floor; fails when their ratio rose by more than a quarter",
+  estimateSeconds(options) {
+    const { cells, rounds } = cellsOf(options, DEFAULTS);
+    return estimateOf(cells, rounds);
+  },
+  async run(harness, options) {
+    const { cells, rounds, variants, loads } = cellsOf(options, DEFAULTS);
+    const outcomes = await runOnce(cells, rounds, harness, options);
+    const summaries = summarizeAll(outcomes, variants, loads);
+    const [calls = 0] = loads;
+    const ratio = cpuRatio(outcomes, "gateway", "relay", calls);
+    const gate = judge(ratio, readResult("gate")?.gate?.ratio.median);
+    const problems = [...problemsOf(summaries), ...gateProblems(gate)];
+    const name = `gateway/relay@${calls}`;
+    return {
+      ...resultHead("gate", harness, "npm run bench -- --gate"),
+      ok: problems.length === 0,
+      problems,
+      thrownAway: thrownAwayIn(outcomes),
+      ratios: { [name]: ratio },
+      cells: summaries,
+      gate,
+      table: cellsTable(summaries, "× relay", ({ variant }) => (variant === "gateway" ? ratio : undefined)),
+    };
+  },
+};
+
+/** The verdict on a ratio. */
+export function judge(ratio: Repeats, recorded: number | undefined): GateVerdict {
+  return { ratio, recorded, limit: recorded === undefined ? undefined : recorded * (1 + GATE_MARGIN) };
+}
+
+/** Why the gate does not let it through; empty when it does. A ratio that was never recorded lets everything through. */
+export function gateProblems({ ratio, recorded, limit }: GateVerdict): string[] {
+  if (recorded === undefined || limit === undefined || ratio.median <= limit) return [];
+  if (Number.isNaN(ratio.median)) return ["gate: no round in which gateway and floor both count"];
+  return [
+    `gate: a call costs ${ratio.median.toFixed(2)} × the floor, recorded ${recorded.toFixed(2)}, limit ${limit.toFixed(2)}`,
+  ];
+}

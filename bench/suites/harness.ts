@@ -1,0 +1,84 @@
+import type { Child } from "../child.js";
+import { goProgram } from "../go-program.js";
+import { program, type Start } from "../run.js";
+import type { Generator } from "../window.js";
+
+/** What the agent behind the gateway is to be like. */
+export interface AgentShape {
+  readonly capacity: number;
+  /** Streams, each on its own connection. */
+  readonly streams: number;
+  /** The answers to one message are one message; else each is one of its own. */
+  readonly together?: boolean;
+  /** As many sessions as calls, each of one call, without handles and heartbeats. */
+  readonly simple?: boolean;
+  /** File with the authority of the gateway's certificate. Default: no TLS. */
+  readonly ca?: string;
+}
+
+/** What the agent counted; all but the marks should be 0. */
+export interface AgentCounters {
+  readonly marksSet: number;
+  readonly marksPlayed: number;
+  readonly refused: number;
+  readonly lastRefusal: string;
+  readonly gaps: number;
+  readonly oddFrames: number;
+}
+
+/** The programs around what is measured. */
+export interface Harness {
+  /** "go", or "node" where there is no Go: that one limits what is measured from some hundred calls on. */
+  readonly kind: "go" | "node";
+  generator(start: Start, args?: readonly string[]): Promise<Generator>;
+  tcpEcho(start: Start): Promise<Child<{ port: number }>>;
+  agent(start: Start, address: string, shape: AgentShape): Promise<Child<unknown>>;
+  /** Nothing between generator and agent. */
+  webSocketEcho(start: Start, url: string, calls: number): Promise<Child<unknown>>;
+  /** A network with that delay each way before a port. */
+  delay(start: Start, port: number, ms: number): Promise<Child<{ port: number }>>;
+}
+
+/** The harness of this machine. */
+export function harness(): Harness {
+  const binary = goProgram();
+  return binary ? goHarness(binary) : NODE_HARNESS;
+}
+
+function goHarness(binary: string): Harness {
+  const run = <Ready>(start: Start, name: string, ...args: string[]) =>
+    start<Ready>({ name, program: binary, args: [name, ...args] });
+  return {
+    kind: "go",
+    generator: (start, args = []) => run(start, "generator", ...args),
+    tcpEcho: (start) => run(start, "tcp-echo"),
+    agent: (start, address, { capacity, streams, together, simple, ca }) =>
+      run(
+        start,
+        "agent",
+        address,
+        ...[
+          ...["--capacity", String(capacity), "--streams", String(streams)],
+          ...(together ? ["--together"] : []),
+          ...(simple ? ["--simple"] : []),
+          ...(ca ? ["--tls-ca", ca] : []),
+        ],
+      ),
+    webSocketEcho: (start, url, calls) => run(start, "ws-echo", url, String(calls)),
+    delay: (start, port, ms) => run(start, "delay", String(port), String(ms)),
+  };
+}
+
+const NODE_HARNESS: Harness = {
+  kind: "node",
+  generator: (start) => start({ name: "load generator", args: program("load-generator") }),
+  tcpEcho: (start) => start({ name: "TCP agent", args: program("tcp-agent") }),
+  agent(start, address, { capacity, streams, together, simple, ca }) {
+    if (simple || ca) throw new Error("needs Go");
+    const args = [address, String(capacity), String(streams), together ? "together" : "each"];
+    return start({ name: "agent", args: [...program("echo-agent"), ...args] });
+  },
+  webSocketEcho: () => Promise.reject(new Error("needs Go")),
+  delay: (start, port, ms) =>
+    start({ name: "delay", args: [...program("delay-proxy"), String(port), String(ms)] }),
+};

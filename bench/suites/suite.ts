@@ -1,0 +1,71 @@
+import { cpus } from "node:os";
+import type { Repeats } from "../figures.js";
+import type { CapacityRow } from "./capacity.js";
+import type { CellSummary } from "./cell-summary.js";
+import type { GateVerdict } from "./gate.js";
+import type { Harness } from "./harness.js";
+import type { SdkLimit, VariantName } from "./variants.js";
+
+/** What a suite can be told; each has its own defaults. */
+export interface SuiteOptions {
+  readonly rounds?: number;
+  readonly loads?: readonly number[];
+  readonly variants?: readonly VariantName[];
+  readonly seconds?: number;
+  readonly warmUp?: number;
+  readonly passes?: number;
+  /** A run that is thrown away is run again so often. */
+  readonly retries: number;
+  readonly nodeArgs: readonly string[];
+  /** See `RoundsOptions.anyMachine`. */
+  readonly anyMachine?: boolean;
+  readonly say: (line: string) => void;
+}
+
+/** Something of `--only`. */
+export interface Suite {
+  readonly name: string;
+  readonly what: string;
+  /** How long it takes, in seconds, when nothing has to be run again. */
+  estimateSeconds(options: SuiteOptions): number;
+  run(harness: Harness, options: SuiteOptions): Promise<SuiteResult>;
+}
+
+/** What a suite found; kept in bench/results/NAME.json. */
+export interface SuiteResult {
+  readonly suite: string;
+  readonly ok: boolean;
+  /** What is not as it has to be; empty when ok. */
+  readonly problems: readonly string[];
+  /** What makes it anew. */
+  readonly command: string;
+  /** YYYY-MM-DD, UTC. */
+  readonly date: string;
+  readonly node: string;
+  readonly cores: number;
+  readonly cpu: string;
+  readonly harness: "go" | "node";
+  /** Runs whose load generator was late or whose harness was busy. */
+  readonly thrownAway: number;
+  /** Each compared figure, by its name. */
+  readonly ratios: Readonly<Record<string, Repeats>>;
+  readonly cells?: readonly CellSummary[];
+  readonly capacity?: readonly CapacityRow[];
+  readonly sdkLimit?: SdkLimit;
+  readonly gate?: GateVerdict;
+  /** Markdown, for people. */
+  readonly table: string;
+}
+
+/** What every result says about the machine. */
+export function resultHead(suite: string, harness: Harness, command = `npm run bench -- --only ${suite}`) {
+  return {
+    suite,
+    command,
+    date: new Date().toISOString().slice(0, 10),
+    node: process.version,
+    cores: cpus().length,
+    cpu: cpus()[0]?.model ?? "",
+    harness: harness.kind,
+  };
+}
