@@ -1,6 +1,9 @@
 const BLOCK_BYTES = 16_384;
 
-/** Bytes first in, first out, copied once on the way in. Memory is taken in blocks as needed and given back as read. */
+/**
+ * Bytes first in, first out, copied once on the way in. Memory is taken in blocks as needed and given back as read; one block
+ * stays while audio comes and goes, since a new one for every frame keeps the garbage collector busy.
+ */
 export class ByteQueue {
   private blocks: Buffer[] = [];
   private readAt = 0;
@@ -21,7 +24,8 @@ export class ByteQueue {
         this.writeAt = 0;
       }
       const n = Math.min(bytes.length - at, BLOCK_BYTES - this.writeAt);
-      this.blocks[this.blocks.length - 1]!.set(bytes.subarray(at, at + n), this.writeAt);
+      const part = n === bytes.length ? bytes : bytes.subarray(at, at + n);
+      this.blocks[this.blocks.length - 1]!.set(part, this.writeAt);
       this.writeAt += n;
       at += n;
     }
@@ -38,16 +42,20 @@ export class ByteQueue {
       done += n;
       this.readAt += n;
       if (this.readAt === BLOCK_BYTES) {
-        this.blocks.shift();
+        if (this.blocks.length > 1) this.blocks.shift();
         this.readAt = 0;
       }
     }
     this.size -= total;
-    if (this.size === 0) this.clear();
+    if (this.size === 0) {
+      // Nothing waits: the block that is left is filled from its beginning.
+      this.readAt = 0;
+      this.writeAt = 0;
+    }
     return total;
   }
 
-  /** Drops everything and gives the memory back; answers how many bytes were dropped. */
+  /** Drops everything and gives all memory back; answers how many bytes were dropped. */
   clear(): number {
     const dropped = this.size;
     this.blocks = [];

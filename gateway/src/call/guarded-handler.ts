@@ -12,31 +12,63 @@ export interface LegParts {
  */
 export function guarded({ handler, playback }: LegParts, broke: () => void): LegParts {
   let broken = false;
+  const failed = (error: unknown): never => {
+    broken = true;
+    broke();
+    throw error;
+  };
   const guard =
-    <A extends unknown[], R>(act: (...args: A) => R, afterwards: R) =>
-    (...args: A): R => {
-      if (broken) return afterwards;
+    <A extends unknown[]>(act: (...args: A) => void) =>
+    (...args: A): void => {
+      if (broken) return;
       try {
-        return act(...args);
+        act(...args);
       } catch (error) {
-        broken = true;
-        broke();
-        throw error;
+        failed(error);
       }
     };
+  // What comes with every frame is written out: no list of arguments is made for it.
   return {
     handler: {
-      onAudio: guard((channel, pcm) => handler.onAudio(channel, pcm), undefined),
-      onTerminated: guard(() => handler.onTerminated(), undefined),
-      onMediaLost: guard((detail) => handler.onMediaLost(detail), undefined),
-      onMediaRestored: guard(() => handler.onMediaRestored(), undefined),
-      onSessionClosed: guard((reason) => handler.onSessionClosed(reason), undefined),
-      onProviderError: guard((code) => handler.onProviderError(code), undefined),
+      onAudio(channel, pcm) {
+        if (broken) return;
+        try {
+          handler.onAudio(channel, pcm);
+        } catch (error) {
+          failed(error);
+        }
+      },
+      onTerminated: guard(() => handler.onTerminated()),
+      onMediaLost: guard((detail) => handler.onMediaLost(detail)),
+      onMediaRestored: guard(() => handler.onMediaRestored()),
+      onSessionClosed: guard((reason) => handler.onSessionClosed(reason)),
+      onProviderError: guard((code) => handler.onProviderError(code)),
     },
     playback: {
-      available: guard(() => playback.available(), 0),
-      read: guard((target, offset, maxBytes) => playback.read(target, offset, maxBytes), 0),
-      flushTail: guard(() => playback.flushTail(), false),
+      available() {
+        if (broken) return 0;
+        try {
+          return playback.available();
+        } catch (error) {
+          return failed(error);
+        }
+      },
+      read(target, offset, maxBytes) {
+        if (broken) return 0;
+        try {
+          return playback.read(target, offset, maxBytes);
+        } catch (error) {
+          return failed(error);
+        }
+      },
+      flushTail() {
+        if (broken) return false;
+        try {
+          return playback.flushTail();
+        } catch (error) {
+          return failed(error);
+        }
+      },
     },
   };
 }

@@ -77,6 +77,7 @@ export class Playback implements PlaybackSource {
   private outlet: Outlet = "AGENT";
   private waiters: Waiter[] = [];
   private waitTimer: Timer | undefined;
+  private waitDueMs = 0;
   private kickTimer: Timer | undefined;
   private tailTimer: Timer | undefined;
   private lastEnqueueMs = 0;
@@ -275,21 +276,22 @@ export class Playback implements PlaybackSource {
     return this.sentBytes / this.bytesPerMs - this.unheardMs - this.unheardAtProvider();
   }
 
-  /** One timer for the first waiter whose audio has all been sent. */
+  /** One timer for the first waiter whose audio has all been sent. What is due later is looked at when it fires. */
   private schedule(): void {
-    this.waitTimer?.cancel();
-    this.waitTimer = undefined;
-    if (this.closed) return;
+    if (this.waiters.length === 0 || this.closed) return;
     let dueMs = Number.POSITIVE_INFINITY;
     for (const waiter of this.waiters) dueMs = Math.min(dueMs, this.dueMs(waiter));
     if (dueMs === Number.POSITIVE_INFINITY) return;
+    if (this.waitTimer && this.waitDueMs <= dueMs) return;
+    this.waitTimer?.cancel();
+    this.waitDueMs = dueMs;
     this.waitTimer = this.clock.after(Math.max(0, dueMs - this.clock.nowMs()), () => {
       this.waitTimer = undefined;
       const now = this.clock.nowMs() + 0.5;
       const due = this.waiters.filter((w) => this.dueMs(w) <= now);
       this.waiters = this.waiters.filter((w) => !due.includes(w));
       for (const waiter of due) waiter.done("PLAYED");
-      if (!this.waitTimer) this.schedule();
+      this.schedule();
     });
   }
 
