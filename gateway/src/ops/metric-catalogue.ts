@@ -256,9 +256,9 @@ export const METRICS = {
   },
   nodejs_gc_duration_seconds: {
     type: "histogram",
-    help: "Pauses of the garbage collector",
+    help: "Pauses of the garbage collector; a frame of audio is 0.02 long",
     labels: ["kind"],
-    buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1],
+    buckets: [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1],
   },
   nodejs_heap_size_used_bytes: { type: "gauge", help: "JavaScript heap in use" },
   nodejs_external_memory_bytes: { type: "gauge", help: "Memory of buffers outside of the heap" },
