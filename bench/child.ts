@@ -35,6 +35,8 @@ export interface ChildOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** The core it is bound to, where that is possible. */
   readonly core: number;
+  /** Node without the loader of TypeScript: the program is JavaScript. */
+  readonly bare?: boolean;
   /** Arguments of node itself, before the program. */
   readonly nodeArgs?: readonly string[];
   /** Reads the output line by line; what it returns says that the process is ready. Default: the process says so itself. */
@@ -54,7 +56,8 @@ export class Child<Ready> {
 
   constructor(options: ChildOptions) {
     this.name = options.name;
-    const node = [process.execPath, "--import", "tsx", ...(options.nodeArgs ?? [])];
+    const loader = options.bare ? [] : ["--import", "tsx"];
+    const node = [process.execPath, ...loader, ...(options.nodeArgs ?? [])];
     const whole = [...(options.program ? [options.program] : node), ...options.args];
     const [program = "", ...args] = canPin() ? ["taskset", "-c", String(options.core), ...whole] : whole;
     this.byLines = options.program !== undefined;

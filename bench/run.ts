@@ -1,3 +1,4 @@
+import { bundle } from "./bundle.js";
 import { Child, type ChildOptions } from "./child.js";
 import { sleep } from "./clock.js";
 import type { ProbeReading } from "./processes/probe.js";
@@ -23,15 +24,16 @@ export function program(name: string): string[] {
 
 /** What starts a gateway that the bench measures, with the probe in it; resolves with its port. */
 export function gatewayOptions(config: string, nodeArgs: readonly string[]) {
-  return plainGatewayOptions(config, [...nodeArgs, "--import", "./bench/processes/probe.ts"]);
+  return plainGatewayOptions(config, [...nodeArgs, ...bundle().probe]);
 }
 
 /** The same without the probe: nothing but `serve`. */
 export function plainGatewayOptions(config: string, nodeArgs: readonly string[] = []) {
   return {
     core: GATEWAY_CORE,
+    bare: true,
     nodeArgs,
-    args: ["gateway/src/main.ts", "serve", "--config", config],
+    args: [...bundle().gateway, "serve", "--config", config],
     readyLine: (line: string) => /"port":(\d+).*"serving"/.exec(line)?.[1],
   };
 }

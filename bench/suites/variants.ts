@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { stringify } from "yaml";
 import { issueCertificate, makeAuthority } from "../../test/harness/certificates.js";
 import { sdkPython } from "../../test/sdk-proof/venv.js";
+import { bundle } from "../bundle.js";
 import type { Child } from "../child.js";
 import { sleep } from "../clock.js";
 import { FROZEN_FOLDER } from "../frozen.js";
@@ -230,7 +231,7 @@ async function runGateway(start: Start, harness: Harness, load: Load, parts: Gat
   const config = join(folder, "callweave.yaml");
   await writeFile(config, stringify(gatewayConfig(folder, port, "bench", tls ? { tls: tls.gateway } : {})));
   // A profile is written when the probe sees the main process go.
-  const probe = nodeArgs.length > 0 ? ["--import", "./bench/processes/probe.ts"] : [];
+  const probe = nodeArgs.length > 0 ? bundle().probe : [];
   const gateway = await start<number>({
     name: "gateway",
     ...plainGatewayOptions(config, [...nodeArgs, ...probe]),
