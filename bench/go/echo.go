@@ -49,13 +49,17 @@ func echoTCP(conn net.Conn) {
 }
 
 // runWebSocketEcho is the agent without anything between it and the load generator. Arguments: the address of the
-// generator's floor, the number of calls.
+// generator, the number of calls, and a planted fault: each frame of that place is lost, 0 for none.
 func runWebSocketEcho(arguments []string) error {
 	debug.SetGCPercent(gcPercent)
-	if len(arguments) != 2 {
-		return fmt.Errorf("ws-echo URL CALLS")
+	if len(arguments) != 3 {
+		return fmt.Errorf("ws-echo URL CALLS LOSE-EVERY")
 	}
 	count, err := strconv.Atoi(arguments[1])
+	if err != nil {
+		return err
+	}
+	loseEvery, err := strconv.Atoi(arguments[2])
 	if err != nil {
 		return err
 	}
@@ -64,17 +68,20 @@ func runWebSocketEcho(arguments []string) error {
 		if err != nil {
 			return err
 		}
-		go echoWebSocket(socket)
+		go echoWebSocket(socket, loseEvery)
 	}
 	return answerMain(handlers{}, nil)
 }
 
-func echoWebSocket(socket *websocket.Conn) {
+func echoWebSocket(socket *websocket.Conn, loseEvery int) {
 	defer socket.Close()
-	for {
+	for place := 1; ; place++ {
 		_, message, err := socket.ReadMessage()
 		if err != nil {
 			return
+		}
+		if loseEvery > 0 && place%loseEvery == 0 {
+			continue
 		}
 		inMs := machineMs()
 		if len(message) == 1+frameBytes {

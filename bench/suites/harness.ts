@@ -39,18 +39,27 @@ export interface Harness {
   delay(start: Start, port: number, ms: number): Promise<Child<{ port: number }>>;
 }
 
-/** The harness of this machine. */
-export function harness(): Harness {
-  const binary = goProgram();
-  return binary ? goHarness(binary) : NODE_HARNESS;
+/** What is wrong with a harness on purpose, so that it is known to be noticed. Needs Go. */
+export interface PlantedFaults {
+  /** The load generator's turns are late by so much, in ms. */
+  readonly holdUpMs?: number;
+  /** The baseline's agent loses each frame of that place. */
+  readonly loseEvery?: number;
 }
 
-function goHarness(binary: string): Harness {
+/** The harness of this machine. */
+export function harness(faults: PlantedFaults = {}): Harness {
+  const binary = goProgram();
+  return binary ? goHarness(binary, faults) : NODE_HARNESS;
+}
+
+function goHarness(binary: string, faults: PlantedFaults): Harness {
+  const late = faults.holdUpMs ? ["--hold-up", `${faults.holdUpMs}ms`] : [];
   const run = <Ready>(start: Start, name: string, ...args: string[]) =>
     start<Ready>({ name, program: binary, args: [name, ...args] });
   return {
     kind: "go",
-    generator: (start, args = []) => run(start, "generator", ...args),
+    generator: (start, args = []) => run(start, "generator", ...late, ...args),
     tcpEcho: (start) => run(start, "tcp-echo"),
     agent: (start, address, { capacity, streams, together, simple, ca }) =>
       run(
@@ -64,7 +73,8 @@ function goHarness(binary: string): Harness {
           ...(ca ? ["--tls-ca", ca] : []),
         ],
       ),
-    webSocketEcho: (start, url, calls) => run(start, "ws-echo", url, String(calls)),
+    webSocketEcho: (start, url, calls) =>
+      run(start, "ws-echo", url, String(calls), String(faults.loseEvery ?? 0)),
     delay: (start, port, ms) => run(start, "delay", String(port), String(ms)),
   };
 }
