@@ -7,7 +7,7 @@ import { runScenario } from "./runner.js";
 import { loadScenarios, type Scenario, type Step } from "./scenario.js";
 
 /** Enough for what is right to be seen, and what is wrong is known after it. */
-const PATIENCE_MS = 6_000;
+const PATIENCE_MS = 10_000;
 
 /** A deliberately wrong agent, the scenario that has to catch it, and by what. */
 const WRONG: readonly (readonly [string, string, RegExp])[] = [
@@ -15,13 +15,13 @@ const WRONG: readonly (readonly [string, string, RegExp])[] = [
   ["drops-the-odd-byte", "odd-length-audio", /heard/],
   ["answers-untold", "answers-only-when-told", /call\.answer 1 times, not 0|state is "ANSWERED"/],
   ["repeats-with-a-new-id", "repeated-request-id", /call\.connect \d times, not 1/],
-  ["plays-after-clear", "clear-in-mid-sentence", /heard/],
+  ["plays-after-clear", "clear-in-mid-sentence", /heard|the answer to "play"/],
   ["ignores-gaps", "slow-reader", /the report "gap"/],
   ["says-marks-early", "marks-and-position", /aheadMs is \d|playedMs is \d|did not hear/],
   ["escalates-without-leaving", "escalate-connected", /agentLeft is false/],
   ["holds-after-bye", "simple-form", /did not hear/],
   ["keeps-what-nobody-reads", "never-reads", /grew by \d+ MiB, more than 64/],
-  ["falls-at-sigterm", "terminated-drains", /ended .*before|did not hear/],
+  ["falls-at-sigterm", "terminated-drains", /says of its agents/],
 ];
 
 let built: Command;

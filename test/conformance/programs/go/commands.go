@@ -41,6 +41,15 @@ func (p *program) do(a *arguments) (fields, error) {
 	return command(context.Background(), call, a)
 }
 
+// mark sets a mark.
+func (p *program) mark(a *arguments) (*callweave.Mark, error) {
+	call, err := p.call(a.Call)
+	if err != nil {
+		return nil, err
+	}
+	return call.Mark(a.Name)
+}
+
 // observe does what needs no seat.
 func (p *program) observe(a *arguments) (fields, error) {
 	client, ctx, err := p.client(a)
@@ -125,13 +134,6 @@ func command(ctx context.Context, call *callweave.Call, a *arguments) (fields, e
 	switch a.Do {
 	case "play":
 		return play(ctx, call, a)
-	case "mark":
-		mark, err := call.Mark(a.Name)
-		if err != nil {
-			return nil, err
-		}
-		end, err := mark.Wait(ctx)
-		return fields{"end": end}, err
 	case "drained":
 		end, err := call.Drained(ctx)
 		return fields{"end": end}, err

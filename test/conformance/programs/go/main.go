@@ -93,20 +93,40 @@ func (p *program) client(a *arguments) (*callweave.Client, context.Context, erro
 	return client, p.ctx, err
 }
 
+// obey lets a command run beside the others. A mark is set before it returns, so that it has its place before what is told
+// next.
 func (p *program) obey(line []byte) {
-	var a arguments
-	if err := json.Unmarshal(line, &a); err != nil {
+	a := &arguments{}
+	if err := json.Unmarshal(line, a); err != nil {
 		say(fields{"event": "error", "reason": "PROGRAM", "message": err.Error()})
 		return
 	}
-	value, err := p.do(&a)
+	work := p.do
+	if a.Do == "mark" {
+		mark, err := p.mark(a)
+		work = func(*arguments) (fields, error) {
+			if err != nil {
+				return nil, err
+			}
+			end, err := mark.Wait(context.Background())
+			return fields{"end": end}, err
+		}
+	}
+	go func() {
+		value, err := work(a)
+		answer(a.ID, value, err)
+	}()
+}
+
+// answer prints what became of a command.
+func answer(id json.RawMessage, value fields, err error) {
 	switch {
 	case err != nil:
-		say(fields{"id": a.ID, "ok": false, "error": told(err)})
+		say(fields{"id": id, "ok": false, "error": told(err)})
 	case value == nil:
-		say(fields{"id": a.ID, "ok": true, "value": fields{}})
+		say(fields{"id": id, "ok": true, "value": fields{}})
 	default:
-		say(fields{"id": a.ID, "ok": true, "value": value})
+		say(fields{"id": id, "ok": true, "value": value})
 	}
 }
 
@@ -134,7 +154,7 @@ func main() {
 		if json.Unmarshal(line, &command) == nil && command.Do == "exit" {
 			break
 		}
-		go p.obey(line)
+		p.obey(line)
 	}
 	p.stop()
 }

@@ -3,20 +3,18 @@ import com.google.gson.JsonObject;
 import dev.callweave.AfterOptions;
 import dev.callweave.Agent;
 import dev.callweave.AgentMode;
-import dev.callweave.Appended;
 import dev.callweave.Call;
 import dev.callweave.CallFuture;
 import dev.callweave.CallweaveClient;
-import dev.callweave.Cleared;
 import dev.callweave.CloseOptions;
 import dev.callweave.CommandOptions;
 import dev.callweave.ConnectOptions;
 import dev.callweave.DisconnectOptions;
 import dev.callweave.EscalateOptions;
 import dev.callweave.EscalationReason;
-import dev.callweave.EscalationResult;
 import dev.callweave.Listening;
 import dev.callweave.OnInterrupt;
+import dev.callweave.PlayEnd;
 import dev.callweave.PlaybackStatus;
 import dev.callweave.TransferOptions;
 import dev.callweave.Turn;
@@ -31,19 +29,33 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
+import java.util.function.Function;
 
 /** What the program can be told. */
 final class Actions {
   private Actions() {}
 
-  static JsonObject run(Args args, State state) throws Exception {
+  /** Begins what is told; the result waits until it is done. What is told of a call has begun when this returns. */
+  static Callable<JsonObject> begin(Args args, State state) throws Exception {
+    return switch (args.text("do")) {
+      case "start", "drain", "stop", "watch", "listen", "readContext", "findContexts", "simpleForm" ->
+          () -> withoutCall(args, state);
+      default -> call(args, state);
+    };
+  }
+
+  private static JsonObject withoutCall(Args args, State state) throws Exception {
     return switch (args.text("do")) {
       case "start" -> AgentActions.start(args, state);
       case "drain" -> {
         Agent agent = state.agent();
         state.toldToEnd();
-        yield agent == null ? Io.object() : nothing(agent.drain());
+        if (agent != null) {
+          agent.drain().await();
+        }
+        yield Io.object();
       }
       case "stop" -> {
         state.stop();
@@ -68,50 +80,51 @@ final class Actions {
                 .await();
         yield Io.object("calls", found.stream().map(CallContext::getCallId).toList());
       }
-      case "simpleForm" -> SimpleForm.run(args);
-      default -> call(args, state);
+      default -> SimpleForm.run(args);
     };
   }
 
-  private static JsonObject call(Args args, State state) throws IOException {
+  private static Callable<JsonObject> call(Args args, State state) throws IOException {
     String name = args.text("do");
     if (!KNOWN.contains(name)) {
       throw new Io.ProgramError("unknown command " + name);
     }
     Call call = state.call(args);
     return switch (name) {
-      case "play" -> play(args, call);
-      case "mark" -> Io.object("end", call.mark(args.text("name")).await().name());
-      case "drained" -> Io.object("end", call.drained().await().name());
-      case "clear" -> {
-        Cleared cleared = call.clear().await();
-        yield Io.object(
-            "droppedMs", ms(cleared.dropped()),
-            "estimatedUnheardMs", ms(cleared.estimatedUnheard()),
-            "playedMs", ms(cleared.played()));
-      }
+      case "play" -> then(play(args, call), end -> Io.object("end", end.name()));
+      case "mark" -> then(call.mark(args.text("name")), end -> Io.object("end", end.name()));
+      case "drained" -> then(call.drained(), end -> Io.object("end", end.name()));
+      case "clear" ->
+          then(
+              call.clear(),
+              cleared ->
+                  Io.object(
+                      "droppedMs", ms(cleared.dropped()),
+                      "estimatedUnheardMs", ms(cleared.estimatedUnheard()),
+                      "playedMs", ms(cleared.played())));
       case "playback" -> {
         PlaybackStatus status = call.playback();
-        yield Io.object(
-            "queuedMs", ms(status.queued()),
-            "aheadMs", ms(status.ahead()),
-            "playedMs", ms(status.played()));
+        yield () ->
+            Io.object(
+                "queuedMs", ms(status.queued()),
+                "aheadMs", ms(status.ahead()),
+                "playedMs", ms(status.played()));
       }
       case "echo" -> {
         Io.inBackground(
             call.id(), () -> AudioActions.echo(call, args.number("keepBackMs", 300)));
-        yield Io.object();
+        yield Io::object;
       }
       case "record" -> {
         Io.inBackground(
             call.id(), () -> AudioActions.record(call.audio(), call.id(), args.text("file")));
-        yield Io.object();
+        yield Io::object;
       }
-      case "appendTurns" -> {
-        Appended appended = call.appendTurns(turns(args)).await();
-        yield Io.object("turnCount", appended.turnCount());
-      }
-      case "getContext" -> outlined(call.getContext().await());
+      case "appendTurns" ->
+          then(
+              call.appendTurns(turns(args)),
+              appended -> Io.object("turnCount", appended.turnCount()));
+      case "getContext" -> then(call.getContext(), Actions::outlined);
       default -> verb(args, call);
     };
   }
@@ -122,7 +135,7 @@ final class Actions {
           "setMode", "escalate", "transfer", "release", "close", "disconnect", "appendTurns",
           "getContext");
 
-  private static JsonObject verb(Args args, Call call) {
+  private static Callable<JsonObject> verb(Args args, Call call) {
     return switch (args.text("do")) {
       case "answer" -> nothing(call.answer(with(args, CommandOptions.create())));
       case "connect" -> {
@@ -136,12 +149,13 @@ final class Actions {
         AgentMode mode = AgentMode.valueOf(args.text("mode"));
         yield nothing(call.setMode(mode, with(args, CommandOptions.create())));
       }
-      case "escalate" -> {
-        EscalationResult result = call.escalate(escalation(args)).await();
-        yield Io.object(
-            "outcome", result.outcome().name(),
-            "durability", result.durability() == null ? null : result.durability().name());
-      }
+      case "escalate" ->
+          then(
+              call.escalate(escalation(args)),
+              result ->
+                  Io.object(
+                      "outcome", result.outcome().name(),
+                      "durability", result.durability() == null ? null : result.durability().name()));
       case "transfer" -> {
         Args to = args.at("to");
         TransferOptions options =
@@ -160,16 +174,19 @@ final class Actions {
     };
   }
 
-  private static JsonObject nothing(CallFuture<Void> future) {
-    future.await();
-    return Io.object();
+  private static Callable<JsonObject> nothing(CallFuture<Void> future) {
+    return then(future, done -> Io.object());
   }
 
-  private static JsonObject play(Args args, Call call) throws IOException {
+  private static <T> Callable<JsonObject> then(
+      CallFuture<T> future, Function<T, JsonObject> shown) {
+    return () -> shown.apply(future.await());
+  }
+
+  private static CallFuture<PlayEnd> play(Args args, Call call) throws IOException {
     byte[] audio = Files.readAllBytes(Path.of(args.text("file")));
     int size = (int) args.number("pieceBytes", 0);
-    var played = size > 0 ? call.play(AudioActions.pieces(audio, size)) : call.play(audio);
-    return Io.object("end", played.await().name());
+    return size > 0 ? call.play(AudioActions.pieces(audio, size)) : call.play(audio);
   }
 
   private static <S extends VerbOptions<S>> S with(Args args, S options) {

@@ -4,6 +4,7 @@ import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
+import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 
@@ -38,7 +39,7 @@ public final class Main {
         if (command.get("do").getAsString().equals("exit")) {
           break;
         }
-        pool.execute(() -> obey(state, new Args(command)));
+        obey(state, new Args(command), pool);
       }
     } catch (IOException e) {
       e.printStackTrace();
@@ -47,10 +48,21 @@ public final class Main {
     state.end();
   }
 
-  private static void obey(State state, Args args) {
+  /** Begins at once, so that commands begin in the order they were told; waits in another thread. */
+  private static void obey(State state, Args args, ExecutorService pool) {
     try {
-      JsonObject value = Actions.run(args, state);
-      Io.print("id", args.number("id", 0), "ok", true, "value", value);
+      Callable<JsonObject> result = Actions.begin(args, state);
+      pool.execute(() -> answer(args, result));
+    } catch (Exception e) {
+      answer(args, () -> {
+        throw e;
+      });
+    }
+  }
+
+  private static void answer(Args args, Callable<JsonObject> result) {
+    try {
+      Io.print("id", args.number("id", 0), "ok", true, "value", result.call());
     } catch (Throwable e) {
       Io.print("id", args.number("id", 0), "ok", false, "error", Io.told(e));
     }

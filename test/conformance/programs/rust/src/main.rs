@@ -8,7 +8,9 @@ mod simple_form;
 mod verbs;
 
 use std::collections::HashMap;
+use std::future::{Future, poll_fn};
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 
 use callweave::{Call, Client, Worker};
 use io::{Answer, Args, Refusal, print, text};
@@ -101,6 +103,15 @@ async fn obey(args: Args, state: Arc<State>) {
     }
 }
 
+/// Begins to obey before it returns, so that commands begin in the order they were told; they end when they can.
+async fn begin(args: Args, state: Arc<State>) {
+    let mut work = Box::pin(obey(args, state));
+    let pending = poll_fn(|context| Poll::Ready(work.as_mut().poll(context).is_pending())).await;
+    if pending {
+        tokio::spawn(work);
+    }
+}
+
 /// The lines of standard input, read by a thread of their own.
 fn lines() -> mpsc::UnboundedReceiver<Args> {
     let (sender, receiver) = mpsc::unbounded_channel();
@@ -142,7 +153,7 @@ async fn main() {
             _ = over.wait_for(|over| *over) => break,
             line = lines.recv() => match line {
                 Some(args) if text(&args, "do").as_deref() != Some("exit") => {
-                    tokio::spawn(obey(args, state.clone()));
+                    begin(args, state.clone()).await;
                 }
                 _ => break,
             }
