@@ -1,8 +1,5 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { describe, expect, it } from "vitest";
-import { type Counts, command, countLastLine, countVitest, runSteps, type Step } from "./test-steps.js";
+import { describe, expect, it, vi } from "vitest";
+import { add, type Counts, command, countLastLine, runSteps, type Step, twice } from "./test-steps.js";
 
 const good: Step = { name: "good", what: "", run: async () => ({ passed: 2, failed: 0 }) };
 
@@ -53,6 +50,20 @@ describe("the test command", () => {
     expect(quick.lines[0]).toContain("no-such-program-here is not installed");
   });
 
+  it("names at its end what failed in each step, just before the counts", async () => {
+    const failures = [{ name: "rust clear-in-mid-sentence", why: "step 8: PLAYED, not CLEARED" }];
+    const bad: Step = { ...good, name: "conformance", run: async () => ({ passed: 1, failed: 1, failures }) };
+    const thrown: Step = { ...good, name: "thrown", run: () => Promise.reject(new Error("boom")) };
+    const { lines } = await run([bad, good, thrown]);
+    expect(lines.slice(-5)).toEqual([
+      "failed tests:",
+      "  conformance: rust clear-in-mid-sentence: step 8: PLAYED, not CLEARED",
+      "  thrown: the step: Error: boom",
+      "failed steps: conformance (rust clear-in-mid-sentence), thrown (the step)",
+      "3 passed, 2 failed",
+    ]);
+  });
+
   it("refuses a step that does not exist", async () => {
     await expect(run([good], false, ["godo"])).rejects.toThrow("no such step: godo");
   });
@@ -73,18 +84,66 @@ describe("counting", () => {
   });
 
   it("takes the last line, and fails when it has no counts or the program failed", () => {
-    expect(countLastLine('x\n{"passed":3,"failed":0}\n', true)).toEqual({ passed: 3, failed: 0 });
+    expect(countLastLine('x\n{"passed":3,"failed":0}\n', true)).toMatchObject({ passed: 3, failed: 0 });
     expect(countLastLine('{"passed":3,"failed":0}', false).failed).toBe(1);
     expect(() => countLastLine("all fine", true)).toThrow();
   });
 
-  it("counts a skipped test as failed in CI, and an error outside of tests always", () => {
-    const report = { numPassedTests: 5, numFailedTests: 0, numPendingTests: 1, testResults: [] };
-    const file = join(mkdtempSync(join(tmpdir(), "callweave-report-")), "report.json");
-    writeFileSync(file, JSON.stringify(report));
-    expect(countVitest(file, true, false)).toEqual({ passed: 5, failed: 0 });
-    expect(countVitest(file, true, true)).toEqual({ passed: 5, failed: 1 });
-    expect(countVitest(file, false, false)).toEqual({ passed: 5, failed: 1 });
-    rmSync(join(file, ".."), { recursive: true, force: true });
+  it("keeps the last lines of a command that failed, of both its outputs, and none of one that passed", async () => {
+    const script =
+      'for (let n = 0; n < 30; n++) console.log("line " + n); console.error("why"); process.exitCode = 1';
+    const { failures = [] } = await command(process.execPath, ["-e", script]);
+    expect(failures).toHaveLength(1);
+    expect(failures[0]?.name).toMatch(/^node.* -e for /);
+    const lines = failures[0]?.why.split("\n") ?? [];
+    expect(lines).toHaveLength(15);
+    expect(lines).toContain("why");
+    expect(lines).toContain("line 29");
+    expect((await command(process.execPath, ["-e", ""])).failures).toEqual([]);
+    expect((await command("no-such-program-here", [])).failures?.[0]?.why).toContain("ENOENT");
+  });
+
+  it("adds up counts and failures", () => {
+    const one = { passed: 1, failed: 1, failures: [{ name: "a", why: "b" }] };
+    expect(add(one, { passed: 2, failed: 0 })).toEqual({ passed: 3, failed: 1, failures: one.failures });
+  });
+});
+
+describe("a second try", () => {
+  const bad = (why: string): Counts => ({ passed: 0, failed: 1, failures: [{ name: "demo", why }] });
+  const fine: Counts = { passed: 1, failed: 0 };
+
+  /** Answers one result after the other, and what was printed. */
+  async function tried(ci: boolean, ...results: Counts[]) {
+    const log = vi.spyOn(console, "log").mockImplementation(() => {});
+    try {
+      const left = [...results];
+      const counts = await twice("demo", ci, async () => left.shift() as Counts);
+      return { counts, left: left.length, printed: log.mock.calls.map(([line]) => String(line)) };
+    } finally {
+      log.mockRestore();
+    }
+  }
+
+  it("is not made of what passed", async () => {
+    expect(await tried(true, fine, bad("not run"))).toMatchObject({ counts: fine, left: 1, printed: [] });
+  });
+
+  it("says aloud that it passed, and why the first did not", async () => {
+    const { counts, printed } = await tried(true, bad("no word was heard"), fine);
+    expect(counts).toMatchObject({ passed: 1, failed: 0 });
+    expect(printed).toContain("passed at the second try: demo");
+    expect(printed).toContain("  first: demo: no word was heard");
+  });
+
+  it("fails once, with what was wrong both times", async () => {
+    const { counts, printed } = await tried(true, bad("one"), bad("two"));
+    expect(counts).toMatchObject({ passed: 0, failed: 1 });
+    expect(counts.failures?.map(({ why }) => why)).toEqual(["one", "two"]);
+    expect(printed.join()).not.toContain("passed at the second try");
+  });
+
+  it("is not made outside of CI", async () => {
+    expect(await tried(false, bad("one"), fine)).toMatchObject({ counts: { failed: 1 }, left: 1 });
   });
 });

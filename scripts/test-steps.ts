@@ -1,10 +1,22 @@
 import { spawn, spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { basename } from "node:path";
+import { type FailedStep, type Failure, linesOf, summary } from "./test-failures.js";
 
 /** Tests that ran. */
 export interface Counts {
   readonly passed: number;
   readonly failed: number;
+  /** Those that failed, by name; shown once more at the end of the run. */
+  readonly failures?: readonly Failure[];
+}
+
+/** The sum. */
+export function add(a: Counts, b: Counts): Counts {
+  return {
+    passed: a.passed + b.passed,
+    failed: a.failed + b.failed,
+    failures: [...(a.failures ?? []), ...(b.failures ?? [])],
+  };
 }
 
 /** One part of the test command. */
@@ -18,6 +30,21 @@ export interface Step {
   /** Another step of a full run has the same tests. */
   readonly containedIn?: string;
   readonly run: () => Promise<Counts>;
+}
+
+/**
+ * What runs in real time may fail on a busy machine and say nothing of the product: in CI it gets a second try, which is told.
+ * Fails with what was wrong both times.
+ */
+export async function twice<C extends Counts>(name: string, ci: boolean, run: () => Promise<C>): Promise<C> {
+  const first = await run();
+  if (first.failed === 0 || !ci) return first;
+  console.log(`${name} failed; once more`);
+  const second = await run();
+  if (second.failed > 0) return { ...second, ...add({ ...first, passed: 0, failed: 0 }, second) };
+  console.log(`passed at the second try: ${name}`);
+  for (const failure of first.failures ?? []) console.log(`  first: ${failure.name}: ${failure.why}`);
+  return second;
 }
 
 /** Which steps are run. */
@@ -37,7 +64,7 @@ export async function runSteps(steps: readonly Step[], options: RunOptions): Pro
   }
   let passed = 0;
   let failed = 0;
-  const failedSteps: string[] = [];
+  const failedSteps: FailedStep[] = [];
   for (const step of steps) {
     const named = wanted.includes(step.name);
     if (wanted.length > 0 ? !named : ci && step.containedIn !== undefined) continue;
@@ -57,18 +84,18 @@ export async function runSteps(steps: readonly Step[], options: RunOptions): Pro
     const seconds = ((performance.now() - startMs) / 1000).toFixed(0);
     const word = real.failed > 0 ? "FAILED" : "ok";
     print(`${word} ${step.name}: ${real.passed} passed, ${real.failed} failed in ${seconds} s`);
-    if (real.failed > 0) failedSteps.push(step.name);
+    if (real.failed > 0) failedSteps.push({ name: step.name, failures: real.failures ?? [] });
     passed += real.passed;
     failed += real.failed;
   }
-  if (failedSteps.length > 0) print(`failed steps: ${failedSteps.join(", ")}`);
+  for (const line of summary(failedSteps)) print(line);
   print(`${passed} passed, ${failed} failed`);
   return failed === 0 && failedSteps.length === 0 && passed > 0 ? 0 : 1;
 }
 
 function failure(print: (line: string) => void, why: string): Counts {
   print(why);
-  return { passed: 0, failed: 1 };
+  return { passed: 0, failed: 1, failures: [{ name: "the step", why }] };
 }
 
 /** Which of the programs are not installed, as words; undefined when all are. */
@@ -86,7 +113,10 @@ export interface CommandOptions {
   readonly cwd?: string;
 }
 
-/** A command as one test: passed when it exits with 0. What it says is passed on and kept. */
+/** How many of the last lines of a failed program are shown at the end of the run. */
+const LAST_LINES = 15;
+
+/** A command as one test: passed when it exits with 0. What it says is passed on, what it says on standard output is kept. */
 export function command(
   program: string,
   args: readonly string[],
@@ -94,12 +124,22 @@ export function command(
 ): Promise<Counts & { readonly output: string }> {
   return new Promise((resolve) => {
     // A process group of its own, so that a time-out ends all of it by its id.
-    const child = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"], detached: true, env, cwd });
+    const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], detached: true, env, cwd });
     let output = "";
+    let said = "";
     child.stdout.on("data", (chunk: Buffer) => {
       output = (output + chunk.toString()).slice(-4_000_000);
+      said = (said + chunk.toString()).slice(-20_000);
       process.stdout.write(chunk);
     });
+    child.stderr.on("data", (chunk: Buffer) => {
+      said = (said + chunk.toString()).slice(-20_000);
+      process.stderr.write(chunk);
+    });
+    const complain = (what: string) => {
+      said += `\n${what}\n`;
+      console.error(`${program} ${args.join(" ")}: ${what}`);
+    };
     const end = (signal: NodeJS.Signals) => {
       try {
         if (child.pid) process.kill(-child.pid, signal);
@@ -109,63 +149,28 @@ export function command(
     };
     const timers = [
       setTimeout(() => {
-        console.error(`${program} ${args.join(" ")}: ended after ${timeoutMs / 1000} s`);
+        complain(`ended after ${timeoutMs / 1000} s`);
         end("SIGTERM");
       }, timeoutMs),
       setTimeout(() => end("SIGKILL"), timeoutMs + 10_000),
     ];
     const settle = (ok: boolean) => {
       for (const timer of timers) clearTimeout(timer);
-      resolve({ passed: ok ? 1 : 0, failed: ok ? 0 : 1, output });
+      const why = linesOf(said).slice(-LAST_LINES).join("\n");
+      const failures = ok ? [] : [{ name: [basename(program), ...args].join(" "), why }];
+      resolve({ passed: ok ? 1 : 0, failed: ok ? 0 : 1, failures, output });
     };
     child.once("error", (error) => {
-      console.error(String(error));
+      complain(String(error));
       settle(false);
     });
     child.once("close", (code) => settle(code === 0));
   });
 }
 
-interface VitestReport {
-  readonly numPassedTests: number;
-  readonly numFailedTests: number;
-  readonly numPendingTests: number;
-  readonly testResults: readonly {
-    readonly name: string;
-    readonly status: string;
-    readonly message: string;
-    readonly assertionResults: readonly {
-      readonly status: string;
-      readonly fullName: string;
-      readonly failureMessages: readonly string[];
-    }[];
-  }[];
-}
-
-/** Counts a report of vitest and prints what failed and what was skipped. In CI a skipped test is a failed one. */
-export function countVitest(reportFile: string, exitedWell: boolean, ci: boolean): Counts {
-  const report = JSON.parse(readFileSync(reportFile, "utf8")) as VitestReport;
-  for (const file of report.testResults) {
-    if (file.status === "failed" && file.message) console.log(`FAILED ${file.name}\n${file.message}`);
-    for (const test of file.assertionResults) {
-      if (test.status === "failed")
-        console.log(`FAILED ${test.fullName}\n${test.failureMessages.join("\n")}`);
-      if (test.status === "pending" || test.status === "skipped") console.log(`skipped ${test.fullName}`);
-    }
-  }
-  const failed = report.numFailedTests + (ci ? report.numPendingTests : 0);
-  // A file that could not be loaded, or an error outside a test, fails the run without a failed test.
-  return { passed: report.numPassedTests, failed: failed === 0 && !exitedWell ? 1 : failed };
-}
-
-/** Failed tests in a report of vitest. */
-export function failedTests(reportFile: string): number {
-  return (JSON.parse(readFileSync(reportFile, "utf8")) as VitestReport).numFailedTests;
-}
-
-/** Reads the counts that a program printed as one JSON object on its last line. */
+/** Reads the counts that a program printed as one JSON object on its last line, and the names of what failed if it has them. */
 export function countLastLine(output: string, exitedWell: boolean): Counts {
   const last = output.trim().split("\n").at(-1) ?? "";
-  const { passed, failed } = JSON.parse(last) as Counts;
-  return { passed, failed: failed === 0 && !exitedWell ? 1 : failed };
+  const { passed, failed, failures = [] } = JSON.parse(last) as Counts;
+  return { passed, failed: failed === 0 && !exitedWell ? 1 : failed, failures };
 }

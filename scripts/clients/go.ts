@@ -2,7 +2,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type Counts, command } from "../test-steps.js";
+import { add, type Counts, command } from "../test-steps.js";
 import type { ClientLanguage } from "./client-language.js";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -79,22 +79,21 @@ function generate(): void {
 /** gofmt, vet and staticcheck of every module, the tests of the client with the race detector. */
 async function check(): Promise<Counts> {
   const staticcheck = install(STATICCHECK);
-  const counts = [unformatted()];
+  const counts: Counts[] = [unformatted()];
   for (const module of MODULES) {
     const go = (program: string, ...args: string[]) => command(program, args, { cwd: module });
     counts.push(await go("go", "vet", "./..."), await go(staticcheck, "./..."));
   }
   counts.push(await command("go", ["test", "-race", "-count=1", "./..."], { cwd: client }));
-  return {
-    passed: counts.reduce((sum, { passed }) => sum + passed, 0),
-    failed: counts.reduce((sum, { failed }) => sum + failed, 0),
-  };
+  return counts.reduce(add);
 }
 
 function unformatted(): Counts {
   const list = execFileSync("gofmt", ["-l", ...MODULES], { encoding: "utf8" }).trim();
   if (list !== "") console.log(`not formatted by gofmt:\n${list}`);
-  return list === "" ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+  return list === ""
+    ? { passed: 1, failed: 0 }
+    : { passed: 0, failed: 1, failures: [{ name: "gofmt", why: list }] };
 }
 
 /** protoc-gen-go and protoc-gen-go-grpc by buf; the module `callweave.dev/go`. */

@@ -24,7 +24,8 @@ export const java: ClientLanguage = {
     const counts = readReports();
     if (failed) {
       console.error(failed.message);
-      return { passed: counts.passed, failed: Math.max(1, counts.failed) };
+      const failures = [{ name: "mvn package", why: failed.message }];
+      return { passed: counts.passed, failed: Math.max(1, counts.failed), failures };
     }
     if (counts.passed === 0) throw new Error("Maven ran no test");
     return counts;

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type PythonVenv, pythonVenv } from "../python-venv.js";
-import { type Counts, command } from "../test-steps.js";
+import { add, type Counts, command } from "../test-steps.js";
 import type { ClientLanguage } from "./client-language.js";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
@@ -81,10 +81,7 @@ async function check(): Promise<Counts> {
   ];
   try {
     let counts: Counts = await pytest(python, scratch, env);
-    for (const step of steps) {
-      const { passed, failed } = await step();
-      counts = { passed: counts.passed + passed, failed: counts.failed + failed };
-    }
+    for (const step of steps) counts = add(counts, await step());
     return counts;
   } finally {
     rmSync(scratch, { recursive: true, force: true });
@@ -107,7 +104,7 @@ async function pytest(python: string, scratch: string, env: NodeJS.ProcessEnv): 
   const broken = number("failures") + number("errors");
   const failed = broken + (process.env.CI === "true" ? skipped : 0);
   const passed = number("tests") - broken - skipped;
-  return { passed, failed: failed === 0 && run.failed > 0 ? 1 : failed };
+  return { passed, failed: failed === 0 && run.failed > 0 ? 1 : failed, failures: run.failures ?? [] };
 }
 
 /** Code by grpcio-tools in a virtual environment of pinned versions; everything of it is committed. */

@@ -3,7 +3,7 @@ import { mkdirSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type Counts, command } from "../test-steps.js";
+import { add, type Counts, command } from "../test-steps.js";
 import type { ClientLanguage } from "./client-language.js";
 
 const FOLDER = fileURLToPath(new URL("../../clients/rust/", import.meta.url));
@@ -47,12 +47,10 @@ const STEPS: readonly (readonly string[])[] = [
 ];
 
 async function check(): Promise<Counts> {
-  const counts = { passed: 0, failed: 0 };
+  let counts: Counts = { passed: 0, failed: 0 };
   const env = { ...cargoEnv(), RUSTDOCFLAGS: "-Dwarnings" };
   for (const step of STEPS) {
-    const run = await command("cargo", step, { env, timeoutMs: 600_000 });
-    counts.passed += run.passed;
-    counts.failed += run.failed;
+    counts = add(counts, await command("cargo", step, { env, timeoutMs: 600_000 }));
   }
   return counts;
 }

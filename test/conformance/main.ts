@@ -75,12 +75,22 @@ async function main(): Promise<number> {
   const again = values.again ? jobs.filter(failedOf) : [];
   if (again.length > 0) console.log(`${again.length} once more, one after the other`);
   await runJobs(again, 1);
-  for (const job of again) if (!failedOf(job)) console.log(`passed at the second try: ${job.scenario.name}`);
   for (const [name, outcomes] of matrix)
-    for (const { why } of outcomes.values()) count(results, name, why === undefined);
+    for (const job of again)
+      if (job.outcome() === outcomes.get(job.scenario.name) && !failedOf(job))
+        console.log(`passed at the second try: ${name} ${job.scenario.name}`);
+  const failures: { readonly name: string; readonly why: string }[] = [];
+  for (const [name, outcomes] of matrix)
+    for (const { scenario, why } of outcomes.values()) {
+      count(results, name, why === undefined);
+      if (why !== undefined) failures.push({ name: `${name} ${scenario}`, why });
+    }
+  for (const [name, { failed, skipped: why = "" }] of Object.entries(results))
+    if (!matrix.has(name) && failed > 0) failures.push({ name, why });
   for (const [name, pool] of pools.all) {
     for (const why of await pool.close()) {
       count(results, name, false);
+      failures.push({ name, why });
       console.log(`FAIL ${name}: at the end of the run: ${why}`);
     }
   }
@@ -91,7 +101,7 @@ async function main(): Promise<number> {
   const ok = failed === 0 && (passed > 0 || list.every(({ skipped }) => skipped !== undefined));
   const seconds = ((performance.now() - startMs) / 1000).toFixed(0);
   console.log(`${passed} passed, ${failed} failed in ${seconds} s`);
-  if (values.json) console.log(JSON.stringify({ ok, passed, failed, languages: results }));
+  if (values.json) console.log(JSON.stringify({ ok, passed, failed, failures, languages: results }));
   return ok ? 0 : 1;
 }
 

@@ -123,7 +123,7 @@ describe("npm run conformance", () => {
   it("passes, and says so in one object at the end", async () => {
     const { code, last } = await run(["--lang", "typescript", "--only", "another-contract", "--json"]);
     const languages = { typescript: { passed: 1, failed: 0 } };
-    expect(JSON.parse(last)).toEqual({ ok: true, passed: 1, failed: 0, languages });
+    expect(JSON.parse(last)).toEqual({ ok: true, passed: 1, failed: 0, failures: [], languages });
     expect(code).toBe(0);
   });
 
@@ -147,7 +147,9 @@ describe("npm run conformance", () => {
       expect(outside.output).toContain(`skip ${name}: ${program} is not installed`);
       expect(inside.output).toContain(`FAIL ${name}: ${program} is not installed`);
       expect([skipped.languages[name].failed, broken.languages[name].failed]).toEqual([0, 1]);
+      expect(broken.failures).toContainEqual({ name, why: `${program} is not installed` });
     }
+    expect(skipped.failures).toEqual([]);
     expect([skipped.ok, broken.ok]).toEqual([true, false]);
     expect([outside.code, inside.code]).toEqual([0, 1]);
   });
