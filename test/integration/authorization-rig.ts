@@ -78,6 +78,10 @@ export const ITEMS = fieldsOf("AgentItem").map((field) => field.name);
 export const VERBS = fieldsOf("Command")
   .filter((field) => field.typeName.endsWith("Request"))
   .map((field) => field.name);
+/** What a browser may send on its WebSocket. */
+export const BROWSER_FRAMES = fieldsOf("BrowserRequest")
+  .map((field) => field.name)
+  .filter((name) => name !== "stream");
 /** The scope of each verb of Serve. */
 export const VERB_SCOPE: Readonly<Record<string, string>> = {
   answer: "answer",
@@ -129,7 +133,8 @@ export const key = (name: string, tenant: string) => `key-of-${tenant}-${name}-0
 let nats: NatsTestServer;
 /** Connection of an outsider. */
 export let nc: NatsConnection;
-let gateway: RunningGateway;
+/** The gateway. */
+export let gateway: RunningGateway;
 /** A client without generated code. */
 export let client: grpc.Client;
 /** Its files. */
@@ -161,6 +166,8 @@ export async function startMatrix(): Promise<void> {
     gateway: { id: "matrix", grpc: { port: 0, keys }, state_dir: join(folder, "state") },
     ops: { enabled: false },
     audit: { max_refused_per_minute: 100_000 },
+    // No page is asked for, so none is built.
+    desk: { port: 0, page_dir: folder },
     nats: { urls: [nats.url] },
     connectors: tenants.map((tenant) => ({
       name: tenant,
@@ -216,6 +223,51 @@ export function rpc(name: string): Rpc {
   return found;
 }
 
+/** Who may, in its own tenant: written here apart from the rules of the gateway. An RPC that is missing fails a test. */
+export const EXPECTED: Readonly<Record<string, readonly RoleName[]>> = {
+  "AgentService/Serve": SPEAKS,
+  "AuditService/ListAudit": ["admin"],
+  "CallService/AnswerCall": COMMANDS,
+  "CallService/ConnectCall": COMMANDS,
+  "CallService/SetAgentMode": COMMANDS,
+  "CallService/EscalateCall": COMMANDS,
+  "CallService/ConfirmEscalation": ["agent", ...COMMANDS],
+  "CallService/TransferCall": COMMANDS,
+  "CallService/ReleaseCall": COMMANDS,
+  "CallService/CloseCall": COMMANDS,
+  "CallService/DisconnectCall": COMMANDS,
+  "CallService/CancelCommand": COMMANDS,
+  "CallService/SendNote": COMMANDS,
+  "CallService/ListCalls": READS,
+  "CallService/GetCall": ["agent", ...READS],
+  "CallService/WatchCalls": READS,
+  "CallService/ListenCall": READS,
+  "ContextService/SaveContext": SPEAKS,
+  "ContextService/UpdateContext": SPEAKS,
+  "ContextService/AppendTurns": SPEAKS,
+  "ContextService/GetContext": ["agent", ...READS],
+  "ContextService/FindContexts": ["agent", ...READS],
+  "ContextService/ListContexts": ["agent", ...READS],
+  "ContextService/WatchContexts": ["agent", ...READS],
+  "ContextService/DeleteContexts": ["admin"],
+  "FleetService/ListPools": [...READS, "operator"],
+  "FleetService/ListAgents": [...READS, "operator"],
+  "FleetService/ListGateways": [...READS, "operator"],
+};
+
+/** What of another tenant's call is answered without NOT_FOUND, because it is only about the own tenant's. */
+export const HARMLESS = ["ContextService/SaveContext", "ContextService/DeleteContexts"];
+
+/** Whether a request names a call; of ListAudit it is a filter. */
+export function namesCall(method: Rpc, request: object): boolean {
+  return method.name !== "AuditService/ListAudit" && ("call_id" in request || "context" in request);
+}
+
+/** What one request or stream can be asked for; what writes comes last, so that the others find nothing of it. */
+export const SERVED = RPCS.filter(({ requestStream }) => !requestStream).sort(
+  (a, b) => HARMLESS.indexOf(a.name) - HARMLESS.indexOf(b.name),
+);
+
 /** The credential of somebody, as metadata. */
 export function who(name: string, tenant: string): grpc.Metadata {
   const metadata = new grpc.Metadata();
@@ -249,12 +301,15 @@ export function byGrpc(method: Rpc, metadata: grpc.Metadata, request: object): P
       stream.cancel();
     });
     stream.once("status", (status) => resolve(refused(status)));
-    if (method.name.endsWith("WatchContexts")) tellContexts(stream);
+    if (method.name.endsWith("WatchContexts")) {
+      const stop = tellContexts();
+      for (const event of ["close", "end", "error", "data"]) stream.once(event, stop);
+    }
   });
 }
 
-/** A watch says nothing until something is written. */
-function tellContexts(stream: grpc.ClientReadableStream<unknown>): void {
+/** A watch says nothing until something is written: writes until it is stopped. */
+export function tellContexts(): () => void {
   const write = async () => {
     for (const tenant of ["acme", "globex"] as const)
       await byGrpc(rpc("ContextService/UpdateContext"), who("admin", tenant), {
@@ -263,10 +318,7 @@ function tellContexts(stream: grpc.ClientReadableStream<unknown>): void {
       });
   };
   const timer = setInterval(() => void write(), 10);
-  stream.once("close", () => clearInterval(timer));
-  stream.once("end", () => clearInterval(timer));
-  stream.once("error", () => clearInterval(timer));
-  stream.once("data", () => clearInterval(timer));
+  return () => clearInterval(timer);
 }
 
 /** One request on NATS. */

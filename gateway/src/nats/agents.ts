@@ -30,6 +30,7 @@ export class NatsAgents {
   get method(): Method<ServeRequest, RegisterReply> {
     return {
       name: "Serve",
+      rpc: "AgentService/Serve",
       subject: ANY_TENANT_REGISTER,
       request: REQUEST,
       response: REPLY,

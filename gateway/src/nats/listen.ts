@@ -45,6 +45,7 @@ export class AudioOnDemand {
   get method(): Method<ListenCallRequest, ListenCallReply> {
     return {
       name: "ListenCall",
+      rpc: "CallService/ListenCall",
       subject: anyTenantRpcSubject("ListenCall"),
       request: REQUEST,
       response: REPLY,

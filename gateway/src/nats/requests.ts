@@ -5,8 +5,10 @@ import type { BusEndpoint, BusMessage } from "../bus/bus.js";
 import { isInbox } from "../bus/subjects.js";
 import { CallError, invalidField } from "../call/call-error.js";
 import type { Credential } from "../contract/authenticator.js";
+import { recordDenied } from "../contract/guard.js";
 import { OPERATION_DEFINITIONS, type Operation, type Operations } from "../contract/operations.js";
 import { publicError } from "../contract/public-error.js";
+import { rpcName } from "../contract/rules.js";
 import {
   contentHeaders,
   type Encoding,
@@ -28,6 +30,8 @@ const MAX_TIMEOUT_MS = 3_600_000;
 export interface Method<Q, S> {
   /** As in the contract: "GetCall". */
   readonly name: string;
+  /** As the rules name it: "CallService/GetCall". */
+  readonly rpc: string;
   readonly subject: string;
   readonly request: Message<Q>;
   readonly response: Message<S>;
@@ -51,6 +55,7 @@ export function unaryMethods(operations: Operations): Method<unknown, unknown>[]
       const name = definition?.path.split("/").at(-1) ?? key;
       return {
         name,
+        rpc: rpcName(definition?.path ?? key),
         subject: anyTenantRpcSubject(name),
         request: contractMessage<unknown>(`${name}Request`),
         response: contractMessage<unknown>(`${name}Response`),
@@ -82,21 +87,27 @@ export function endpointOf<Q, S>(context: WireContext, method: Method<Q, S>): Bu
   };
 }
 
-/** Who sent a message; the subject must be one of its tenant. Throws UNAUTHENTICATED. */
-export async function authenticated(
-  context: WireContext,
-  message: BusMessage,
-  tenant?: string,
-): Promise<Credential> {
+/** Who sent a message. Throws UNAUTHENTICATED. */
+export function authenticated(context: WireContext, message: BusMessage): Promise<Credential> {
   const value = header(message.headers, HEADERS.authorization);
-  const credential = await context.authenticator.authenticate(
-    value === undefined ? [] : [value],
-    context.peer,
-  );
-  // A tenant that there is not and one of somebody else are answered alike.
-  if (tenant !== undefined && tenant !== credential.tenant)
-    throw new CallError("UNAUTHENTICATED", "the subject is not one of the key's tenant");
-  return credential;
+  return context.authenticator.authenticate(value === undefined ? [] : [value], context.peer);
+}
+
+/**
+ * On a subject of another tenant there is nothing, whatever is asked for and whether or not there is such a tenant. Throws
+ * CALL_NOT_FOUND, and writes it down.
+ */
+function requireOwnSubject(
+  { options }: WireContext,
+  name: string,
+  message: BusMessage,
+  credential: Credential,
+): void {
+  if (tenantOf(message.subject) === credential.tenant) return;
+  const text = "no such call: the subject is not one of the credential's tenant";
+  const error = new CallError("CALL_NOT_FOUND", text, { call_id: "" });
+  recordDenied(options.audit, name, credential, "", error);
+  throw error;
 }
 
 /** Serves one request, always with exactly one answer. */
@@ -126,7 +137,8 @@ async function serve<Q, S>(context: WireContext, method: Method<Q, S>, message: 
   let timer: NodeJS.Timeout | undefined;
   try {
     encoding = encodingOf(message.headers);
-    const credential = await authenticated(context, message, tenantOf(message.subject) ?? "");
+    const credential = await authenticated(context, message);
+    requireOwnSubject(context, method.rpc, message, credential);
     const timeoutMs = timeoutOf(message);
     const request = readRequest(context, method, encoding, message);
     const running = Promise.resolve(method.run(request, credential, message));
