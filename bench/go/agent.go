@@ -31,8 +31,10 @@ type agent struct {
 	address string
 	dial    []grpc.DialOption
 	// The answers to one message are one message; else each is a message of its own, as from independent conversations.
-	together   bool
-	simple     bool
+	together bool
+	simple   bool
+	// The one connection of all streams; nil: each has its own.
+	shared     *grpc.ClientConn
 	counters   counters
 	registered atomic.Int32
 
@@ -63,8 +65,9 @@ type agentStream struct {
 func runAgent(arguments []string) error {
 	flags := flag.NewFlagSet("agent", flag.ContinueOnError)
 	capacity := flags.Int("capacity", 1, "calls at a time")
-	streams := flags.Int("streams", 1, "streams of the session, each on its own connection")
+	streams := flags.Int("streams", 1, "streams of the session, each on its own connection unless told otherwise")
 	together := flags.Bool("together", false, "the answers to one message are one message")
+	shared := flags.Bool("one-connection", false, "all streams on one connection")
 	simple := flags.Bool("simple", false, "the simple form: as many sessions as calls, each of one call, without handles and heartbeats")
 	ca := flags.String("tls-ca", "", "file with the authority of the gateway's certificate; without it, no TLS")
 	if len(arguments) == 0 {
@@ -82,6 +85,11 @@ func runAgent(arguments []string) error {
 		security, grpc.WithNoProxy(),
 		grpc.WithInitialWindowSize(streamWindow), grpc.WithInitialConnWindowSize(connectionWindow),
 	}}
+	if *shared {
+		if a.shared, err = grpc.NewClient(a.address, a.dial...); err != nil {
+			return err
+		}
+	}
 	if a.simple {
 		err = a.openSimple(*capacity)
 	} else {
@@ -153,9 +161,12 @@ func (a *agent) waitRegistered(count int) error {
 }
 
 func (a *agent) open(first *pb.AgentItem) (*agentStream, error) {
-	conn, err := grpc.NewClient(a.address, a.dial...)
-	if err != nil {
-		return nil, err
+	conn := a.shared
+	if conn == nil {
+		var err error
+		if conn, err = grpc.NewClient(a.address, a.dial...); err != nil {
+			return nil, err
+		}
 	}
 	stream, err := pb.NewAgentServiceClient(conn).Serve(context.Background(), grpc.WaitForReady(true))
 	if err != nil {

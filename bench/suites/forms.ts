@@ -7,7 +7,15 @@ import { resultHead, type Suite } from "./suite.js";
 import type { VariantName } from "./variants.js";
 
 const DEFAULTS = {
-  variants: ["gateway", "gateway-1", "simple", "together", "tls", "round-trip-20"] as readonly VariantName[],
+  variants: [
+    "gateway",
+    "gateway-1",
+    "one-connection",
+    "simple",
+    "together",
+    "tls",
+    "round-trip-20",
+  ] as readonly VariantName[],
   loads: [100],
   rounds: 5,
   warmUp: 10,

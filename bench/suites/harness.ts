@@ -8,6 +8,8 @@ export interface AgentShape {
   readonly capacity: number;
   /** Streams, each on its own connection. */
   readonly streams: number;
+  /** All streams on one connection. */
+  readonly oneConnection?: boolean;
   /** The answers to one message are one message; else each is one of its own. */
   readonly together?: boolean;
   /** As many sessions as calls, each of one call, without handles and heartbeats. */
@@ -61,13 +63,14 @@ function goHarness(binary: string, faults: PlantedFaults): Harness {
     kind: "go",
     generator: (start, args = []) => run(start, "generator", ...late, ...args),
     tcpEcho: (start) => run(start, "tcp-echo"),
-    agent: (start, address, { capacity, streams, together, simple, ca }) =>
+    agent: (start, address, { capacity, streams, oneConnection, together, simple, ca }) =>
       run(
         start,
         "agent",
         address,
         ...[
           ...["--capacity", String(capacity), "--streams", String(streams)],
+          ...(oneConnection ? ["--one-connection"] : []),
           ...(together ? ["--together"] : []),
           ...(simple ? ["--simple"] : []),
           ...(ca ? ["--tls-ca", ca] : []),
@@ -83,8 +86,8 @@ const NODE_HARNESS: Harness = {
   kind: "node",
   generator: (start) => start({ name: "load generator", args: program("load-generator") }),
   tcpEcho: (start) => start({ name: "TCP agent", args: program("tcp-agent") }),
-  agent(start, address, { capacity, streams, together, simple, ca }) {
-    if (simple || ca) throw new Error("needs Go");
+  agent(start, address, { capacity, streams, oneConnection, together, simple, ca }) {
+    if (simple || ca || oneConnection) throw new Error("needs Go");
     const args = [address, String(capacity), String(streams), together ? "together" : "each"];
     return start({ name: "agent", args: [...program("echo-agent"), ...args] });
   },

@@ -34,6 +34,7 @@ export type VariantName =
   | "sdk"
   | "gateway"
   | "gateway-1"
+  | "one-connection"
   | "simple"
   | "together"
   | "tls"
@@ -67,6 +68,7 @@ export const VARIANTS: readonly Variant[] = [
   { ...simple("sdk", "vendor's SDK, patched", 4, runSdk), placeEveryMs: SDK_PLACE_EVERY_MS },
   gateway("gateway", "Callweave, four streams", { streams: 4 }),
   gateway("gateway-1", "Callweave, one stream", { streams: 1 }),
+  gateway("one-connection", "four streams on one connection", { streams: 4, oneConnection: true }),
   gateway("simple", "simple form: a stream for each call", { streams: 1, simple: true }),
   gateway("together", "four streams, answers together", { streams: 4, together: true }),
   gateway("tls", "four streams, TLS", { streams: 4 }, { tls: true }),
