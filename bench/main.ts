@@ -9,6 +9,7 @@ import { runPairs } from "./pairs/run-pairs.js";
 import { HARNESS_CORE } from "./run.js";
 import { runSingles } from "./singles/run-singles.js";
 import { SINGLE_NAMES, type SingleName } from "./singles/single.js";
+import { agentsSuite } from "./suites/agents.js";
 import { capacitySuite } from "./suites/capacity.js";
 import { drawCharts, PICTURES_FOLDER } from "./suites/charts.js";
 import { cpuSuite } from "./suites/cpu.js";
@@ -38,7 +39,7 @@ interface Options {
   readonly profile?: string;
 }
 
-const SUITES: readonly Suite[] = [cpuSuite, latencySuite, capacitySuite, formsSuite];
+const SUITES: readonly Suite[] = [cpuSuite, latencySuite, capacitySuite, formsSuite, agentsSuite];
 const NAMES = [...SUITES.map(({ name }) => name), "singles", ...SINGLE_NAMES, "pairs", ...PAIR_NAMES];
 /** Of each pair: about 80 s. */
 const PAIR = { calls: 50, seconds: 6, warmUpSeconds: 2, rounds: 3 };

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -98,7 +99,7 @@ func runAgent(arguments []string) error {
 	if err != nil {
 		return err
 	}
-	return answerMain(handlers{"counters": func(json.RawMessage) (any, error) { return a.counted(), nil }}, nil)
+	return answerMain(handlers{"counters": func(json.RawMessage) (any, error) { return a.counters.told(), nil }}, nil)
 }
 
 func transportOf(caFile string) (grpc.DialOption, error) {
@@ -245,17 +246,21 @@ func (s *agentStream) control(item *pb.GatewayItem) {
 	case item.GetMarkReached() != nil:
 		a.counters.MarksPlayed.Add(1)
 	case item.GetItemRefused() != nil:
-		a.counters.Refused.Add(1)
-		a.counters.mu.Lock()
-		a.counters.lastRefusal = item.GetItemRefused().GetError().GetMessage()
-		a.counters.mu.Unlock()
+		a.counters.refuse(errors.New(item.GetItemRefused().GetError().GetMessage()))
 	case item.GetAudioGap() != nil:
 		a.counters.Gaps.Add(1)
 	}
 }
 
-func (a *agent) counted() map[string]any {
-	c := &a.counters
+func (c *counters) refuse(why error) {
+	c.Refused.Add(1)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lastRefusal = why.Error()
+}
+
+// told is what the main process is told.
+func (c *counters) told() map[string]any {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return map[string]any{

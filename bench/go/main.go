@@ -4,6 +4,7 @@
 //	bench tcp-echo                the agent behind the bare relay
 //	bench ws-echo URL             nothing between the load generator and the agent: the baseline of delays
 //	bench agent ADDRESS [flags]   the agent behind the gateway, on generated stubs alone
+//	bench client-agent ADDRESS [flags]   the same on the client library for Go
 //	bench delay PORT MS           a network between agent and gateway
 //
 // Each answers questions on standard input with lines of JSON on standard output, and ends with its input.
@@ -16,14 +17,15 @@ import (
 
 func main() {
 	if len(os.Args) < 2 {
-		fatal(fmt.Errorf("which program? generator, tcp-echo, ws-echo, agent or delay"))
+		fatal(fmt.Errorf("which program? generator, tcp-echo, ws-echo, agent, client-agent or delay"))
 	}
 	programs := map[string]func(arguments []string) error{
-		"generator": runGenerator,
-		"tcp-echo":  runTCPEcho,
-		"ws-echo":   runWebSocketEcho,
-		"agent":     runAgent,
-		"delay":     runDelay,
+		"generator":    runGenerator,
+		"tcp-echo":     runTCPEcho,
+		"ws-echo":      runWebSocketEcho,
+		"agent":        runAgent,
+		"client-agent": runClientAgent,
+		"delay":        runDelay,
 	}
 	program, known := programs[os.Args[1]]
 	if !known {

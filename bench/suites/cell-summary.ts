@@ -17,6 +17,8 @@ export interface CellSummary {
   /** Of those that count, while something else used more than 0.1 core. */
   readonly noisyRounds: number;
   readonly cpuSecondsPerCallMinute: Repeats;
+  /** Of the agent, which is on the core of the load generator. */
+  readonly agentCpuPerCallMinute: Repeats;
   readonly coreShare: Repeats;
   readonly upP50Ms: Repeats;
   readonly upP99Ms: Repeats;
@@ -61,6 +63,7 @@ export function summarizeCell(
     failures: count(({ failure }) => failure !== ""),
     noisyRounds: runs.filter(({ noisy }) => noisy).length,
     cpuSecondsPerCallMinute: of((run) => run.cpuSecondsPerCallMinute),
+    agentCpuPerCallMinute: of((run) => run.agentCpuPerCallMinute),
     coreShare: of((run) => run.coreShare),
     upP50Ms: of((run) => run.upMs.p50),
     upP99Ms: of((run) => run.upMs.p99),

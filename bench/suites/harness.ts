@@ -1,10 +1,16 @@
+import { pythonVenv } from "../../scripts/python-venv.js";
 import type { Child } from "../child.js";
 import { goProgram } from "../go-program.js";
 import { program, type Start } from "../run.js";
 import type { Generator } from "../window.js";
 
+/** The languages whose client libraries there is an agent of the bench for. */
+export type ClientLanguage = "typescript" | "go" | "python";
+
 /** What the agent behind the gateway is to be like. */
 export interface AgentShape {
+  /** On the client library of that language, one chunk of audio at a time. Default: on generated stubs alone. */
+  readonly client?: ClientLanguage;
   readonly capacity: number;
   /** Streams, each on its own connection. */
   readonly streams: number;
@@ -63,10 +69,14 @@ function goHarness(binary: string, faults: PlantedFaults): Harness {
     kind: "go",
     generator: (start, args = []) => run(start, "generator", ...late, ...args),
     tcpEcho: (start) => run(start, "tcp-echo"),
-    agent: (start, address, { capacity, streams, oneConnection, together, simple, ca }) =>
-      run(
+    agent: (start, address, { client, capacity, streams, oneConnection, together, simple, ca }) => {
+      if (client && (oneConnection || together || simple || ca))
+        throw new Error("an agent on a client library has no such form");
+      const other = client && clientAgent(start, client, [address, String(capacity), String(streams)]);
+      if (other) return other;
+      return run(
         start,
-        "agent",
+        client ? "client-agent" : "agent",
         address,
         ...[
           ...["--capacity", String(capacity), "--streams", String(streams)],
@@ -75,19 +85,36 @@ function goHarness(binary: string, faults: PlantedFaults): Harness {
           ...(simple ? ["--simple"] : []),
           ...(ca ? ["--tls-ca", ca] : []),
         ],
-      ),
+      );
+    },
     webSocketEcho: (start, url, calls) =>
       run(start, "ws-echo", url, String(calls), String(faults.loseEvery ?? 0)),
     delay: (start, port, ms) => run(start, "delay", String(port), String(ms)),
   };
 }
 
+/** Undefined for Go, whose agent is in the program of the harness. */
+function clientAgent(
+  start: Start,
+  client: ClientLanguage,
+  args: readonly string[],
+): Promise<Child<unknown>> | undefined {
+  const name = `agent in ${client}`;
+  if (client === "typescript") return start({ name, args: ["bench/agents/client-agent.ts", ...args] });
+  if (client === "go") return undefined;
+  const venv = pythonVenv();
+  if (!venv) throw new Error("there is no Python 3.10 or newer with venv");
+  return start({ name, program: venv.python, args: ["-u", "bench/agents/client_agent.py", ...args] });
+}
+
 const NODE_HARNESS: Harness = {
   kind: "node",
   generator: (start) => start({ name: "load generator", args: program("load-generator") }),
   tcpEcho: (start) => start({ name: "TCP agent", args: program("tcp-agent") }),
-  agent(start, address, { capacity, streams, oneConnection, together, simple, ca }) {
-    if (simple || ca || oneConnection) throw new Error("needs Go");
+  agent(start, address, { client, capacity, streams, oneConnection, together, simple, ca }) {
+    const other = client && clientAgent(start, client, [address, String(capacity), String(streams)]);
+    if (other) return other;
+    if (simple || ca || oneConnection || client) throw new Error("needs Go");
     const args = [address, String(capacity), String(streams), together ? "together" : "each"];
     return start({ name: "agent", args: [...program("echo-agent"), ...args] });
   },

@@ -11,7 +11,7 @@ import { sleep } from "../clock.js";
 import { FROZEN_FOLDER } from "../frozen.js";
 import { GATEWAY_CORE, gatewayConfig, plainGatewayOptions, type Start, withChildren } from "../run.js";
 import { type Generator, measureWindow, type WindowResult } from "../window.js";
-import type { AgentCounters, AgentShape, Harness } from "./harness.js";
+import type { AgentCounters, AgentShape, ClientLanguage, Harness } from "./harness.js";
 
 /** How much, and how long. */
 export interface Load {
@@ -38,7 +38,11 @@ export type VariantName =
   | "simple"
   | "together"
   | "tls"
-  | "round-trip-20";
+  | "round-trip-20"
+  | ClientVariantName;
+
+/** An agent on a client library, with up to four streams or with one. */
+export type ClientVariantName = `client-${ClientLanguage}` | `client-${ClientLanguage}-1`;
 
 /** Something that is measured. */
 export interface Variant {
@@ -78,6 +82,9 @@ export const VARIANTS: readonly Variant[] = [
     { streams: 4 },
     { roundTripMs: ROUND_TRIP_MS },
   ),
+  ...client("typescript", "TypeScript"),
+  ...client("go", "Go"),
+  ...client("python", "Python"),
 ];
 
 /** The variant of that name. */
@@ -130,6 +137,13 @@ function gateway(
   const body: Body = (start, harness, load, nodeArgs) =>
     inFolder((folder) => runGateway(start, harness, load, { agent, shape, folder, nodeArgs }));
   return { ...simple(name, title, 5, body), own: true, placeEveryMs: PLACE_EVERY_MS };
+}
+
+function client(language: ClientLanguage, title: string): Variant[] {
+  return [
+    gateway(`client-${language}`, `client for ${title}, four streams`, { client: language, streams: 4 }),
+    gateway(`client-${language}-1`, `client for ${title}, one stream`, { client: language, streams: 1 }),
+  ];
 }
 
 async function inFolder<T>(body: (folder: string) => Promise<T>): Promise<T> {
