@@ -1,5 +1,7 @@
 /** Loaded into a process under test: tells about its event loop and its memory when asked. */
 import { monitorEventLoopDelay } from "node:perf_hooks";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { answer, type Question } from "../ipc.js";
 
 /** What the probe says. */
@@ -21,6 +23,12 @@ process.on("message", (question: Question) => {
   void answer(
     {
       reset: () => delay.reset(),
+      /** Heap in use after a collection of garbage, in MB. */
+      live: (): number => {
+        setFlagsFromString("--expose-gc");
+        (runInNewContext("gc") as () => void)();
+        return process.memoryUsage().heapUsed / MB;
+      },
       read: (): ProbeReading => {
         const memory = process.memoryUsage();
         return {

@@ -31,6 +31,9 @@ interface ComeAndGo {
   readonly warmMb: number;
   readonly endMb: number;
   readonly mostMb: number;
+  /** Heap in use after a collection of garbage, asked for once memory was read; at the start and after all. MB. */
+  readonly startLiveMb: number;
+  readonly endLiveMb: number;
 }
 
 /** What calls leave behind, and what each takes while it talks. */
@@ -58,6 +61,7 @@ async function comeAndGo({ quick, calls, say }: SingleOptions): Promise<ComeAndG
     await startEcho(stack, { capacity: 2 * lines });
     await sleep(restMs / 4);
     const startMb = await lowest(gateway);
+    const startLiveMb = await gateway.ask<number>("live");
     const rush = (n: number) =>
       generator.ask<RushReport>("rush", { lines, seconds: 3_600, count: n, holdMs: HOLD_MS });
     let mostMb = startMb;
@@ -70,14 +74,17 @@ async function comeAndGo({ quick, calls, say }: SingleOptions): Promise<ComeAndG
     }, 500);
     const rest = await rush(count - first.done).finally(() => clearInterval(timer));
     await sleep(restMs);
+    const endMb = await lowest(gateway);
     return {
       calls: first.done + rest.done,
       failed: first.failed + rest.failed,
       seconds: first.seconds + rest.seconds,
       startMb,
       warmMb,
-      endMb: await lowest(gateway),
+      endMb,
       mostMb,
+      startLiveMb,
+      endLiveMb: await gateway.ask<number>("live"),
     };
   });
 }
@@ -121,17 +128,18 @@ async function levels({ quick, calls }: SingleOptions): Promise<Levels> {
 
 function findingsOf(gone: ComeAndGo, rounds: readonly Levels[]): Findings {
   const { calls, failed, seconds, startMb, warmMb, endMb, mostMb } = gone;
+  const heap = (mb: number) => mb.toFixed(1);
   const perCall = repeatsOf(rounds.map(({ kbPerCall }) => kbPerCall));
   const at = (index: number) => repeatsOf(rounds.map(({ points }) => points[index]?.[1] ?? 0));
   const levelsOf = rounds[0]?.points.map(([level]) => level) ?? [];
   return {
     tables: [
       [
-        [`${calls} calls come and go in ${seconds.toFixed(0)} s`, "resident, MB"],
-        ["before the first", startMb.toFixed(0)],
-        ["after the first tenth, at rest", warmMb.toFixed(0)],
-        ["at most, meanwhile", mostMb.toFixed(0)],
-        ["after the last, at rest", endMb.toFixed(0)],
+        [`${calls} calls come and go in ${seconds.toFixed(0)} s`, "resident, MB", "heap in use, MB"],
+        ["before the first", startMb.toFixed(0), heap(gone.startLiveMb)],
+        ["after the first tenth, at rest", warmMb.toFixed(0), ""],
+        ["at most, meanwhile", mostMb.toFixed(0), ""],
+        ["after the last, at rest", endMb.toFixed(0), heap(gone.endLiveMb)],
       ],
       [
         ["calls that talk", ...levelsOf.map(String), "kB for each more"],
