@@ -49,7 +49,8 @@ export class Calls {
     listener: Listener,
   ): Listening {
     const call = this.registry.get(actor.tenant, callId);
-    if (call.lifecycle.ended) throw new CallError("CALL_STATE", "the call is over", endedMetadata(callId));
+    if (call.lifecycle.ended || !("audio" in call))
+      throw new CallError("CALL_STATE", "the call is over", endedMetadata(callId));
     if (call.audio.tapCount >= this.maxListeners) {
       throw new CallError("LIMIT_REACHED", `at most ${this.maxListeners} listeners per call`, {
         limit: "max_listeners_per_call",

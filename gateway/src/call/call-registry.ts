@@ -1,13 +1,26 @@
 import type { Clock, Timer } from "../util/clock.js";
 import { type Call, callNotFound } from "./call.js";
 import type { CallSnapshot } from "./call-state.js";
+import type { EndedCall } from "./ended-call.js";
+
+/** How long an ended call is kept whole, for what its stores still answer. ms. */
+const KEPT_WHOLE_MS = 5_000;
+
+interface Kept {
+  /** Whole at first, then what remains of it. */
+  call: Call | EndedCall;
+  readonly endedMs: number;
+  readonly untilMs: number;
+}
 
 /** The calls of this gateway: live ones as themselves, ended ones as what was last known of them. */
 export class CallRegistry {
   private readonly live = new Map<string, Call>();
   private readonly bySession = new Map<string, Call>();
   /** In the order of their end. */
-  private readonly ended = new Map<string, { readonly call: Call; readonly untilMs: number }>();
+  private readonly ended = new Map<string, Kept>();
+  /** Those of them that are kept whole, in the order of their end. */
+  private readonly whole = new Set<Kept>();
   private sweep: Timer | undefined;
 
   /**
@@ -43,7 +56,7 @@ export class CallRegistry {
   }
 
   /** A call of the tenant, live or ended. Throws CALL_NOT_FOUND. */
-  get(tenant: string, callId: string): Call {
+  get(tenant: string, callId: string): Call | EndedCall {
     const key = keyOf(tenant, callId);
     const call = this.live.get(key) ?? this.ended.get(key)?.call;
     if (!call) throw callNotFound(callId);
@@ -66,7 +79,11 @@ export class CallRegistry {
   }
 
   /** The calls of a tenant that `matches` wants, newest first. Named ones are looked up, not searched for. */
-  snapshots(tenant: string, callIds: readonly string[], matches: (call: Call) => boolean): CallSnapshot[] {
+  snapshots(
+    tenant: string,
+    callIds: readonly string[],
+    matches: (call: Call | EndedCall) => boolean,
+  ): CallSnapshot[] {
     const found: CallSnapshot[] = [];
     for (const call of callIds.length > 0 ? this.named(tenant, callIds) : this.everything()) {
       if (call.facts.tenant === tenant && matches(call)) found.push(call.snapshot());
@@ -76,7 +93,7 @@ export class CallRegistry {
     );
   }
 
-  private *named(tenant: string, callIds: readonly string[]): Iterable<Call> {
+  private *named(tenant: string, callIds: readonly string[]): Iterable<Call | EndedCall> {
     for (const callId of new Set(callIds)) {
       const key = keyOf(tenant, callId);
       const call = this.live.get(key) ?? this.ended.get(key)?.call;
@@ -84,7 +101,7 @@ export class CallRegistry {
     }
   }
 
-  private *everything(): Iterable<Call> {
+  private *everything(): Iterable<Call | EndedCall> {
     yield* this.live.values();
     for (const { call } of this.ended.values()) yield call;
   }
@@ -94,30 +111,54 @@ export class CallRegistry {
     this.sweep?.cancel();
     this.live.clear();
     this.ended.clear();
+    this.whole.clear();
     this.bySession.clear();
   }
 
   private keep(key: string, call: Call): void {
-    this.ended.delete(key);
-    this.ended.set(key, { call, untilMs: this.clock.nowMs() + this.keepEndedMs });
+    this.forget(key);
+    const endedMs = this.clock.nowMs();
+    const kept = { call, endedMs, untilMs: endedMs + this.keepEndedMs };
+    this.ended.set(key, kept);
+    this.whole.add(kept);
     if (this.ended.size > this.maxEnded) {
       const oldest = this.ended.keys().next().value;
-      if (oldest !== undefined) this.ended.delete(oldest);
+      if (oldest !== undefined) this.forget(oldest);
     }
     this.sweepLater();
   }
 
+  private forget(key: string): void {
+    const kept = this.ended.get(key);
+    if (!kept) return;
+    this.ended.delete(key);
+    this.whole.delete(kept);
+  }
+
   private sweepLater(): void {
     if (this.sweep || this.ended.size === 0) return;
-    this.sweep = this.clock.after(Math.min(this.keepEndedMs, 30_000), () => {
+    const delayMs = this.whole.size > 0 ? KEPT_WHOLE_MS : 30_000;
+    this.sweep = this.clock.after(Math.min(this.keepEndedMs, delayMs), () => {
       this.sweep = undefined;
       const now = this.clock.nowMs();
       for (const [key, entry] of this.ended) {
         if (entry.untilMs > now) break;
-        this.ended.delete(key);
+        this.forget(key);
       }
+      this.shrink(now);
       this.sweepLater();
     });
+  }
+
+  /** Of calls that ended a while ago only what remains is kept. */
+  private shrink(nowMs: number): void {
+    for (const kept of this.whole) {
+      if (kept.endedMs + KEPT_WHOLE_MS > nowMs) break;
+      const remains = "remains" in kept.call ? kept.call.remains() : kept.call;
+      if (!remains) continue;
+      kept.call = remains;
+      this.whole.delete(kept);
+    }
   }
 }
 

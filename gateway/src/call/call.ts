@@ -9,6 +9,7 @@ import type { CallEventBody, StoredEvent } from "./call-events.js";
 import type { AgentMode, CallSnapshot, EndReason, SeatCause } from "./call-state.js";
 import { CommandRunner } from "./command-runner.js";
 import type { CallContexts } from "./context-port.js";
+import { EndedCall } from "./ended-call.js";
 import type { EventLog } from "./event-log.js";
 import { EventRecorder } from "./event-recorder.js";
 import { guarded } from "./guarded-handler.js";
@@ -55,6 +56,7 @@ export class Call implements CallCore, CallLegHandler {
   private modeBeforeLoss: AgentMode | undefined;
   private fenced = false;
   private wrappedUp: Promise<void> | undefined;
+  private told = false;
   private tellReleased: () => void = () => {};
   /** Resolves when the call is over and everything of it was told; never for one that went to another gateway. */
   readonly released = new Promise<void>((resolve) => {
@@ -340,7 +342,17 @@ export class Call implements CallCore, CallLegHandler {
   end(reason: EndReason): void {
     if (!this.lifecycle.end(reason, this.clock.wallNow())) return;
     this.shut("CALL_ENDED", () => this.record({ type: "ended", reason }));
-    this.wrappedUp = this.wrapUp(reason).finally(() => this.tellReleased());
+    this.wrappedUp = this.wrapUp(reason).finally(() => {
+      this.told = true;
+      this.tellReleased();
+    });
+  }
+
+  /** What has to be kept of it once it is over; undefined while it goes on, or still has something to tell. */
+  remains(): EndedCall | undefined {
+    const { ledger } = this.runner;
+    if (!(this.told || this.fenced) || !ledger.finished) return undefined;
+    return new EndedCall(this.snapshot(), ledger.size > 0 ? ledger : undefined);
   }
 
   /** An unexpected error in the handling of this call: it is over here, and the provider decides. */

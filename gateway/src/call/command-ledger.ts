@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import type { CallCommand, CommandOutcome } from "./call-commands.js";
+import type { CallCommand, CommandOutcome, CommandReply } from "./call-commands.js";
 import { CallError } from "./call-error.js";
-import type { Verb } from "./call-state.js";
+import type { CallSnapshot, Verb } from "./call-state.js";
 
 /** A command that was taken. */
 export interface LedgerEntry {
@@ -22,6 +22,16 @@ export class CommandLedger {
 
   /** @param maxEntries Default 10,000; beyond it the oldest finished commands are forgotten. */
   constructor(private readonly maxEntries = 10_000) {}
+
+  get size(): number {
+    return this.entries.size;
+  }
+
+  /** Whether every command has its outcome. */
+  get finished(): boolean {
+    for (const { outcome } of this.entries.values()) if (!outcome) return false;
+    return true;
+  }
 
   /** The command that came with this id, if any. Throws REQUEST_ID_REUSED when its body was another. */
   find(requestId: string, bodyHash: string): LedgerEntry | undefined {
@@ -45,6 +55,20 @@ export class CommandLedger {
       }
     }
   }
+}
+
+/** What a finished command answers; throws the error that it ended with. */
+export function replyOf(
+  call: CallSnapshot,
+  { delivered }: LedgerEntry,
+  { error, escalation }: CommandOutcome,
+): CommandReply {
+  if (error) throw error;
+  return {
+    call,
+    ...(escalation ? { escalation } : {}),
+    ...(delivered !== undefined ? { delivered } : {}),
+  };
 }
 
 /** SHA-256 of a command's body in hexadecimal; the order of keys does not matter. */

@@ -14,7 +14,7 @@ import { outcomeUnknown, unlessAborted, within } from "./call-core.js";
 import { CallError } from "./call-error.js";
 import type { EscalationPlan } from "./call-events.js";
 import type { Verb } from "./call-state.js";
-import { CommandLedger, hashBody, type LedgerEntry } from "./command-ledger.js";
+import { CommandLedger, hashBody, type LedgerEntry, replyOf } from "./command-ledger.js";
 import { commandOf, Escalation } from "./escalation.js";
 import * as legVerbs from "./leg-verbs.js";
 import type { RestoredLife } from "./restore.js";
@@ -31,7 +31,8 @@ interface Exclusive {
 
 /** Takes verbs: idempotency, the state table, one ending command at a time, waiting, and the events that tell of it. */
 export class CommandRunner {
-  private readonly ledger = new CommandLedger();
+  /** Every command that was taken. */
+  readonly ledger = new CommandLedger();
   private exclusive: Exclusive | undefined;
   /** Ending commands that are not finished: the one above, and those that gave way to a disconnect. */
   private readonly ending = new Set<LedgerEntry>();
@@ -76,12 +77,7 @@ export class CommandRunner {
         return { call: this.core.snapshot(), pending: { requestId: id, verb: command.verb } };
     }
     const outcome = entry.outcome ?? (await entry.finished);
-    if (outcome.error) throw outcome.error;
-    return {
-      call: this.core.snapshot(),
-      ...(outcome.escalation ? { escalation: outcome.escalation } : {}),
-      ...(entry.delivered !== undefined ? { delivered: entry.delivered } : {}),
-    };
+    return replyOf(this.core.snapshot(), entry, outcome);
   }
 
   /**
