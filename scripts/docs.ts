@@ -10,10 +10,18 @@ import { errorReasons } from "./docs/errors.js";
 import { faultTable } from "./docs/faults.js";
 import { formatted, sameText } from "./docs/format.js";
 import { metrics } from "./docs/metrics.js";
+import { benchGate, benchSingles, benchSuite, benchTargets } from "./docs/performance.js";
 
 /** What can stand between `<!-- generated: NAME -->` and `<!-- end: NAME -->`. */
 const PARTS: Readonly<Record<string, () => string>> = {
   "agent-modes": callStates.agentModes,
+  "bench-capacity": benchSuite("capacity"),
+  "bench-cpu": benchSuite("cpu"),
+  "bench-gate": benchGate,
+  "bench-latency": benchSuite("latency"),
+  "bench-singles": benchSingles,
+  "bench-targets": benchTargets,
+  "bench-variants": benchSuite("variants"),
   "configuration-keys": configurationKeys,
   "end-reasons": callStates.endReasons,
   "error-reasons": errorReasons,

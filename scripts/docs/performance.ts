@@ -1,0 +1,72 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { SingleResult } from "../../bench/singles/run-singles.js";
+import { SINGLE_NAMES } from "../../bench/singles/single.js";
+import { sectionOf } from "../../bench/singles/table.js";
+import { chartsOf } from "../../bench/suites/charts.js";
+import { RESULTS_FOLDER, readResult } from "../../bench/suites/results.js";
+import type { SuiteResult } from "../../bench/suites/suite.js";
+import { targetsOf, targetsTable } from "../../bench/suites/targets.js";
+
+/** Every target beside what was reached, from the results that were kept. */
+export function benchTargets(): string {
+  return targetsTable(
+    targetsOf({
+      cpu: readResult("cpu"),
+      capacity: readResult("capacity"),
+      latency: readResult("latency"),
+      singles: singles(),
+    }),
+  );
+}
+
+/** What a suite found, with its charts. */
+export function benchSuite(suite: string): () => string {
+  return () => {
+    const command = `npm run bench -- --only ${suite} --save`;
+    const result = readResult(suite);
+    if (!result) return `Not measured yet: \`${command}\`.`;
+    const pictures = Object.keys(chartsOf(result)).map((file) => `![${altOf(file)}](pictures/${file})`);
+    return [`${headOf(result)}\n`, result.table, ...pictures.map((line) => `\n${line}`)].join("\n");
+  };
+}
+
+/** The single figures that were kept. */
+export function benchSingles(): string {
+  const kept = singles();
+  if (kept.length === 0) return "Not measured yet: `npm run bench -- --only singles --save`.";
+  return kept
+    .map(
+      (single) => `**${single.title}** (\`npm run bench -- --only ${single.name}\`)\n\n${sectionOf(single)}`,
+    )
+    .join("\n\n");
+}
+
+/** The ratio that the gate in CI compares with. */
+export function benchGate(): string {
+  const gate = readResult("gate");
+  const ratio = gate?.gate?.ratio;
+  if (!gate || !ratio) return "Not recorded yet: `npm run bench -- --gate --save`.";
+  const rounds = gate.cells?.[0]?.validRounds ?? 0;
+  return (
+    `Recorded on ${gate.date}: a call costs ${ratio.median.toFixed(2)} × the floor, ` +
+    `${ratio.min.toFixed(2)} to ${ratio.max.toFixed(2)} in ${rounds} rounds.`
+  );
+}
+
+function headOf({ date, node, cores, cpu, thrownAway, command, problems }: SuiteResult): string {
+  const thrown = thrownAway === 1 ? "1 run was thrown away" : `${thrownAway} runs were thrown away`;
+  const bad = problems.length > 0 ? ` Not as it has to be: ${problems.join("; ")}.` : "";
+  return `\`${command}\`, ${date}, ${cores} cores (${cpu}), Node ${node.replace("v", "")}; ${thrown}.${bad}`;
+}
+
+function altOf(file: string): string {
+  return file.replace(/^bench-|\.svg$/g, "").replaceAll("-", " ");
+}
+
+function singles(): SingleResult[] {
+  return SINGLE_NAMES.flatMap((name) => {
+    const path = join(RESULTS_FOLDER, `${name}.json`);
+    return existsSync(path) ? [JSON.parse(readFileSync(path, "utf8")) as SingleResult] : [];
+  });
+}
