@@ -25,6 +25,13 @@ const frame = fc.oneof(
   { weight: 3, arbitrary: damagedText(fc.constantFrom(...corpus.control, ...corpus.mediaText)) },
   { weight: 1, arbitrary: text },
 );
+/** Real audio whose last sample is cut in half: what is kept of it must not reach another call. */
+const halved = fc.constantFrom(...corpus.mediaBinary).map((whole) => whole.subarray(0, whole.length - 1));
+const media = fc.oneof(
+  { weight: 4, arbitrary: frame },
+  { weight: 4, arbitrary: damaged(fc.constantFrom(...corpus.mediaBinary)) },
+  { weight: 1, arbitrary: halved },
+);
 const headerLines = fc.dictionary(
   fc.constantFrom("Content-Type", "Callweave-Timeout-Ms", "X"),
   fc.stringMatching(/^[ -~]{0,20}$/),
@@ -104,7 +111,7 @@ export class SocketStage {
         }
         break;
       case "socket-media":
-        await this.media(some(fc.oneof(frame, damaged(fc.constantFrom(...corpus.mediaBinary)))));
+        await this.media(some(media));
         break;
       case "socket-grpc": {
         const peer = new GrpcPeer(this.stack.gateway.port);

@@ -226,6 +226,8 @@ export const serveTargets = [
     what: "the same message through both encodings",
     area: "serve",
     weight: 4,
+    // Four times over up to a thousand items, which is 300 KiB.
+    boundMs: 400,
     inputs: serveRequests,
     run: (bytes) => {
       let message: ServeRequest;
