@@ -134,8 +134,9 @@ describe("Call / commands, corners", () => {
     expect((await refusal(t.give({ verb: "CloseCall", endCall: true }))).reason).toBe("PENDING_COMMAND");
     t.seating.searches[0]?.settle(true);
     await t.clock.advance(0);
-    await t.give({ ...transfer, to: { pool: "back" } }, 0, "second");
+    const second = t.give({ ...transfer, to: { pool: "back" } }, 0, "second");
     stored();
+    await second;
     await t.clock.advance(0);
     expect(t.seating.searches).toHaveLength(2);
   });

@@ -290,7 +290,7 @@ describe("Call / escalate", () => {
       const t = rig();
       t.contexts.mode = "hang";
       await t.answer();
-      await t.give(escalate({ onContextFailure }), 0, "e");
+      void t.give(escalate({ onContextFailure }), 0, "e");
       await t.clock.advance(1_499);
       expect(t.leg.isRinging).toBe(false);
       await t.clock.advance(2);
@@ -332,9 +332,11 @@ describe("Call / escalate", () => {
     unsafe.contexts.mode = "hang";
     await unsafe.answer();
     unsafe.call.play(unsafe.speech(1_000));
-    await unsafe.give(escalate(), 0, "e");
+    void unsafe.give(escalate(), 0, "e");
     await unsafe.clock.advance(0);
     unsafe.call.suspendSeat(unsafe.holder, 2_000, "CUT");
+    await unsafe.clock.advance(0);
+    expect(unsafe.told("commandStarted").some(({ verb }) => verb === "EscalateCall")).toBe(true);
     await unsafe.clock.advance(1_600);
     expect(unsafe.told("commandDone").find((d) => d.requestId === "e")?.escalation?.outcome).toBe(
       "CANCELLED",

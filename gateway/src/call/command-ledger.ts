@@ -8,6 +8,8 @@ export interface LedgerEntry {
   readonly verb: Verb;
   readonly requestId: string;
   readonly bodyHash: string;
+  /** Resolves when the log says that it began; never rejects. Unset: the log said so before. */
+  readonly begun?: Promise<unknown>;
   /** Resolves with the outcome; never rejects. */
   readonly finished: Promise<CommandOutcome>;
   /** The outcome, once there is one. */

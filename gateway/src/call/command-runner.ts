@@ -71,8 +71,9 @@ export class CommandRunner {
     const bodyHash = hashBody(command);
     const entry = this.ledger.find(id, bodyHash) ?? this.begin(actor, id, bodyHash, command);
     if (isLong(command) && !entry.outcome) {
-      if (waitMs <= 0) return { call: this.core.snapshot(), pending: { requestId: id, verb: command.verb } };
-      await within<unknown>(entry.finished, waitMs, this.core.clock, () => undefined);
+      // Whoever is told that it is under way can rely on it: another owner of the call knows of it.
+      await entry.begun;
+      if (waitMs > 0) await within<unknown>(entry.finished, waitMs, this.core.clock, () => undefined);
       if (!entry.outcome)
         return { call: this.core.snapshot(), pending: { requestId: id, verb: command.verb } };
     }
@@ -171,12 +172,19 @@ export class CommandRunner {
   private begin(actor: Actor, requestId: string, bodyHash: string, command: CallCommand): LedgerEntry {
     this.check(command);
     const run = this.prepare(requestId, command);
-    const entry: LedgerEntry = {
-      verb: command.verb,
-      requestId,
-      bodyHash,
-      finished: Promise.resolve().then(() => this.carryOut(entry, actor, run)),
-    };
+    const { verb } = command;
+    const begun = Promise.resolve().then(async () => {
+      await run.first?.();
+      await this.core.events.record({
+        type: "commandStarted",
+        verb,
+        requestId,
+        bodyHash,
+        actor: actor.name,
+      });
+    });
+    const finished = begun.then(() => this.finish(entry, run, actor));
+    const entry: LedgerEntry = { verb, requestId, bodyHash, begun, finished };
     this.ledger.add(entry);
     if (run.exclusive) {
       this.exclusive = { entry, ...run.exclusive };
@@ -262,6 +270,7 @@ export class CommandRunner {
         const escalation = new Escalation(core, requestId, command, wait, abort.signal);
         let result: EscalationResult | undefined;
         return {
+          first: () => escalation.saveWords(),
           run: async () => {
             result = await escalation.run();
           },
@@ -360,19 +369,6 @@ export class CommandRunner {
     return turn;
   }
 
-  private async carryOut(entry: LedgerEntry, actor: Actor, prepared: Prepared): Promise<CommandOutcome> {
-    const { core } = this;
-    const { verb, requestId } = entry;
-    await core.events.record({
-      type: "commandStarted",
-      verb,
-      requestId,
-      bodyHash: entry.bodyHash,
-      actor: actor.name,
-    });
-    return this.finish(entry, prepared, actor);
-  }
-
   private async finish(entry: LedgerEntry, prepared: Prepared, actor?: Actor): Promise<CommandOutcome> {
     const { core } = this;
     const { verb, requestId } = entry;
@@ -409,6 +405,8 @@ export class CommandRunner {
 }
 
 interface Prepared {
+  /** Before the log says that it began. Has no effect that a repetition could not have again. Never rejects. */
+  readonly first?: () => Promise<void>;
   readonly run: () => Promise<void>;
   /** Of EscalateCall, after `run`. */
   readonly result?: () => EscalationResult | undefined;

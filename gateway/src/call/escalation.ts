@@ -12,7 +12,7 @@ import type { CallCore } from "./call-core.js";
 import { unlessAborted, within } from "./call-core.js";
 import { CallError } from "./call-error.js";
 import type { EscalationPlan } from "./call-events.js";
-import type { ContextPatch, ContextStatus } from "./context-port.js";
+import type { ContextPatch, ContextStatus, ContextWrite } from "./context-port.js";
 import * as legVerbs from "./leg-verbs.js";
 
 /** What the context says after each end. */
@@ -33,7 +33,7 @@ function planOf(command: EscalateCommand): EscalationPlan {
   return plan;
 }
 
-/** The command of a plan: its words are in the context already, or lost. */
+/** The command of a plan: its words are in the context already. */
 export function commandOf(plan: EscalationPlan): EscalateCommand {
   return {
     ...plan,
@@ -47,11 +47,15 @@ export function commandOf(plan: EscalationPlan): EscalateCommand {
 }
 
 /**
- * Save, say, connect, leave: one command. Each step is stored before its effect. Not connected, the agent still has
- * the call and the context says so.
+ * Save, say, connect, leave: one command. Its words are safe before anything says that it began, since no log has them;
+ * each step after that is stored before its effect. Not connected, the agent still has the call and the context says so.
  */
 export class Escalation {
   private durability: ContextDurability | undefined;
+  /** Whether the first save succeeded in time. */
+  private words: Promise<boolean> | undefined;
+  /** What was written before the log says that it began; told after that. */
+  private untold: ContextWrite[] | undefined = [];
   private confirming: ((accepted: boolean | "TIMEOUT") => void) | undefined;
   private seeking: { cancel(): void } | undefined;
   private begun = false;
@@ -90,6 +94,17 @@ export class Escalation {
     return !this.begun && this.wait.cancel(cause);
   }
 
+  /**
+   * Saves the words, before the command is in the log. Resolves when they are safe, when that failed or took longer than
+   * the command allows, or when nothing is to be waited for any more. Never rejects.
+   */
+  async saveWords(): Promise<void> {
+    const saved = this.save(this.contextPatch());
+    this.words = saved;
+    const orCancelled = Promise.race([saved, this.wait.met.then(() => saved)]);
+    await unlessAborted(orCancelled, this.signal, this.core.facts.callId).catch(() => {});
+  }
+
   /** Runs to its end. Rejects only when the call was disconnected by command, or by an error of the gateway. */
   async run(): Promise<EscalationResult> {
     const outcome = await this.steps().catch(async (error: unknown) => {
@@ -112,8 +127,11 @@ export class Escalation {
 
   private async steps(): Promise<EscalationOutcome> {
     try {
-      await this.step("SAVING");
-      const saved = this.save(this.contextPatch());
+      const stored = this.step("SAVING");
+      this.tellWritten();
+      await stored;
+      // Of an escalation that is taken over, the step is repeated.
+      const saved = this.words ?? this.save(this.contextPatch());
       await unlessAborted(this.wait.met, this.signal, this.core.facts.callId);
       if (!(await saved) && this.command.onContextFailure === "STAY") return "CONTEXT_NOT_SAVED";
       if (this.core.lifecycle.ended) throw cancelled(this.core.facts.callId, "CALL_ENDED");
@@ -258,7 +276,9 @@ export class Escalation {
 
   private async step(step: "SAVING" | "CONNECTING" | "CONFIRMING" | "LEAVING"): Promise<void> {
     const { core } = this;
-    const plan = step === "SAVING" ? { plan: planOf(this.command) } : {};
+    // Without its words nobody else may go on with it.
+    const isSafe = this.contextSaved || this.words === undefined;
+    const plan = step === "SAVING" && isSafe ? { plan: planOf(this.command) } : {};
     const stored = core.events.record({ type: "escalation", requestId: this.requestId, step, ...plan });
     await unlessAborted(stored, this.signal, core.facts.callId);
   }
@@ -280,11 +300,17 @@ export class Escalation {
     const written = core.contexts.merge(core.snapshot(), patch).then(
       (result) => {
         this.durability = result.durability;
-        core.events.record({ type: "contextWritten", ...result });
+        if (this.untold) this.untold.push(result);
+        else core.events.record({ type: "contextWritten", ...result });
         return true;
       },
       () => false,
     );
     return within(written, command.saveTimeoutMs, core.clock, () => false);
+  }
+
+  private tellWritten(): void {
+    for (const result of this.untold ?? []) this.core.events.record({ type: "contextWritten", ...result });
+    this.untold = undefined;
   }
 }

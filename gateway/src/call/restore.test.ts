@@ -99,12 +99,56 @@ describe("a call taken over", () => {
       status: "ESCALATING",
       escalationReason: "ASKED_FOR_HUMAN",
     });
-    // The words of the summary are in the context or lost; they are not in the log.
+    // Its words were in the context before it began; they are not in the log.
+    expect(dead.contexts.patches[0]?.summary).toBe("Wants a person.");
     expect(next.contexts.patches[0]?.summary).toBeUndefined();
     expect(next.leg.commands.filter(({ name }) => name === "connect")).toHaveLength(1);
     expect(next.told("commandDone").at(-1)).toMatchObject({
       requestId: "escalate-1",
       escalation: { outcome: "CONNECTED" },
+    });
+  });
+
+  it("knows nothing of an escalation whose words were not saved, and carries it out when it comes again", async () => {
+    const dead = rig();
+    await dead.answer();
+    dead.contexts.mode = "hang";
+    let told = false;
+    void dead.give(escalate(), 0, "escalate-1").then(() => {
+      told = true;
+    });
+    await dead.clock.advance(1_000);
+    expect(dead.told("commandStarted").map(({ verb }) => verb)).toEqual(["AnswerCall"]);
+    expect(told).toBe(false);
+    const next = successor(dead, { connect: "connected" });
+    await next.clock.advance(10_000);
+    expect(next.leg.commands).toEqual([]);
+    await next.give(escalate(), 0, "escalate-1");
+    expect(next.contexts.patches[0]).toMatchObject({ status: "ESCALATING", summary: "Wants a person." });
+    await next.clock.advance(1_000);
+    expect(next.leg.commands.filter(({ name }) => name === "connect")).toHaveLength(1);
+    expect(next.told("commandDone").at(-1)).toMatchObject({
+      requestId: "escalate-1",
+      escalation: { outcome: "CONNECTED" },
+    });
+  });
+
+  it("does not go on with an escalation without its words, when no store took them", async () => {
+    const dead = rig();
+    await dead.answer();
+    dead.contexts.mode = "fail";
+    dead.call.play(dead.speech(5_000));
+    await dead.give(escalate(), 0, "escalate-1");
+    await dead.clock.advance(100);
+    const [saving] = dead.told("escalation");
+    expect(saving).toMatchObject({ step: "SAVING" });
+    expect(saving?.plan).toBeUndefined();
+    const next = successor(dead);
+    await next.clock.advance(60_000);
+    expect(next.leg.commands).toEqual([]);
+    expect(next.told("commandDone").at(-1)).toMatchObject({
+      requestId: "escalate-1",
+      escalation: { outcome: "UNKNOWN" },
     });
   });
 
