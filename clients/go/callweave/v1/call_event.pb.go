@@ -231,7 +231,7 @@ type EscalationStep int32
 const (
 	// Not given. Never sent by a gateway.
 	EscalationStep_ESCALATION_STEP_UNSPECIFIED EscalationStep = 0
-	// The context is being saved while the announcement plays.
+	// It begins: its words are in the context, and what else there is is being saved, while the announcement plays.
 	EscalationStep_ESCALATION_STEP_SAVING EscalationStep = 1
 	// The callee is about to ring, or the pool to be asked.
 	EscalationStep_ESCALATION_STEP_CONNECTING EscalationStep = 2
@@ -1404,7 +1404,8 @@ type EscalationProgress struct {
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// The step.
 	Step EscalationStep `protobuf:"varint,2,opt,name=step,proto3,enum=callweave.v1.EscalationStep" json:"step,omitempty"`
-	// With SAVING: what is to be done, without the words, so that another gateway could go on.
+	// With SAVING: what is to be done, without the words, so that another gateway could go on. Unset when the context could
+	// not be saved: nobody else goes on without the words.
 	Plan          *EscalationPlan `protobuf:"bytes,3,opt,name=plan,proto3" json:"plan,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

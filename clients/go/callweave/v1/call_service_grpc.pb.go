@@ -48,8 +48,9 @@ const (
 //     same id with the same body answers with the first result, with another body ERROR_REASON_REQUEST_ID_REUSED.
 //     Empty: not repeatable. `wait` does not belong to the body.
 //  3. In a state where it is not allowed: FAILED_PRECONDITION with ERROR_REASON_CALL_STATE, the state and what is allowed.
-//  4. Connect, Escalate, Transfer, and whatever has `after`, take long: they answer at once with `pending`; the result is
-//     the event CommandDone, or the answer of the same RPC with the same request_id and `wait`.
+//  4. Connect, Escalate, Transfer, and whatever has `after`, take long: they answer at once with `pending`, as soon as it
+//     is stored that they began (Escalate: and its context, at most save_timeout); the result is the event CommandDone, or
+//     the answer of the same RPC with the same request_id and `wait`.
 //  5. Cancelling the RPC never cancels the effect; CancelCommand does, until there is one.
 //  6. At most one of Connect, Escalate, Transfer, Close, Disconnect waits or runs at a time: ERROR_REASON_PENDING_COMMAND.
 //     DisconnectCall without `after` is always taken and cancels the one that waits.
@@ -278,8 +279,9 @@ type CallService_ListenCallClient = grpc.ServerStreamingClient[ListenCallRespons
 //     same id with the same body answers with the first result, with another body ERROR_REASON_REQUEST_ID_REUSED.
 //     Empty: not repeatable. `wait` does not belong to the body.
 //  3. In a state where it is not allowed: FAILED_PRECONDITION with ERROR_REASON_CALL_STATE, the state and what is allowed.
-//  4. Connect, Escalate, Transfer, and whatever has `after`, take long: they answer at once with `pending`; the result is
-//     the event CommandDone, or the answer of the same RPC with the same request_id and `wait`.
+//  4. Connect, Escalate, Transfer, and whatever has `after`, take long: they answer at once with `pending`, as soon as it
+//     is stored that they began (Escalate: and its context, at most save_timeout); the result is the event CommandDone, or
+//     the answer of the same RPC with the same request_id and `wait`.
 //  5. Cancelling the RPC never cancels the effect; CancelCommand does, until there is one.
 //  6. At most one of Connect, Escalate, Transfer, Close, Disconnect waits or runs at a time: ERROR_REASON_PENDING_COMMAND.
 //     DisconnectCall without `after` is always taken and cancels the one that waits.

@@ -1207,7 +1207,8 @@ pub struct EscalationProgress {
     /// The step.
     #[prost(enumeration = "EscalationStep", tag = "2")]
     pub step: i32,
-    /// With SAVING: what is to be done, without the words, so that another gateway could go on.
+    /// With SAVING: what is to be done, without the words, so that another gateway could go on. Unset when the context could
+    /// not be saved: nobody else goes on without the words.
     #[prost(message, optional, tag = "3")]
     pub plan: ::core::option::Option<EscalationPlan>,
 }
@@ -1463,7 +1464,7 @@ impl SeatCause {
 pub enum EscalationStep {
     /// Not given. Never sent by a gateway.
     Unspecified = 0,
-    /// The context is being saved while the announcement plays.
+    /// It begins: its words are in the context, and what else there is is being saved, while the announcement plays.
     Saving = 1,
     /// The callee is about to ring, or the pool to be asked.
     Connecting = 2,
@@ -2389,8 +2390,9 @@ pub mod call_service_client {
     ///    same id with the same body answers with the first result, with another body ERROR_REASON_REQUEST_ID_REUSED.
     ///    Empty: not repeatable. `wait` does not belong to the body.
     /// 3. In a state where it is not allowed: FAILED_PRECONDITION with ERROR_REASON_CALL_STATE, the state and what is allowed.
-    /// 4. Connect, Escalate, Transfer, and whatever has `after`, take long: they answer at once with `pending`; the result is
-    ///    the event CommandDone, or the answer of the same RPC with the same request_id and `wait`.
+    /// 4. Connect, Escalate, Transfer, and whatever has `after`, take long: they answer at once with `pending`, as soon as it
+    ///    is stored that they began (Escalate: and its context, at most save_timeout); the result is the event CommandDone, or
+    ///    the answer of the same RPC with the same request_id and `wait`.
     /// 5. Cancelling the RPC never cancels the effect; CancelCommand does, until there is one.
     /// 6. At most one of Connect, Escalate, Transfer, Close, Disconnect waits or runs at a time: ERROR_REASON_PENDING_COMMAND.
     ///    DisconnectCall without `after` is always taken and cancels the one that waits.
@@ -2996,8 +2998,9 @@ pub mod call_service_server {
     ///    same id with the same body answers with the first result, with another body ERROR_REASON_REQUEST_ID_REUSED.
     ///    Empty: not repeatable. `wait` does not belong to the body.
     /// 3. In a state where it is not allowed: FAILED_PRECONDITION with ERROR_REASON_CALL_STATE, the state and what is allowed.
-    /// 4. Connect, Escalate, Transfer, and whatever has `after`, take long: they answer at once with `pending`; the result is
-    ///    the event CommandDone, or the answer of the same RPC with the same request_id and `wait`.
+    /// 4. Connect, Escalate, Transfer, and whatever has `after`, take long: they answer at once with `pending`, as soon as it
+    ///    is stored that they began (Escalate: and its context, at most save_timeout); the result is the event CommandDone, or
+    ///    the answer of the same RPC with the same request_id and `wait`.
     /// 5. Cancelling the RPC never cancels the effect; CancelCommand does, until there is one.
     /// 6. At most one of Connect, Escalate, Transfer, Close, Disconnect waits or runs at a time: ERROR_REASON_PENDING_COMMAND.
     ///    DisconnectCall without `after` is always taken and cancels the one that waits.

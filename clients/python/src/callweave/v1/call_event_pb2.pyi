@@ -146,7 +146,7 @@ class _EscalationStepEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Escala
     ESCALATION_STEP_UNSPECIFIED: _EscalationStep.ValueType  # 0
     """Not given. Never sent by a gateway."""
     ESCALATION_STEP_SAVING: _EscalationStep.ValueType  # 1
-    """The context is being saved while the announcement plays."""
+    """It begins: its words are in the context, and what else there is is being saved, while the announcement plays."""
     ESCALATION_STEP_CONNECTING: _EscalationStep.ValueType  # 2
     """The callee is about to ring, or the pool to be asked."""
     ESCALATION_STEP_CONFIRMING: _EscalationStep.ValueType  # 3
@@ -160,7 +160,7 @@ class EscalationStep(_EscalationStep, metaclass=_EscalationStepEnumTypeWrapper):
 ESCALATION_STEP_UNSPECIFIED: EscalationStep.ValueType  # 0
 """Not given. Never sent by a gateway."""
 ESCALATION_STEP_SAVING: EscalationStep.ValueType  # 1
-"""The context is being saved while the announcement plays."""
+"""It begins: its words are in the context, and what else there is is being saved, while the announcement plays."""
 ESCALATION_STEP_CONNECTING: EscalationStep.ValueType  # 2
 """The callee is about to ring, or the pool to be asked."""
 ESCALATION_STEP_CONFIRMING: EscalationStep.ValueType  # 3
@@ -674,7 +674,9 @@ class EscalationProgress(_message.Message):
     """The step."""
     @_builtins.property
     def plan(self) -> Global___EscalationPlan:
-        """With SAVING: what is to be done, without the words, so that another gateway could go on."""
+        """With SAVING: what is to be done, without the words, so that another gateway could go on. Unset when the context could
+        not be saved: nobody else goes on without the words.
+        """
 
     def __init__(
         self,

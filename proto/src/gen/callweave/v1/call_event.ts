@@ -250,7 +250,7 @@ export function seatCauseToJSON(object: SeatCause): string {
 export enum EscalationStep {
   /** UNSPECIFIED - Not given. Never sent by a gateway. */
   UNSPECIFIED = 0,
-  /** SAVING - The context is being saved while the announcement plays. */
+  /** SAVING - It begins: its words are in the context, and what else there is is being saved, while the announcement plays. */
   SAVING = 1,
   /** CONNECTING - The callee is about to ring, or the pool to be asked. */
   CONNECTING = 2,
@@ -536,7 +536,10 @@ export interface EscalationProgress {
   requestId: string;
   /** The step. */
   step: EscalationStep;
-  /** With SAVING: what is to be done, without the words, so that another gateway could go on. */
+  /**
+   * With SAVING: what is to be done, without the words, so that another gateway could go on. Unset when the context could
+   * not be saved: nobody else goes on without the words.
+   */
   plan: EscalationPlan | undefined;
 }
 
