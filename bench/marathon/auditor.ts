@@ -30,6 +30,7 @@ export const PROMISES: Promises = {
 export const ZEROS = [
   "contextsLost",
   "contextsAltered",
+  "summariesLost",
   "eventGaps",
   "eventRepeats",
   "toldNotLogged",
@@ -59,11 +60,6 @@ export interface Audit {
   readonly takeoverMs: readonly number[];
   /** The longest silence after each agent that was lost. */
   readonly silenceMs: readonly number[];
-  /**
-   * Calls that reached a human without the summary of their escalation: their gateway died before it had saved it. Not a
-   * promise: the words are in no log.
-   */
-  readonly summariesLost: number;
 }
 
 /** A caller who lost an agent is listened to for so long, ms. */
@@ -101,7 +97,6 @@ export function audit(batch: BatchEvidence, promises: Promises = PROMISES): Audi
     reofferMs: batch.calls.flatMap((call) => reoffersOf(call, batch)),
     takeoverMs: batch.calls.flatMap((call) => takeoversOf(call, batch)),
     silenceMs,
-    summariesLost: batch.calls.filter((call) => wordsLost(call)).length,
   };
 }
 
@@ -144,19 +139,20 @@ function checkContext(call: CallEvidence, wrong: Wrong): void {
   }
   if (summarySaved(call) && only.summary !== call.summary)
     wrong("contextsLost", "the summary of the escalation is gone");
+  // Words are in no log: whoever goes on with an escalation must have saved them, or found them saved.
+  else if (call.log.some(({ type }) => type === "connected") && only.summary === "")
+    wrong("summariesLost", "a human was reached without the summary of the escalation");
   const turns = writing
     .filter(({ turnId }) => there.has(turnId))
     .map(({ turnId, text }) => ({ id: turnId, role: "AI", text }));
   const escalates = only.summary !== "";
-  const reasons = ["", "ASKED_FOR_HUMAN"];
   const expected: ContextView = {
     callId: call.callId,
     caller: call.caller,
     callee: call.callee,
     turns: sorted(turns),
     summary: escalates ? call.summary : "",
-    // Of an escalation whose gateway died before it had saved, the reason is in the log and goes on, the words do not.
-    reason: escalates ? "ASKED_FOR_HUMAN" : (reasons.find((reason) => reason === only.reason) ?? ""),
+    reason: escalates ? "ASKED_FOR_HUMAN" : "",
   };
   const found = { ...only, turns: sorted(only.turns) };
   if (contentHash(expected) !== contentHash(found))
@@ -172,12 +168,6 @@ function summarySaved({ log }: CallEvidence): boolean {
     if (type === "contextWritten" && begun) return true;
   }
   return false;
-}
-
-/** A human was reached, and the words of the escalation had died with its gateway. */
-function wordsLost(call: CallEvidence): boolean {
-  const connected = call.notes.some((note) => note.type === "escalated" && note.outcome === "CONNECTED");
-  return connected && call.stored[0]?.summary === "";
 }
 
 function sorted(turns: ContextView["turns"]): ContextView["turns"] {

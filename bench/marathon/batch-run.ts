@@ -54,7 +54,8 @@ export function isIn({ phone, notes, feed }: LiveCall, phase: PhaseName): boolea
     case "talking":
       return phone.stats.playedBytes > 0;
     case "saving":
-      return escalates() >= 0;
+      // The words are saved before the log says that it began.
+      return notes.some(({ type }) => type === "escalating");
     case "draining": {
       const from = escalates();
       return from >= 0 && feed.slice(from).some(({ type }) => type === "contextWritten");

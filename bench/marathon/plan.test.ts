@@ -6,6 +6,13 @@ const whole = { kills: 1_000, seed: 7, only: undefined, lanes: 8 } as const;
 const faultsOf = (plan: ReturnType<typeof planOf>) => plan.flatMap(({ faults }) => faults);
 
 describe("the plan of a marathon", () => {
+  it("of 1,000 kills with seed 1 has each of the phases that were promised at least 100 times", () => {
+    const faults = faultsOf(planOf({ ...whole, seed: 1 }));
+    expect(faults).toHaveLength(1_000);
+    for (const phase of ["offered", "draining", "saving", "ringing", "picked up", "claiming"] as const)
+      expect(faults.filter((fault) => fault.phase === phase).length, phase).toBeGreaterThanOrEqual(100);
+  });
+
   it("is the same for the same seed and another for another", () => {
     expect(planOf(whole)).toEqual(planOf(whole));
     expect(planOf({ ...whole, seed: 8 })).not.toEqual(planOf(whole));

@@ -37,6 +37,7 @@ const SPREAD_MS: Partial<Record<PhaseName, number>> = {
   draining: 250,
   ringing: 300,
   offered: 80,
+  saving: 40,
 };
 
 /** What breaks when, all from the seed: phases in turn, so that each gets its share. */

@@ -21,8 +21,6 @@ export interface MarathonResult {
   readonly takeoverAfterLeaseMs: Spread;
   /** The longest silence after the loss of an agent was found, within 1.5 s; at most 300 ms and 200 ms of measuring. */
   readonly silenceMs: Spread;
-  /** Escalations that went on without their summary, since their gateway died before it had saved it; a known limit. */
-  readonly summariesLost: number;
   /** What is not 0 or late, in words. */
   readonly failed: readonly string[];
 }
@@ -38,11 +36,9 @@ export class Tally {
   private readonly failed: string[] = [];
   private kills = 0;
   private calls = 0;
-  private summariesLost = 0;
 
   add({ number, hits, calls }: BatchEvidence, found: Audit): void {
     const { problems, reofferMs, takeoverMs, silenceMs } = found;
-    this.summariesLost += found.summariesLost;
     for (const { fault, atMs } of hits) {
       if (atMs === undefined) continue;
       this.kills++;
@@ -86,7 +82,6 @@ export class Tally {
       reofferMs,
       takeoverAfterLeaseMs,
       silenceMs: spreadOf(this.silences),
-      summariesLost: this.summariesLost,
       failed: failed.slice(0, 20),
     };
   }
