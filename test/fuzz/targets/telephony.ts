@@ -14,6 +14,8 @@ import { must, target } from "../target.js";
 const PROBLEMS = ["notJson", "notObject", "unknownType", "invalidField"];
 const CONTROL_TYPES = ["setup.done", "response", "session.notify", "call.in", "session.closed", "wa.msg.in"];
 const MEDIA_TYPES = ["buffer_request", "command_response", "call_event"];
+/** What every object has without anybody having put it there. */
+const INHERITED = Object.getOwnPropertyNames(Object.prototype);
 /** Longest text of each field of a message, characters. */
 const LONGEST: Readonly<Record<string, number>> = {
   mediaUrl: 4_096,
@@ -37,6 +39,12 @@ function frames(real: readonly string[]) {
     { weight: 2, arbitrary: inner.map((one) => JSON.stringify(one)) },
     { weight: 2, arbitrary: damagedText(fc.constantFrom(...real)) },
     { weight: 1, arbitrary: word.map((type) => JSON.stringify({ type, data: {} })) },
+    {
+      weight: 1,
+      arbitrary: fc.tuple(objects, fc.constantFrom(...INHERITED)).map(([frame, type]) => {
+        return JSON.stringify({ ...frame, type });
+      }),
+    },
     { weight: 1, arbitrary: text },
   );
 }
