@@ -121,6 +121,7 @@ describe("the auditor of the marathon", () => {
       reofferMs: [2_100],
       takeoverMs: [],
       silenceMs: [100],
+      silenceRecordedMs: [100],
     });
   });
 
@@ -143,12 +144,23 @@ describe("the auditor of the marathon", () => {
     expect(audit(madeBatch(gone)).problems).toEqual([]);
   });
 
-  it("the edge of the silence: 500 ms with what measuring adds, not 501", () => {
+  it("the edge of the silence: 300 ms, not 301", () => {
     const silent = (endMs: number): Change => {
       return () => ({ silent: [{ startMs: 900, endMs }] });
     };
-    expect(audit(madeBatch(silent(1_505))).problems).toEqual([]);
-    expect(audit(madeBatch(silent(1_506))).problems.map(({ what }) => what)).toEqual(["silencesTooLong"]);
+    expect(audit(madeBatch(silent(1_305))).problems).toEqual([]);
+    expect(audit(madeBatch(silent(1_306))).problems.map(({ what }) => what)).toEqual(["silencesTooLong"]);
+  });
+
+  it("does not count the time in which the provider's own process stood still, and tells it", () => {
+    const batch = madeBatch(() => ({ silent: [{ startMs: 900, endMs: 1_405 }] }));
+    const stalls = [
+      { startMs: 950, endMs: 1_035 },
+      { startMs: 1_300, endMs: 1_370 },
+      { startMs: 1_500, endMs: 1_900 },
+    ];
+    const found = audit({ ...batch, stalls });
+    expect(found).toMatchObject({ problems: [], silenceMs: [300], silenceRecordedMs: [400] });
   });
 
   it("measures the takeover of a killed gateway, and nothing else then", () => {

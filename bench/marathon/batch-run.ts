@@ -11,6 +11,7 @@ import { runsHeard } from "./numbers.js";
 import type { PhaseName } from "./options.js";
 import type { Batch } from "./plan.js";
 import { type MarathonStack, numberOf } from "./stack.js";
+import { Stalls } from "./stalls.js";
 
 /** A call that did not end by then is stuck. */
 const STUCK_MS = 45_000;
@@ -71,6 +72,7 @@ export function isIn({ phone, notes, feed }: LiveCall, phase: PhaseName): boolea
 export class BatchRun {
   private readonly calls: LiveCall[] = [];
   private readonly faults: Faults;
+  private readonly stalls = new Stalls();
   private startSequence = 0;
 
   constructor(
@@ -103,6 +105,7 @@ export class BatchRun {
     this.startSequence = await lastInLog(this.stack.nats);
     this.place();
     await Promise.all(this.calls.map((call) => this.toItsEnd(call)));
+    this.stalls.stop();
     await this.faults.repaired();
     const sounds = this.calls.map((call) => soundOf(call));
     const endMs = performance.now() + (this.planted ? PLANTED_MS : SETTLED_MS);
@@ -202,7 +205,7 @@ export class BatchRun {
         summary: `Wants a person. (${call.caller})`,
       }),
     );
-    return { number: this.batch.number, hits: this.faults.hits(), calls };
+    return { number: this.batch.number, hits: this.faults.hits(), calls, stalls: this.stalls.spans };
   }
 }
 
@@ -217,9 +220,10 @@ function soundOf({ phone }: LiveCall): Sound {
   const samples = recording.track("caller");
   const offset = performance.timeOrigin + phone.startMs;
   const spans = soundSpans(samples, rate, { thresholdRms: SILENT_RMS });
+  const begins = [0, ...spans.map(({ endMs }) => endMs)];
   const ends = [...spans.map(({ startMs }) => startMs), recording.durationMs];
-  const silent = spans
-    .map(({ endMs }, index) => ({ startMs: endMs + offset, endMs: (ends[index + 1] ?? endMs) + offset }))
+  const silent = begins
+    .map((startMs, index) => ({ startMs: startMs + offset, endMs: (ends[index] ?? startMs) + offset }))
     .filter(({ startMs, endMs }) => endMs - startMs >= 40);
   return { heard: runsHeard(samples, rate, offset), silent };
 }

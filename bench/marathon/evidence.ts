@@ -57,7 +57,7 @@ export interface CallEvidence {
   /** What the provider was asked to do, in order. */
   readonly commands: readonly string[];
   readonly heard: readonly HeardRun[];
-  /** When the caller heard nothing at all, between answer and end. */
+  /** When the caller heard nothing at all. */
   readonly silent: readonly Span[];
   readonly notes: readonly AgentNote[];
   /** The log of the call, in its order. */
@@ -73,4 +73,6 @@ export interface BatchEvidence {
   readonly number: number;
   readonly hits: readonly Hit[];
   readonly calls: readonly CallEvidence[];
+  /** When the provider's process stood still: what callers heard then was made up for afterwards. Unix, ms. */
+  readonly stalls: readonly Span[];
 }

@@ -25,6 +25,7 @@ export function madeBatch(change: Change = () => ({}), fault: Partial<Fault> = {
     number: 1,
     hits: [{ fault: { ...FAULT, ...fault }, atMs: 1_000, target: "first", overMs: undefined }],
     calls: [{ ...call, ...change(call) }],
+    stalls: [],
   };
 }
 
