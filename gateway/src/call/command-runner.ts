@@ -118,6 +118,7 @@ export class CommandRunner {
 
   private giveUp(verb: Verb, requestId: string, bodyHash: string): void {
     const { core } = this;
+    if (verb === "AnswerCall") core.answerUnknown = true;
     const outcome: CommandOutcome = {
       verb,
       requestId,

@@ -11,7 +11,7 @@ export async function answer(core: CallCore): Promise<void> {
     await unlessAborted(core.leg.answer(), core.over, core.facts.callId);
   } catch (error) {
     const known = fromTelephony(error, core.facts.callId, "AnswerCall");
-    core.answerUnknown = known.reason === "OUTCOME_UNKNOWN";
+    if (known.reason === "OUTCOME_UNKNOWN") core.answerUnknown = true;
     throw known;
   }
   if (core.lifecycle.answered(core.clock.wallNow())) core.events.record({ type: "answered" });

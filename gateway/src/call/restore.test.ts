@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { TelephonyError } from "../telephony/telephony.js";
 import { restoreCall } from "./restore.js";
 import { escalate, RigHolder, type RigOptions, refusal, rig } from "./test-rig.js";
 
@@ -57,6 +58,21 @@ describe("a call taken over", () => {
     await dead.clock.advance(0);
     expect(dead.call.snapshot()).toMatchObject({ state: "CONNECTED", agentMode: "WHISPER" });
     expect(successor(dead).call.snapshot()).toMatchObject({ state: "CONNECTED", agentMode: "WHISPER" });
+  });
+
+  it("counts as answered when the caller is heard, though its owner died over the answer and another is refused", async () => {
+    const dead = rig();
+    dead.leg.hold("answer");
+    void dead.give({ verb: "AnswerCall" }, 0, "answer-1");
+    await dead.clock.advance(10);
+    const next = successor(dead);
+    next.leg.script("answer", { fail: new TelephonyError("refused", "answered already", "INVALID_STATE") });
+    await next.clock.advance(10);
+    expect(next.call.snapshot().state).toBe("PENDING");
+    expect((await refusal(next.give({ verb: "AnswerCall" }))).reason).toBe("PROVIDER_REFUSED");
+    next.leg.hearCaller(next.speech(20));
+    await next.clock.advance(0);
+    expect(next.call.snapshot().state).toBe("ANSWERED");
   });
 
   it("answers a repeated request id with the first result, and refuses another body under it (fault 34)", async () => {

@@ -209,6 +209,33 @@ describe("a gateway dies", () => {
     if (outage) expect(types.indexOf("eventsLost")).toBeGreaterThan(types.indexOf("takenOver"));
   });
 
+  it("its call is answered by the next one, when it died between the acceptance of an agent and the answer", async () => {
+    const { rig, a, b } = await two();
+    const callId = rig.arrive();
+    await rig.pass(500);
+    const owner = rig.holder(callId) === a ? a : b;
+    const other = owner === a ? b : a;
+    const { append } = rig.log;
+    rig.log.append = async (event) => {
+      if (event.body.type === "commandStarted" && event.ownerEpoch === 1) {
+        owner.kill();
+        return { ...event, cursor: "", durable: false };
+      }
+      return append.call(rig.log, event);
+    };
+    const agent = other.agent({ answerOnAccept: true });
+    await rig.pass(1_000);
+    agent.handler.accept(agent.last("offer").offerId);
+    await rig.pass(4_000);
+    expect(rig.holder(callId)).toBe(other);
+    expect(agent.last("assigned")).toMatchObject({ resume: "TAKEN_OVER", epoch: 2 });
+    expect(rig.leg(callId).commandNames).toEqual(["answer"]);
+    expect(await other.api.calls.get("default", callId)).toMatchObject({
+      state: "ANSWERED",
+      seat: { state: "HELD", epoch: 2 },
+    });
+  });
+
   it("a call that nobody can take over is recorded as ended, once", async () => {
     const { rig, a, b } = await two();
     const c = await rig.add("c");

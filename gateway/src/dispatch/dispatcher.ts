@@ -168,12 +168,7 @@ export class Dispatcher implements SeatingPort, SessionEvents {
     session.bind(assignment, stream, "NEW");
     this.lastPool.set(call, session.pool);
     this.finish(search, true);
-    if (session.registration.answerOnAccept && call.lifecycle.state === "PENDING") {
-      const actor = { tenant: call.facts.tenant, name: `agent:${assignment.agentId}` };
-      call.execute(actor, "", { verb: "AnswerCall" }, 0).catch(() => {
-        // The state of the call tells; COMMAND_DONE carries the error.
-      });
-    }
+    answerFor(session, call);
   }
 
   offerEnded(offer: Offer, end: "DECLINED" | "REVOKED" | "EXPIRED"): void {
@@ -300,8 +295,13 @@ export class Dispatcher implements SeatingPort, SessionEvents {
     // Seating it changes places, which leads here again.
     if (!session || search.tried.has(session)) return;
     search.tried.add(session);
-    if (this.seatAgain(call, session)) this.finish(search, true);
-    else search.tried.delete(session);
+    if (!this.seatAgain(call, session)) {
+      search.tried.delete(session);
+      return;
+    }
+    this.finish(search, true);
+    // Its gateway died between the acceptance and the answer.
+    answerFor(session, call);
   }
 
   /** The agent has the seat again, under a new epoch; what it saw of the call before is not known here. */
@@ -403,6 +403,15 @@ export class Dispatcher implements SeatingPort, SessionEvents {
       instance_id: to.instanceId,
     });
   }
+}
+
+/** Answers for an agent that wants that. */
+function answerFor({ registration }: AgentSession, call: Call): void {
+  if (!registration.answerOnAccept || call.lifecycle.state !== "PENDING") return;
+  const actor = { tenant: call.facts.tenant, name: `agent:${registration.agentId}` };
+  call.execute(actor, "", { verb: "AnswerCall" }, 0).catch(() => {
+    // The state of the call tells; COMMAND_DONE carries the error.
+  });
 }
 
 /** Every call of this gateway is a Call; the core names it by what its behaviours see. */
