@@ -155,8 +155,8 @@ const STEPS: readonly Step[] = [
   {
     name: "soak",
     what: "a minute with 30 calls: memory, handles, timers and the event loop stay as they are",
-    longBecause: "a minute and a half; run: npm run soak -- --calls 30 --minutes 1",
-    run: () => bench("soak", ["--calls", "30", "--minutes", "1", "--json"], 240_000),
+    longBecause: "two and a half minutes; run: npm run soak -- --calls 20 --minutes 2",
+    run: () => bench("soak", ["--calls", "20", "--minutes", "2", "--json"], 300_000),
   },
   {
     name: "demo-without-python",
