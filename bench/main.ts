@@ -148,7 +148,7 @@ function suiteOptions(options: Options, say: (line: string) => void): SuiteOptio
   return {
     ...(options.only.length > 0 ? quick : {}),
     ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
-    retries,
+    retries: options.quick ? 0 : retries,
     nodeArgs: profile ? ["--cpu-prof", `--cpu-prof-dir=${profile}`] : [],
     say,
   };

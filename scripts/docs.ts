@@ -15,6 +15,7 @@ import { benchGate, benchSingles, benchSuite, benchTargets } from "./docs/perfor
 /** What can stand between `<!-- generated: NAME -->` and `<!-- end: NAME -->`. */
 const PARTS: Readonly<Record<string, () => string>> = {
   "agent-modes": callStates.agentModes,
+  "bench-agents": benchSuite("agents"),
   "bench-capacity": benchSuite("capacity"),
   "bench-cpu": benchSuite("cpu"),
   "bench-gate": benchGate,

@@ -21,6 +21,8 @@ const (
 	// For frames on their way when the window closes.
 	stragglerTime = 1000 * time.Millisecond
 	startTimeout  = 60 * time.Second
+	// From the last call that was placed until all are answered.
+	answerTimeout = 30 * time.Second
 	gcPercent     = 400
 )
 
@@ -164,7 +166,7 @@ func (p *provider) placeCalls(argument json.RawMessage) (any, error) {
 		time.Sleep(time.Duration(ask.EveryMs * float64(time.Millisecond)))
 	}
 	up := func() bool { return countUp(placed) == len(placed) }
-	if err := until(up, "answered calls", startTimeout); err != nil {
+	if err := until(up, "answered calls", answerTimeout); err != nil {
 		return nil, fmt.Errorf("%d of %d: %w", countUp(placed), ask.Count, err)
 	}
 	times := make([]callTimes, len(placed))

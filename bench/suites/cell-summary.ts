@@ -11,6 +11,8 @@ export interface CellSummary {
   readonly validRounds: number;
   /** Runs whose load generator was late or busy. */
   readonly thrownAway: number;
+  /** Rounds that count although their load generator was late or busy: only where any machine will do. */
+  readonly lateRounds: number;
   /** Rounds in which the variant was too slow: their CPU is not counted. */
   readonly overloaded: number;
   readonly failures: number;
@@ -59,6 +61,7 @@ export function summarizeCell(
     rounds: mine.length,
     validRounds: runs.length,
     thrownAway: mine.reduce((total, { thrownAway }) => total + thrownAway.length, 0),
+    lateRounds: runs.filter(({ invalid }) => invalid !== "").length,
     overloaded: count(({ run }) => run !== undefined && !carries(run)),
     failures: count(({ failure }) => failure !== ""),
     noisyRounds: runs.filter(({ noisy }) => noisy).length,

@@ -46,6 +46,7 @@ export function roundsOf(cell: CellSummary): string {
     cell.overloaded > 0 && `${cell.overloaded} too slow`,
     cell.failures > 0 && `${cell.failures} failed`,
     cell.thrownAway > 0 && `${cell.thrownAway} thrown away`,
+    cell.lateRounds > 0 && `${cell.lateRounds} with a late load generator`,
     cell.noisyRounds > 0 && `${cell.noisyRounds} noisy`,
   ].filter(Boolean);
   return `${cell.validRounds}${others.length > 0 ? ` (${others.join(", ")})` : ""}`;

@@ -12,13 +12,16 @@ import { variantOf } from "./variants.js";
 /** Where charts that are kept go. */
 export const PICTURES_FOLDER = join(ROOT, "docs/pictures");
 
+/** Suites whose figure is what the gateway costs. */
+const COST_CHARTS = ["cpu", "variants", "agents"];
+
 /** The charts of a result by the names of their files. */
 export function chartsOf(result: SuiteResult): Readonly<Record<string, string>> {
   const charts: Record<string, string> = {};
   const cells = result.cells ?? [];
-  if (result.suite === "cpu")
+  if (COST_CHARTS.includes(result.suite))
     for (const calls of [...new Set(cells.map((cell) => cell.calls))])
-      charts[`bench-cpu-${calls}.svg`] = barChart(
+      charts[`bench-${result.suite}-${calls}.svg`] = barChart(
         `CPU seconds per call-minute, ${calls} calls`,
         "lower is better",
         barsOf(
@@ -27,13 +30,6 @@ export function chartsOf(result: SuiteResult): Readonly<Record<string, string>> 
         ),
         3,
       );
-  if (result.suite === "variants")
-    charts["bench-variants.svg"] = barChart(
-      `CPU seconds per call-minute, ${cells[0]?.calls ?? 0} calls`,
-      "lower is better",
-      barsOf(cells, (cell) => cell.cpuSecondsPerCallMinute),
-      3,
-    );
   if (result.suite === "latency")
     charts["bench-latency.svg"] = barChart(
       `Delay of audio, p99, ${cells[0]?.calls ?? 0} calls on one core`,

@@ -3,7 +3,7 @@ import { cpuRatio, problemsOf, summarizeAll } from "./cell-summary.js";
 import { cellsTable } from "./cells-table.js";
 import { cellsOf, runOnce, thrownAwayIn } from "./measured.js";
 import { readResult } from "./results.js";
-import { estimateOf } from "./rounds.js";
+import { estimateOf, type Outcome } from "./rounds.js";
 import { resultHead, type Suite } from "./suite.js";
 import type { VariantName } from "./variants.js";
 
@@ -40,25 +40,31 @@ export const gateSuite: Suite = {
   },
   async run(harness, options) {
     const { cells, rounds, variants, loads } = cellsOf(options, DEFAULTS);
-    const outcomes = await runOnce(cells, rounds, harness, {
-      ...options,
-      retries: Math.min(options.retries, RETRIES),
-    });
-    const summaries = summarizeAll(outcomes, variants, loads);
     const [calls = 0] = loads;
-    const ratio = cpuRatio(outcomes, "gateway", "relay", calls);
-    const gate = judge(ratio, readResult("gate")?.gate?.ratio.median);
+    const recorded = readResult("gate")?.gate?.ratio.median;
+    const told = { ...options, retries: Math.min(options.retries, RETRIES), anyMachine: true };
+    const verdict = (all: readonly Outcome[]) => judge(cpuRatio(all, "gateway", "relay", calls), recorded);
+    let outcomes = await runOnce(cells, rounds, harness, told);
+    let gate = verdict(outcomes);
+    if (gateProblems(gate).length > 0) {
+      options.say("above the limit: as many rounds once more, and the median of all");
+      const more = await runOnce(cells, rounds, harness, told);
+      outcomes = [...outcomes, ...more.map((outcome) => ({ ...outcome, round: outcome.round + rounds }))];
+      gate = verdict(outcomes);
+    }
+    const summaries = summarizeAll(outcomes, variants, loads);
     const problems = [...problemsOf(summaries), ...gateProblems(gate)];
-    const name = `gateway/relay@${calls}`;
     return {
       ...resultHead("gate", harness, "npm run bench -- --gate"),
       ok: problems.length === 0,
       problems,
       thrownAway: thrownAwayIn(outcomes),
-      ratios: { [name]: ratio },
+      ratios: { [`gateway/relay@${calls}`]: gate.ratio },
       cells: summaries,
       gate,
-      table: cellsTable(summaries, "× relay", ({ variant }) => (variant === "gateway" ? ratio : undefined)),
+      table: cellsTable(summaries, "× relay", ({ variant }) =>
+        variant === "gateway" ? gate.ratio : undefined,
+      ),
     };
   },
 };

@@ -28,7 +28,7 @@ export interface RoundsOptions {
   readonly retries: number;
   readonly harness: Harness;
   readonly nodeArgs?: readonly string[];
-  /** A late or busy harness is accepted: for what only tells that frames arrive. */
+  /** When every run was to be thrown away, the last one is taken all the same: where a ratio on a busy machine is better than none. */
   readonly anyMachine?: boolean;
   readonly say: (line: string) => void;
 }
@@ -82,20 +82,22 @@ export async function runCell(
   round: number,
   { retries, harness, nodeArgs = [], anyMachine = false }: Omit<RoundsOptions, "rounds" | "say">,
 ): Promise<Outcome> {
+  const head = { variant: variant.name, calls: load.calls, round };
   const thrownAway: string[] = [];
-  let failure = "";
+  let failures = 0;
   for (let attempt = 0; attempt <= retries; attempt++) {
     const run = await variant.run(harness, load, nodeArgs).catch((error: unknown) => String(error));
     if (typeof run === "string") {
-      failure = run;
+      // What is not ours may well be unable to take its calls; ours is given a second chance.
+      if (!variant.own || ++failures > 1 || attempt === retries)
+        return { ...head, run: undefined, thrownAway, failure: run };
       continue;
     }
-    failure = "";
-    if (run.invalid === "" || anyMachine)
-      return { variant: variant.name, calls: load.calls, round, run, thrownAway, failure };
+    if (run.invalid === "" || (anyMachine && attempt === retries))
+      return { ...head, run, thrownAway, failure: "" };
     thrownAway.push(run.invalid);
   }
-  return { variant: variant.name, calls: load.calls, round, run: undefined, thrownAway, failure };
+  return { ...head, run: undefined, thrownAway, failure: "" };
 }
 
 /** Whether the frames came back. */
@@ -122,6 +124,7 @@ export function outcomeLine({ variant, calls, round, run, thrownAway, failure }:
     `lost ${run.framesLost} of ${run.framesSent}`,
     `RSS ${run.memory.endMb.toFixed(0)} MB`,
     `harness ${run.harnessShare.toFixed(2)} late ${run.lateMs.p99.toFixed(1)} ms`,
+    ...(run.invalid ? [`ALL THE SAME: ${run.invalid}`] : []),
     ...(run.noisy ? [`noisy: ${run.foreignCores.toFixed(2)} cores`] : []),
     ...(carries(run) ? [] : ["DOES NOT CARRY THE LOAD"]),
   ];
