@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { barChart } from "../chart.js";
 import type { Child } from "../child.js";
 import { sleep } from "../clock.js";
@@ -22,14 +23,21 @@ const SAMPLES = 10;
 const MAX_GROWTH = 1.1;
 const MAX_CALL_KB = 100;
 
+/** Resident memory, MB. */
+interface Resident {
+  readonly allMb: number;
+  /** Of files: the program, and what is mapped of the stores. */
+  readonly filesMb: number;
+}
+
 interface ComeAndGo {
   readonly calls: number;
   readonly failed: number;
   readonly seconds: number;
-  /** Resident memory with nothing to do: at the start, after the first calls, after all. MB. */
-  readonly startMb: number;
-  readonly warmMb: number;
-  readonly endMb: number;
+  /** With nothing to do: at the start, after the first calls, after all. */
+  readonly start: Resident;
+  readonly warm: Resident;
+  readonly end: Resident;
   readonly mostMb: number;
   /** Heap in use after a collection of garbage, asked for once memory was read; at the start and after all. MB. */
   readonly startLiveMb: number;
@@ -60,28 +68,28 @@ async function comeAndGo({ quick, calls, say }: SingleOptions): Promise<ComeAndG
     const { generator, gateway } = stack;
     await startEcho(stack, { capacity: 2 * lines });
     await sleep(restMs / 4);
-    const startMb = await lowest(gateway);
+    const start = await lowest(gateway);
     const startLiveMb = await gateway.ask<number>("live");
     const rush = (n: number) =>
       generator.ask<RushReport>("rush", { lines, seconds: 3_600, count: n, holdMs: HOLD_MS });
-    let mostMb = startMb;
+    let mostMb = start.allMb;
     const first = await rush(quick ? 20 : FIRST);
     await sleep(restMs);
-    const warmMb = await lowest(gateway);
-    say(`start ${startMb.toFixed(0)} MB, after ${first.done} calls ${warmMb.toFixed(0)} MB`);
+    const warm = await lowest(gateway);
+    say(`start ${start.allMb.toFixed(0)} MB, after ${first.done} calls ${warm.allMb.toFixed(0)} MB`);
     const timer = setInterval(() => {
       mostMb = Math.max(mostMb, gateway.residentMb());
     }, 500);
     const rest = await rush(count - first.done).finally(() => clearInterval(timer));
     await sleep(restMs);
-    const endMb = await lowest(gateway);
+    const end = await lowest(gateway);
     return {
       calls: first.done + rest.done,
       failed: first.failed + rest.failed,
       seconds: first.seconds + rest.seconds,
-      startMb,
-      warmMb,
-      endMb,
+      start,
+      warm,
+      end,
       mostMb,
       startLiveMb,
       endLiveMb: await gateway.ask<number>("live"),
@@ -89,9 +97,11 @@ async function comeAndGo({ quick, calls, say }: SingleOptions): Promise<ComeAndG
   });
 }
 
-/** Resident memory over some seconds: the lowest, between two collections of garbage. */
-async function lowest(gateway: Child<unknown>): Promise<number> {
-  return Math.min(...(await samples(gateway)));
+/** Memory over some seconds: the lowest, between two collections of garbage. */
+async function lowest(gateway: Child<unknown>): Promise<Resident> {
+  const allMb = Math.min(...(await samples(gateway)));
+  const file = /RssFile:\s+(\d+) kB/.exec(readFileSync(`/proc/${gateway.pid}/status`, "utf8"));
+  return { allMb, filesMb: Number(file?.[1] ?? 0) / 1024 };
 }
 
 async function samples(gateway: Child<unknown>): Promise<number[]> {
@@ -127,19 +137,27 @@ async function levels({ quick, calls }: SingleOptions): Promise<Levels> {
 }
 
 function findingsOf(gone: ComeAndGo, rounds: readonly Levels[]): Findings {
-  const { calls, failed, seconds, startMb, warmMb, endMb, mostMb } = gone;
-  const heap = (mb: number) => mb.toFixed(1);
+  const { calls, failed, seconds, start, warm, end, mostMb } = gone;
+  const own = ({ allMb, filesMb }: Resident) => allMb - filesMb;
+  const cells = (resident: Resident) =>
+    [resident.allMb, own(resident), resident.filesMb].map((mb) => mb.toFixed(0));
   const perCall = repeatsOf(rounds.map(({ kbPerCall }) => kbPerCall));
   const at = (index: number) => repeatsOf(rounds.map(({ points }) => points[index]?.[1] ?? 0));
   const levelsOf = rounds[0]?.points.map(([level]) => level) ?? [];
   return {
     tables: [
       [
-        [`${calls} calls come and go in ${seconds.toFixed(0)} s`, "resident, MB", "heap in use, MB"],
-        ["before the first", startMb.toFixed(0), heap(gone.startLiveMb)],
-        ["after the first tenth, at rest", warmMb.toFixed(0), ""],
-        ["at most, meanwhile", mostMb.toFixed(0), ""],
-        ["after the last, at rest", endMb.toFixed(0), heap(gone.endLiveMb)],
+        [
+          `${calls} calls come and go in ${seconds.toFixed(0)} s`,
+          "resident, MB",
+          "its own",
+          "files",
+          "heap in use",
+        ],
+        ["before the first", ...cells(start), gone.startLiveMb.toFixed(1)],
+        ["after the first tenth, at rest", ...cells(warm), ""],
+        ["at most, meanwhile", mostMb.toFixed(0), "", "", ""],
+        ["after the last, at rest", ...cells(end), gone.endLiveMb.toFixed(1)],
       ],
       [
         ["calls that talk", ...levelsOf.map(String), "kB for each more"],
@@ -147,8 +165,16 @@ function findingsOf(gone: ComeAndGo, rounds: readonly Levels[]): Findings {
       ],
     ],
     targets: [
-      { name: `after ${calls} calls, of before the first`, atMost: MAX_GROWTH, reached: endMb / startMb },
-      { name: `after ${calls} calls, of after the first tenth`, atMost: MAX_GROWTH, reached: endMb / warmMb },
+      {
+        name: `resident after ${calls} calls, of before the first`,
+        atMost: MAX_GROWTH,
+        reached: end.allMb / start.allMb,
+      },
+      {
+        name: `resident after ${calls} calls, of after the first tenth`,
+        atMost: MAX_GROWTH,
+        reached: end.allMb / warm.allMb,
+      },
       { name: "each talking call, kB", atMost: MAX_CALL_KB, reached: perCall.median },
     ],
     problems: failed > 0 ? [`${failed} calls were not answered`] : [],
@@ -159,10 +185,10 @@ function findingsOf(gone: ComeAndGo, rounds: readonly Levels[]): Findings {
           `Resident memory of the gateway, ${calls} calls come and go`,
           "MB",
           [
-            { label: "before", value: repeatsOf([startMb]), own: true },
-            { label: "after a tenth", value: repeatsOf([warmMb]), own: true },
+            { label: "before", value: repeatsOf([start.allMb]), own: true },
+            { label: "after a tenth", value: repeatsOf([warm.allMb]), own: true },
             { label: "at most", value: repeatsOf([mostMb]), own: false },
-            { label: "after all", value: repeatsOf([endMb]), own: true },
+            { label: "after all", value: repeatsOf([end.allMb]), own: true },
           ],
           0,
         ),

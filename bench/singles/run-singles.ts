@@ -13,11 +13,12 @@ import { sectionOf } from "./table.js";
 /** All single figures. */
 export const SINGLES: readonly Single[] = [clear, offer, setups, events, observers, memory, bytes];
 
-/** What a figure said, as it is kept: without the pictures. */
+/** What a figure said, as it is kept: of the pictures only the names of their files. */
 export interface SingleResult extends Omit<Findings, "pictures"> {
   readonly name: SingleName;
   readonly title: string;
   readonly ok: boolean;
+  readonly pictures?: readonly string[];
 }
 
 /** Where results go. */
@@ -44,7 +45,8 @@ export async function runSingles(
           .map(({ name }) => `missed: ${name}`);
     // A busy machine makes a quick run's harness late; that says nothing.
     const problems = [...(options.quick && found.tables.length > 0 ? [] : found.problems), ...missed];
-    const result: SingleResult = { name, title, ok: problems.length === 0, ...found, problems };
+    const files = drawn.map(({ file }) => file);
+    const result = { name, title, ok: problems.length === 0, ...found, problems, pictures: files };
     options.say(`\n${sectionOf(found)}\n`);
     options.say(result.ok ? "ok" : `not ok: ${problems.join("; ")}`);
     for (const { file, svg } of pictures ? drawn : []) {

@@ -36,9 +36,13 @@ export function benchSingles(): string {
   const kept = singles();
   if (kept.length === 0) return "Not measured yet: `npm run bench -- --only singles --save`.";
   return kept
-    .map(
-      (single) => `**${single.title}** (\`npm run bench -- --only ${single.name}\`)\n\n${sectionOf(single)}`,
-    )
+    .map((single) => {
+      const problems = single.problems.filter((problem) => !problem.startsWith("missed: "));
+      const doubts = problems.length > 0 ? `\n\nRead it with doubt: ${problems.join("; ")}.` : "";
+      const pictures = (single.pictures ?? []).map((file) => `\n\n![${altOf(file)}](pictures/${file})`);
+      const heading = `**${single.title}** (\`npm run bench -- --only ${single.name}\`)`;
+      return `${heading}\n\n${sectionOf(single)}${doubts}${pictures.join("")}`;
+    })
     .join("\n\n");
 }
 
