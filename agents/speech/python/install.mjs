@@ -105,8 +105,26 @@ class Budget {
   }
 }
 
+/** Whether a process can be killed with all that it has started. */
+const GROUPS = process.platform !== "win32";
+/** What runs. It ends with this process. @type {Set<import("node:child_process").ChildProcess>} */
+const running = new Set();
+process.on("exit", () => {
+  for (const child of running) kill(child);
+});
+
+/** @param {import("node:child_process").ChildProcess} child */
+function kill(child) {
+  try {
+    if (GROUPS && child.pid) process.kill(-child.pid, "SIGKILL");
+    else child.kill("SIGKILL");
+  } catch {
+    // it has ended meanwhile
+  }
+}
+
 /**
- * Run a program to its end, or to the end of the budget: then it is killed.
+ * Run a program to its end, or to the end of the budget: then it is killed, with all that it has started.
  * @param {Budget} budget @param {string} command @param {string[]} args @param {Record<string, string>} [env]
  * @returns {Promise<{ ok: boolean, stdout: string, stderr: string, why: string }>}
  */
@@ -117,13 +135,17 @@ function run(budget, command, args, env = {}) {
       env: { ...process.env, ...env },
       stdio: ["ignore", "pipe", "pipe"],
       windowsHide: true,
+      // A process group of its own, so that what it has started ends with it.
+      detached: GROUPS,
     });
+    running.add(child);
+    child.on("exit", () => running.delete(child));
     let stdout = "";
     let stderr = "";
     const timer = setTimeout(() => {
       budget.stopped = `not done within ${Math.round(budget.ms / 100) / 10} s`;
-      child.kill("SIGKILL");
-      // What it has started may still hold these; nobody waits for that.
+      kill(child);
+      // What it has started may still hold these where there are no groups; nobody waits for that.
       child.stdout.destroy();
       child.stderr.destroy();
       child.unref();
@@ -286,6 +308,9 @@ export async function ensureSpeechPython({ by = "run", budgetMs } = {}) {
 
 if (process.argv[1] && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) {
   const bestEffort = process.argv.includes("--best-effort");
+  // By default these would end it without the event that ends what runs.
+  for (const [signal, code] of Object.entries({ SIGHUP: 129, SIGINT: 130, SIGTERM: 143 }))
+    process.once(signal, () => process.exit(code));
   if (!bestEffort) rmSync(stampPath(), { force: true });
   const { found, why } = await ensureSpeechPython({ by: "install" });
   console.log(
