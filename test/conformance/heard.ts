@@ -12,12 +12,12 @@ const PER_CALL = 100;
 
 /** What the parties heard, and what programs wrote of what they were sent. */
 export const HEARD: { readonly [N in Name]: Doer<N> } = {
-  heard: (stage, { call, by, frames, missingAtMost, withinMs }) =>
-    heardOnce(stage.call(call), by, frames, missingAtMost, withinMs),
+  heard: (stage, { call, by, frames, missingAtMost, repeatedAtMost, withinMs }) =>
+    heardOnce(stage.call(call), by, frames, { missingAtMost, repeatedAtMost, withinMs }),
   async heardEach(stage, { calls, count, missingAtMost, withinMs }) {
     for (const { phone, number } of stage.callsOf(calls)) {
       const first = number * PER_CALL;
-      await heardOnce(phone, "caller", [first, count], missingAtMost, withinMs);
+      await heardOnce(phone, "caller", [first, count], { missingAtMost, repeatedAtMost: 0, withinMs });
       const foreign = numbers(phone, "caller").find((heard) => heard < first || heard >= first + count);
       if (foreign !== undefined) throw new Error(`call ${number} heard frame ${foreign} of another call`);
     }
@@ -93,8 +93,11 @@ async function heardOnce(
   phone: SimCall,
   by: Ear,
   [first, count]: readonly [number, number],
-  missingAtMost: number,
-  withinMs: number,
+  {
+    missingAtMost,
+    repeatedAtMost,
+    withinMs,
+  }: { readonly missingAtMost: number; readonly repeatedAtMost: number; readonly withinMs: number },
 ): Promise<void> {
   await settle(() => {
     const heard = new Set(numbersHeard(phone, by).map(({ number }) => number));
@@ -103,7 +106,7 @@ async function heardOnce(
       ? undefined
       : `the ${by} did not hear ${missing.length} of ${count} frames from ${first} on: ${missing.slice(0, 9)}`;
   }, withinMs);
-  check(disorder(within(numbers(phone, by), first, count)));
+  check(disorder(within(numbers(phone, by), first, count), repeatedAtMost));
 }
 
 /** What a party heard back of the caller's frames. */
@@ -126,10 +129,15 @@ async function echoed(
   check(disorder(heard));
 }
 
-/** Each once and in order. */
-function disorder(heard: readonly number[]): Wrong {
-  const at = heard.findIndex((number, i) => i > 0 && number <= (heard[i - 1] ?? 0));
-  return at < 0 ? undefined : `frame ${heard[at]} was heard after frame ${heard[at - 1]}`;
+/** Each once and in order, but for so many that are heard again. */
+function disorder(heard: readonly number[], repeatedAtMost = 0): Wrong {
+  let newest = -1;
+  let repeated = 0;
+  for (const number of heard) {
+    if (number > newest) newest = number;
+    else if (++repeated > repeatedAtMost) return `frame ${number} was heard after frame ${newest}`;
+  }
+  return undefined;
 }
 
 function timeOf(stage: Stage, name: string): number {

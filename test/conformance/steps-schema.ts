@@ -121,6 +121,8 @@ export const STEPS = {
     by: ear.default("caller"),
     frames,
     missingAtMost: z.int().default(0),
+    /** Frames that may be heard again: where playback was cut, by the gateway's estimate of what was heard. */
+    repeatedAtMost: z.int().default(0),
     withinMs,
   }),
   heardEach: z.strictObject({

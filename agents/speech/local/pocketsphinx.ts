@@ -79,7 +79,7 @@ export class PocketsphinxSpeechToText implements SpeechToText {
     const id = this.#nextId++;
     const utterance = new Utterance(id, options, this.#options, (frame) => this.#send(frame));
     utterance.onDone = () => this.#utterances.delete(id);
-    utterance.onTimeout = () => this.#timedOut();
+    utterance.onTimeout = (askedAt) => this.#timedOut(askedAt);
     if (this.#closed) utterance.fail(new SpeechError("ABORTED", NAME, "closed"));
     else if (this.#utterances.size >= this.#options.maxUtterances) {
       utterance.fail(new SpeechError("OVERLOADED", NAME, `${this.#utterances.size} utterances are open`));
@@ -172,8 +172,8 @@ export class PocketsphinxSpeechToText implements SpeechToText {
   }
 
   /** Nothing was heard of the process for as long as a text may take: it hangs, another one is started. */
-  #timedOut(): void {
-    if (performance.now() - this.#lastLineAt >= this.#options.finalTimeoutMs) this.#child?.kill("SIGKILL");
+  #timedOut(askedAt: number): void {
+    if (this.#lastLineAt <= askedAt) this.#child?.kill("SIGKILL");
   }
 
   #lineCame(line: Exclude<RecogniserLine, { type: "ready" }>): void {
@@ -220,7 +220,8 @@ class Utterance implements UtteranceStream {
   /** How many processes this was sent to. */
   sends = 0;
   onDone: () => void = () => {};
-  onTimeout: () => void = () => {};
+  /** Told when its text was asked for. */
+  onTimeout: (askedAt: number) => void = () => {};
   readonly #id: number;
   readonly #options: UtteranceOptions;
   readonly #limits: UtteranceLimits;
@@ -261,9 +262,10 @@ class Utterance implements UtteranceStream {
     if (!this.#settled && !this.#ended) {
       this.#ended = true;
       this.#send(encodeFrame(FRAME_KIND.END, this.#id));
+      const askedAt = performance.now();
       this.#timer = setTimeout(() => {
         this.fail(new SpeechError("PROVIDER_FAILED", NAME, "no text in time"));
-        this.onTimeout();
+        this.onTimeout(askedAt);
       }, this.#limits.finalTimeoutMs);
     }
     if (!this.#settled) {
