@@ -1,7 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
-import { createSecureContext } from "node:tls";
 import { HoldSound, loadAnnouncement, loadHoldSound } from "./audio/hold-audio.js";
 import { NO_AUDIT } from "./audit/audit-sink.js";
 import { CallEventAudit } from "./audit/call-events.js";
@@ -28,6 +26,7 @@ import { Admission } from "./ops/admission.js";
 import { countingEventLog } from "./ops/counting-event-log.js";
 import { LoopWatch } from "./ops/event-loop.js";
 import { Ops } from "./ops/ops.js";
+import { PortCertificates } from "./port-certificates.js";
 import type { Connector } from "./telephony/telephony.js";
 import type { Logger } from "./util/logger.js";
 import { warmUp } from "./warm-up.js";
@@ -113,6 +112,8 @@ async function startBehind(
   const onError = (error: unknown) => logger.error({ err: String(error) }, "store failed");
   const holds = await loadHolds(config.pools);
   // Before anything is opened that a failure would have to close.
+  const certificates = new PortCertificates(config);
+  ops.sources.certificates = certificates;
   const redactor = await openRedactor(config.contexts.redaction, logger);
   warmUp({
     sounds: [HoldSound.generated(), ...holds.values()],
@@ -261,13 +262,14 @@ async function startBehind(
   };
   try {
     await authenticator.start();
-    grpc = createGrpcServer(api, { ...grpcOptions(config), ...shared }, logger);
+    grpc = createGrpcServer(api, { ...grpcOptions(config, certificates.grpc), ...shared }, logger);
     const port = await grpc.listen();
-    desk = config.desk && new DeskServer(api, { ...deskOptions(config, config.desk), ...shared }, logger);
+    desk =
+      config.desk &&
+      new DeskServer(api, { ...deskOptions(config, config.desk, certificates.desk), ...shared }, logger);
     const deskPort = await desk?.listen();
     if (desk) ops.sources.desk = desk;
     const edge = grpc;
-    let tlsNow = edgeTls(config);
     ops.sources.grpc = edge;
     await cluster?.start(CLUSTER_WAIT_MS);
     contextFeed?.start((context) => {
@@ -290,13 +292,9 @@ async function startBehind(
       ops,
       stop,
       async reload(fresh) {
-        const tls = edgeTls(fresh);
-        if ((tls === undefined) !== (config.gateway.grpc.tls === undefined))
-          throw new Error("gateway.grpc.tls cannot be added or taken away while the gateway runs");
-        if (tls) checkTls(tls);
+        const hand = certificates.prepare(fresh);
         await authenticator.reload(authOptions(fresh));
-        if (tls && !sameTls(tls, tlsNow)) edge.reloadTls(tls);
-        tlsNow = tls;
+        hand({ grpc: edge, desk });
       },
       async drain(graceMs) {
         edge.setServing(false);
@@ -373,30 +371,8 @@ function routerOf(config: GatewayConfig): Router {
   };
 }
 
-function grpcOptions(config: GatewayConfig): GrpcEdgeOptions {
+function grpcOptions(config: GatewayConfig, tls: EdgeTls | undefined): GrpcEdgeOptions {
   const { tls: _files, ...options } = config.gateway.grpc;
-  const tls = edgeTls(config);
   const stream = { expiryWarningMs: config.auth.expiryWarningSeconds * 1000 };
   return { ...options, stream, ...(tls && { tls }) };
-}
-
-/** Throws when OpenSSL cannot use them: a certificate without its key, or half a file. */
-function checkTls({ cert, key, clientCa }: EdgeTls): void {
-  createSecureContext({ cert, key, ...(clientCa && { ca: clientCa }) });
-}
-
-function sameTls(a: EdgeTls, b: EdgeTls | undefined): boolean {
-  const bytes = ({ cert, key, clientCa }: EdgeTls) => Buffer.concat([cert, key, clientCa ?? Buffer.alloc(0)]);
-  return b !== undefined && bytes(a).equals(bytes(b));
-}
-
-function edgeTls({ gateway }: GatewayConfig): EdgeTls | undefined {
-  const { tls } = gateway.grpc;
-  return (
-    tls && {
-      cert: readFileSync(tls.certFile),
-      key: readFileSync(tls.keyFile),
-      ...(tls.clientCaFile ? { clientCa: readFileSync(tls.clientCaFile) } : {}),
-    }
-  );
 }

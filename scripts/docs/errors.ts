@@ -37,7 +37,8 @@ const TO_DO: { readonly [r in Reason]: string } = {
   REVISION_CONFLICT: "Read the context again, apply your change to what is there now, write again.",
   CONTEXT_NOT_SAVED:
     "Repeat the same write: turns are told apart by id. With `why` refused it has to be smaller; see [contexts.md](contexts.md). The gateway's log has the cause.",
-  UNAUTHENTICATED: "Send `authorization: Bearer <key>` with a key of the configuration.",
+  UNAUTHENTICATED:
+    "Send `authorization: Bearer <key>` with a key of the configuration; `expired`: with a fresh token.",
   LIMIT_REACHED:
     "Look at `limit` and `max`; do less at a time, or raise it in the configuration where it has a key.",
   GOING_AWAY: "Connect to another gateway, or to this one when it is back.",

@@ -222,7 +222,7 @@ describe("the TypeScript client", () => {
 });
 
 describe("credentials that are loaded anew", () => {
-  it("on SIGHUP: a new key is good, the old one is not, streams go on; what is broken changes nothing", async () => {
+  it("on SIGHUP: a new key is good, the old one and its streams are not; what is broken changes nothing", async () => {
     const file = configFile({ grpc: { keys: [{ name: "a", key: KEY }] }, auth: { watch_interval_ms: 0 } });
     const write = (config: object) => writeFileSync(file, stringify(config));
     const child = startProgram("gateway/src/main.ts", ["serve", "--config", file]);
@@ -250,6 +250,11 @@ describe("credentials that are loaded anew", () => {
     child.signal("SIGHUP");
     await until(() => told(/loaded anew$/) === 1, "the reload");
     expect([await pools(port, KEY), await pools(port, fresh)]).toEqual([0, 0]);
+    open.send({ $case: "mark", value: { handle: 9, name: "m" } });
+    await until(() => open.has("itemRefused"), "the open stream to go on");
+    const next = agent(port, fresh);
+    next.send(register("next"));
+    await until(() => next.has("registered"), "the next agent to be registered");
     write(configOf({ grpc: { keys: [{ name: "a", key: fresh }] } }));
     child.signal("SIGHUP");
     await until(() => told(/loaded anew$/) === 2, "the reload");
@@ -262,8 +267,9 @@ describe("credentials that are loaded anew", () => {
       await until(() => told(/the old ones stay/) === before + 1, "the refusal");
       expect(await pools(port, fresh)).toBe(0);
     }
-    open.send({ $case: "mark", value: { handle: 9, name: "m" } });
-    await until(() => open.has("itemRefused"), "the open stream to go on");
+    await until(() => open.code() === grpc.status.UNAUTHENTICATED, "the end of the old key's stream");
+    next.send({ $case: "mark", value: { handle: 9, name: "m" } });
+    await until(() => next.has("itemRefused"), "the stream of the new key to go on");
     expect(`${child.stdout}${child.stderr}`).not.toMatch(/static-key|another-key/);
   });
 });

@@ -1,5 +1,5 @@
 import type { PeerCertificate } from "node:tls";
-import { grantsOf, PLAIN_NAME, type Principal, type Rights } from "../contract/principal.js";
+import { grantsOf, PLAIN_NAME, type Principal, type Rights, sameRights } from "../contract/principal.js";
 
 /** Whose client certificate gives which rights. The authority that signed it is checked by TLS before. */
 export interface CertificateRule extends Rights {
@@ -24,8 +24,12 @@ export class Certificates {
     readonly principal: Principal;
   }[];
 
-  /** Throws an Error on a rule that cannot be. */
-  constructor(rules: readonly CertificateRule[]) {
+  /** The names that each principal was found by. */
+  private readonly names: WeakMap<Principal, readonly string[]>;
+
+  /** Throws an Error on a rule that cannot be. `before`: the rules before a reload. */
+  constructor(rules: readonly CertificateRule[], before?: Certificates) {
+    this.names = before?.names ?? new WeakMap();
     this.rules = rules.map((rule) => {
       if (!PLAIN_NAME.test(rule.tenant))
         throw new Error(`tenant of certificate must match ${PLAIN_NAME.source}`);
@@ -49,12 +53,24 @@ export class Certificates {
   /** Who shows this certificate; undefined when no rule is about it. */
   find(certificate: PeerCertificate | undefined): Principal | undefined {
     if (!certificate) return undefined;
-    const names = subjectAltNames(certificate.subjectaltname ?? "");
+    return this.findBy(subjectAltNames(certificate.subjectaltname ?? ""));
+  }
+
+  /** Whether whoever was found by a certificate would be found again, with the same rights. */
+  has(principal: Principal): boolean {
+    const again = this.findBy(this.names.get(principal) ?? []);
+    return again !== undefined && sameRights(again, principal);
+  }
+
+  private findBy(names: readonly string[]): Principal | undefined {
     for (const { pattern, rule, principal } of this.rules) {
       const found = names.find((name) => pattern.test(name));
       if (found === undefined) continue;
       const name = rule.name ?? found.slice(found.indexOf(":") + 1);
-      return SHOWN.test(name) ? { ...principal, name } : undefined;
+      if (!SHOWN.test(name)) return undefined;
+      const shown = { ...principal, name };
+      this.names.set(shown, names);
+      return shown;
     }
     return undefined;
   }

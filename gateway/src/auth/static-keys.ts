@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from "node:crypto";
-import { grantsOf, PLAIN_NAME, type Principal, type Rights } from "../contract/principal.js";
+import { grantsOf, PLAIN_NAME, type Principal, type Rights, sameRights } from "../contract/principal.js";
 
 /** A static key. Give the key itself or its SHA-256 in hexadecimal; only the hash is kept. */
 export interface StaticKey extends Rights {
@@ -20,13 +20,19 @@ export const MAX_KEYS_PER_NAME = 2;
 export class StaticKeys {
   private readonly keys: readonly { readonly hash: Buffer; readonly principal: Principal }[];
 
-  /** Throws on a key that could not protect anything: no name, too short, given twice; and on rights that are none. */
-  constructor(keys: readonly StaticKey[]) {
+  /**
+   * Throws on a key that could not protect anything: no name, too short, given twice; and on rights that are none. A key
+   * that was in `before` with the same rights stands for the same principal.
+   */
+  constructor(keys: readonly StaticKey[], before?: StaticKeys) {
     this.keys = keys.map((key) => {
       if (!PLAIN_NAME.test(key.name)) throw new Error(`key name must match ${PLAIN_NAME.source}`);
       if (!PLAIN_NAME.test(key.tenant))
         throw new Error(`tenant of key ${key.name} must match ${PLAIN_NAME.source}`);
-      return { hash: hashOf(key), principal: principalOf(key) };
+      const hash = hashOf(key);
+      const fresh = principalOf(key);
+      const known = before?.keys.find((one) => one.hash.equals(hash))?.principal;
+      return { hash, principal: known && sameRights(known, fresh) ? known : fresh };
     });
     const hashes = new Set(this.keys.map((key) => key.hash.toString("hex")));
     if (hashes.size !== this.keys.length) throw new Error("two entries have the same key");
@@ -41,6 +47,11 @@ export class StaticKeys {
 
   get size(): number {
     return this.keys.length;
+  }
+
+  /** Whether this was found here, or in the keys before, and still stands. */
+  has(principal: Principal): boolean {
+    return this.keys.some((key) => key.principal === principal);
   }
 
   /** Whose key it is; undefined when nobody's. */

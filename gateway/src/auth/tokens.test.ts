@@ -152,7 +152,11 @@ describe("tokens", () => {
     "an issuer that is an object": () => token({ claims: { iss: { toString: 1 } } as never }),
     "no expiry": () => token({ claims: { exp: undefined } as never }),
     "an expiry that is a text": () => token({ claims: { exp: "never" } as never }),
-    "long expired": () => token({ claims: { exp: now() - 86_400 } }),
+    "expired, of another issuer": () =>
+      token({ claims: { exp: now() - 86_400, iss: "https://evil.example" } }),
+    "expired, for another audience": () => token({ claims: { exp: now() - 86_400, aud: "other" } }),
+    "expired, with a wrong signature": () =>
+      token({ claims: { exp: now() - 86_400 }, key: other.privateKey }),
     "not yet valid": () => token({ claims: { nbf: now() + 3_600 } }),
     "no subject": () => token({ claims: { sub: undefined } as never }),
     "a subject with a line break": () => token({ claims: { sub: "operator\nadmin" } }),
@@ -187,6 +191,29 @@ describe("tokens", () => {
       message: "the key is not known here",
       metadata: {},
     });
+  });
+
+  it("ends what lasts when its issuer, or its tenant at the issuer, is taken away", async () => {
+    const gateway = auth();
+    let ended = 0;
+    const ben = await gateway.authenticateToken(await token(), "127.0.0.1:1");
+    gateway.onTakenAway(ben, () => ended++);
+    await gateway.reload({ issuers: [issuer()] });
+    expect(ended).toBe(0);
+    await gateway.reload({ issuers: [issuer({ tenants: ["globex"] })] });
+    expect(ended).toBe(1);
+  });
+
+  it("says of an expired one that it is, when nothing else is wrong; within the leeway it is good (fault 39)", async () => {
+    const gateway = auth();
+    const shown = await token({ claims: { exp: now() - 86_400 } });
+    await expect(gateway.authenticateToken(shown, "127.0.0.1:1")).rejects.toMatchObject({
+      reason: "UNAUTHENTICATED",
+      message: "the token has expired",
+      metadata: { why: "expired" },
+    });
+    const late = await token({ claims: { exp: now() - 20 } });
+    expect(await gateway.authenticateToken(late, "127.0.0.1:1")).toMatchObject({ proof: "token" });
   });
 
   it("cannot be configured with a symmetric algorithm (fault 41)", () => {

@@ -1,4 +1,4 @@
-import { decodeJwt, decodeProtectedHeader, type JWTPayload, jwtVerify } from "jose";
+import { decodeJwt, decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from "jose";
 import { grantsOf, PLAIN_NAME, type Principal } from "../contract/principal.js";
 import type { Logger } from "../util/logger.js";
 import { Jwks, type JwksOptions } from "./jwks.js";
@@ -51,6 +51,8 @@ const MAX_REMEMBERED = 10_000;
 /** Signed tokens (JWT) of the issuers. */
 export class Tokens {
   private readonly issuers: ReadonlyMap<string, { readonly issuer: Issuer; readonly jwks: Jwks }>;
+  /** Who said who somebody is. */
+  private readonly sources: WeakMap<Principal, string>;
   private readonly remembered = new Map<
     string,
     { readonly principal: Principal; readonly untilMs: number }
@@ -73,6 +75,7 @@ export class Tokens {
         { issuer, jwks: before?.jwksOf(issuer) ?? new Jwks(issuer, logger) },
       ]),
     );
+    this.sources = before?.sources ?? new WeakMap();
     if (this.issuers.size !== options.issuers.length) throw new Error("an issuer is given twice");
   }
 
@@ -91,6 +94,12 @@ export class Tokens {
     await Promise.all([...this.issuers.values()].map(({ jwks }) => jwks.load()));
   }
 
+  /** Whether the issuer of somebody's token is still believed about that tenant. A key that rotated away takes nothing back. */
+  has(principal: Principal): boolean {
+    const known = this.issuers.get(this.sources.get(principal) ?? "");
+    return known?.issuer.tenants.includes(principal.tenant) ?? false;
+  }
+
   /** Whose token it is, if it was checked a moment ago. */
   recall(token: string): Principal | undefined {
     const known = this.remembered.get(memoryKey(token));
@@ -99,8 +108,14 @@ export class Tokens {
     return known.principal;
   }
 
-  /** Whose token it is; undefined for anything that is not exactly right. What was wrong is for the log alone. */
-  async find(token: string, onRefused: (why: string) => void): Promise<Principal | undefined> {
+  /**
+   * Whose token it is; undefined for anything that is not exactly right. What was wrong is for the log alone, but for
+   * `expired`: signature, issuer and audience are right then, so that it tells whoever shows it nothing that it cannot read.
+   */
+  async find(
+    token: string,
+    onRefused: (why: string, expired: boolean) => void,
+  ): Promise<Principal | undefined> {
     const recalled = this.recall(token);
     if (recalled) return recalled;
     try {
@@ -108,7 +123,7 @@ export class Tokens {
       this.remember(token, principal);
       return principal;
     } catch (error) {
-      onRefused(whyOf(error));
+      onRefused(whyOf(error), error instanceof errors.JWTExpired);
       return undefined;
     }
   }
@@ -150,7 +165,9 @@ export class Tokens {
     });
     const expireTimeMs = exp * 1000;
     const endTimeMs = expireTimeMs + this.options.leewaySeconds * 1000;
-    return { tenant, name: sub, proof: "token", role, grants, expireTimeMs, endTimeMs };
+    const found: Principal = { tenant, name: sub, proof: "token", role, grants, expireTimeMs, endTimeMs };
+    this.sources.set(found, issuer.issuer);
+    return found;
   }
 
   private remember(token: string, principal: Principal): void {

@@ -82,6 +82,8 @@ function tellFiles(
     tls?.cert_file,
     tls?.key_file,
     tls?.client_ca_file,
+    config.desk?.tls?.cert_file,
+    config.desk?.tls?.key_file,
     ...config.auth.issuers.map((issuer) => issuer.jwks_file),
   ];
   if (file !== undefined) tell(file);

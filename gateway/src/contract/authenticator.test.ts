@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
-import { describe, expect, it } from "vitest";
+import type { PeerCertificate } from "node:tls";
+import { describe, expect, it, vi } from "vitest";
 import { CallError } from "../call/call-error.js";
 import { Authenticator, isLoopback } from "./authenticator.js";
+import type { Principal } from "./principal.js";
 
 const KEY = "test-key-0123456789";
 const bearer = (value: string) => [value];
@@ -36,6 +38,69 @@ describe("Authenticator", () => {
     await expect(rotating.authenticateToken("first-key-01234567", "127.0.0.1:1")).rejects.toThrow(CallError);
     await expect(rotating.reload({ keys: [] })).rejects.toThrow("cannot be taken away");
     expect((await rotating.authenticateToken("third-key-01234567", "127.0.0.1:1")).name).toBe("a");
+  });
+
+  it("tells whoever lasts when a reload takes a credential or some of its rights away", async () => {
+    const key = (name: string, changes: object = {}) => ({
+      name,
+      tenant: "t",
+      key: `${name}-0123456789abcdef`,
+      ...changes,
+    });
+    const certificates = [
+      { san: "DNS:*.example.org", tenant: "t", role: "agent" },
+      { san: "URI:spiffe://a/*", tenant: "t", role: "desk" },
+    ];
+    const gateway = new Authenticator({
+      keys: [key("stays"), key("leaves"), key("fades", { role: "desk" })],
+      certificates,
+    });
+    const ended: string[] = [];
+    const stops = new Map<string, () => void>();
+    const follow = async (name: string, principal: Promise<Principal>) => {
+      stops.set(
+        name,
+        gateway.onTakenAway(await principal, () => ended.push(name)),
+      );
+    };
+    const token = (name: string) => gateway.authenticateToken(`${name}-0123456789abcdef`, "192.0.2.1:1");
+    const shown = (subjectaltname: string) =>
+      gateway.authenticate([], "192.0.2.1:1", { subjectaltname } as PeerCertificate);
+    for (const name of ["stays", "leaves", "fades"]) await follow(name, token(name));
+    await follow("dns", shown("DNS:one.example.org"));
+    await follow("uri", shown("URI:spiffe://a/b"));
+    await follow("stopped", token("leaves"));
+    stops.get("stopped")?.();
+    const leaves = token("leaves");
+
+    await gateway.reload({
+      keys: [key("fades", { role: "desk" }), key("leaves"), key("stays", { role: "admin" })],
+      certificates,
+    });
+    expect(ended).toEqual([]);
+    await expect(gateway.reload({ keys: [key("short", { key: "x" })] })).rejects.toThrow("16");
+    expect(ended).toEqual([]);
+    await gateway.reload({
+      keys: [key("stays"), key("fades", { role: "observer" })],
+      certificates: [{ san: "DNS:two.example.org", tenant: "t", role: "agent" }, certificates[1] as never],
+    });
+    expect(ended.sort()).toEqual(["dns", "fades", "leaves"]);
+    // Once; and whoever shows later what was taken away before, as by a ticket, is told too.
+    await gateway.reload({ keys: [key("stays")], certificates: [certificates[1] as never] });
+    expect(ended).toHaveLength(3);
+    await follow("late", leaves);
+    await vi.waitFor(() => expect(ended).toContain("late"));
+    expect(ended).not.toContain("stopped");
+  });
+
+  it("takes from this machine what it had without keys, once there are any", async () => {
+    const open = new Authenticator({});
+    let ended = 0;
+    open.onTakenAway(await open.authenticate([], "127.0.0.1:5"), () => ended++);
+    await open.reload({});
+    expect(ended).toBe(0);
+    await open.reload({ keys: [{ name: "a", tenant: "t", key: KEY }] });
+    expect(ended).toBe(1);
   });
 
   it("refuses everything else, on loopback too, without repeating it", async () => {

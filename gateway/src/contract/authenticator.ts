@@ -37,6 +37,8 @@ export class Authenticator {
   private openToAll: boolean;
   private readonly logger: Logger;
   private readonly audit: AuditSink;
+  /** What lasts longer than a request, and whose it is. */
+  private readonly lasting = new Map<() => void, Principal>();
 
   /** Throws an Error on what could not protect anything; see StaticKeys, Tokens and Certificates. */
   constructor(options: AuthOptions, news: { readonly logger?: Logger; readonly audit?: AuditSink } = {}) {
@@ -61,7 +63,7 @@ export class Authenticator {
 
   /** Other keys, issuers and rules from now on; throws, and keeps the old ones, when they cannot be. */
   async reload(options: AuthOptions): Promise<void> {
-    const made = this.make(options, this.tokens);
+    const made = this.make(options, this);
     if (
       !options.openToAll &&
       this.hasKeys &&
@@ -71,7 +73,42 @@ export class Authenticator {
     await made.tokens.load();
     Object.assign(this, made);
     this.openToAll = options.openToAll ?? false;
-    this.audit.record({ tenant: "", kind: "CREDENTIALS_RELOADED", actor: "gateway", operation: "" });
+    const ended = [...this.lasting].filter(([, principal]) => !this.isGood(principal));
+    for (const [end] of ended) end();
+    const details = { ended: String(ended.length) };
+    this.audit.record({ tenant: "", kind: "CREDENTIALS_RELOADED", actor: "gateway", operation: "", details });
+  }
+
+  /**
+   * `end` is told once when a reload takes away what somebody shows: the key, the rule for the certificate, the issuer, or some
+   * of its rights; on the next turn when that has happened already. Answers how to stop. Whether it expires is not looked at.
+   */
+  onTakenAway(principal: Principal, end: () => void): () => void {
+    let stopped = false;
+    const once = () => {
+      this.lasting.delete(once);
+      if (!stopped) end();
+      stopped = true;
+    };
+    this.lasting.set(once, principal);
+    if (!this.isGood(principal)) setImmediate(once);
+    return () => {
+      stopped = true;
+      this.lasting.delete(once);
+    };
+  }
+
+  private isGood(principal: Principal): boolean {
+    switch (principal.proof) {
+      case "local":
+        return !this.hasKeys;
+      case "key":
+        return this.keys.has(principal);
+      case "token":
+        return this.tokens.has(principal);
+      case "certificate":
+        return this.certificates.has(principal);
+    }
   }
 
   /** Loads the keys of issuers. Never rejects. */
@@ -109,10 +146,13 @@ export class Authenticator {
     if (found) return found;
     let why = "not a key and not a token";
     if (this.tokens.size > 0 && token.split(".").length === 3) {
-      const principal = await this.tokens.find(token, (reason) => {
+      let isExpired = false;
+      const principal = await this.tokens.find(token, (reason, expired) => {
         why = reason;
+        isExpired = expired;
       });
       if (principal) return principal;
+      if (isExpired) throw this.refused(peer, "the token has expired", why, { why: "expired" });
     }
     throw this.refused(peer, "the key is not known here", why);
   }
@@ -130,12 +170,12 @@ export class Authenticator {
     return token === undefined ? undefined : (this.keys.find(token) ?? this.tokens.recall(token));
   }
 
-  private make(options: AuthOptions, before?: Tokens) {
+  private make(options: AuthOptions, before?: Authenticator) {
     const { keys = [], issuers = [], certificates = [], leewaySeconds = 30 } = options;
     return {
-      keys: new StaticKeys(keys),
-      tokens: new Tokens({ issuers, leewaySeconds }, this.logger, before),
-      certificates: new Certificates(certificates),
+      keys: new StaticKeys(keys, before?.keys),
+      tokens: new Tokens({ issuers, leewaySeconds }, this.logger, before?.tokens),
+      certificates: new Certificates(certificates, before?.certificates),
     };
   }
 
@@ -145,7 +185,12 @@ export class Authenticator {
     return LOCAL;
   }
 
-  private refused(peer: string, message: string, why = message): CallError {
+  private refused(
+    peer: string,
+    message: string,
+    why = message,
+    metadata: Readonly<Record<string, string>> = {},
+  ): CallError {
     const address = peer.slice(0, Math.max(0, peer.lastIndexOf(":"))) || "unknown";
     this.logger.debug({ peer: address, why }, "a credential was refused");
     this.audit.record({
@@ -155,7 +200,7 @@ export class Authenticator {
       operation: "",
       details: { reason: why },
     });
-    return new CallError("UNAUTHENTICATED", message);
+    return new CallError("UNAUTHENTICATED", message, metadata);
   }
 }
 

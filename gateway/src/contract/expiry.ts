@@ -4,25 +4,38 @@ import type { Principal } from "./principal.js";
 /** The longest delay that a timer takes. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** Tells when a credential is about to end, and when it has ended. Used by whatever lasts longer than a request. */
+/** Where it is known that a credential was taken away. */
+export interface CredentialNews {
+  /** Tells `end` once; answers how to stop. */
+  onTakenAway(principal: Principal, end: () => void): () => void;
+}
+
+/**
+ * Tells when a credential is about to end, and when it has ended or was taken away. Used by whatever lasts longer than a
+ * request.
+ */
 export class ExpiryWatch {
   private warnTimer: NodeJS.Timeout | undefined;
   private endTimer: NodeJS.Timeout | undefined;
   private told: number | undefined;
+  private forget: () => void = () => {};
 
   /**
    * `warningMs` before the credential expires `onExpiring` is told, of a short-lived one when half of what is left of it is
-   * over; and `onEnded` when its leeway is over too.
+   * over; and `onEnded` when its leeway is over too, or as soon as `news` tells that it was taken away.
    */
   constructor(
+    private readonly news: CredentialNews,
     private readonly warningMs: number,
     private readonly onExpiring: (expireTimeMs: number) => void,
-    private readonly onEnded: () => void,
+    private readonly onEnded: (why: CallError) => void,
   ) {}
 
   /** Watches this credential from now on, and the one before no more. */
-  follow({ expireTimeMs, endTimeMs }: Principal): void {
+  follow(principal: Principal): void {
     this.stop();
+    const { expireTimeMs, endTimeMs } = principal;
+    this.forget = this.news.onTakenAway(principal, () => this.end("revoked"));
     if (expireTimeMs === undefined) return;
     // The same credential once more is not told again: whoever answers each warning would never stop.
     if (expireTimeMs !== this.told) {
@@ -32,12 +45,18 @@ export class ExpiryWatch {
         this.onExpiring(expireTimeMs);
       });
     }
-    this.at(endTimeMs ?? expireTimeMs, "endTimer", this.onEnded);
+    this.at(endTimeMs ?? expireTimeMs, "endTimer", () => this.end("expired"));
   }
 
   stop(): void {
     clearTimeout(this.warnTimer);
     clearTimeout(this.endTimer);
+    this.forget();
+  }
+
+  private end(why: "expired" | "revoked"): void {
+    this.stop();
+    this.onEnded(credentialEnded(why));
   }
 
   private at(timeMs: number, timer: "warnTimer" | "endTimer", run: () => void): void {
@@ -49,7 +68,8 @@ export class ExpiryWatch {
   }
 }
 
-/** The error of a stream whose credential has ended. */
-export function credentialEnded(): CallError {
-  return new CallError("UNAUTHENTICATED", "the credential of the stream has expired");
+/** The error of whatever lasted longer than its credential. */
+function credentialEnded(why: "expired" | "revoked"): CallError {
+  const how = why === "expired" ? "has expired" : "was taken away";
+  return new CallError("UNAUTHENTICATED", `the credential of the stream ${how}`, { why });
 }

@@ -172,6 +172,13 @@ function both(a: readonly string[], b: readonly string[]): readonly string[] | u
   return common.length > 0 ? common : undefined;
 }
 
+/** Whether both are the same somebody with the same rights, however long their credentials last. */
+export function sameRights(a: Principal, b: Principal): boolean {
+  const textOf = ({ tenant, name, role, grants }: Principal) =>
+    JSON.stringify([tenant, name, role, [...grants].sort(([x], [y]) => (x < y ? -1 : 1))]);
+  return textOf(a) === textOf(b);
+}
+
 /** Somebody with a predefined role; for tests and for this machine without keys. */
 export function principalOf(tenant: string, name: string, role: Role = "admin"): Principal {
   return { tenant, name, proof: "local", role, grants: grantsOf({ role }) };

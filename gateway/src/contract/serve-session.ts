@@ -7,7 +7,7 @@ import type { Authenticator, Credential } from "./authenticator.js";
 import { allows, authorize, authorizeSomewhere } from "./authorization.js";
 import { fromReattach, fromRegister, fromToken, toPbItem } from "./convert-agent.js";
 import { innerCallId, streamCommand } from "./convert-command.js";
-import { credentialEnded, ExpiryWatch } from "./expiry.js";
+import { ExpiryWatch } from "./expiry.js";
 import { recordDenied } from "./guard.js";
 import type { StreamLimits } from "./limits.js";
 import { clientActor } from "./operations.js";
@@ -85,9 +85,10 @@ export class ServeSession implements AgentStream {
     });
     stats.serveStreams++;
     this.expiry = new ExpiryWatch(
+      context.authenticator,
       limits.expiryWarningMs,
       (expireTimeMs) => this.send({ type: "credentialExpiring", expireTime: new Date(expireTimeMs) }),
-      () => this.refuse(credentialEnded()),
+      (why) => this.refuse(why),
     );
     this.registerTimer = setTimeout(() => this.refuse(notRegistered("nothing")), limits.registerTimeoutMs);
     this.registerTimer.unref();

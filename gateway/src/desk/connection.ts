@@ -2,7 +2,7 @@ import { BrowserRequest, BrowserResponse, decodeMessage, encodeMessage } from "@
 import type { WebSocket } from "ws";
 import { CallError, invalidField } from "../call/call-error.js";
 import { toPbError } from "../contract/convert.js";
-import { credentialEnded, ExpiryWatch } from "../contract/expiry.js";
+import { ExpiryWatch } from "../contract/expiry.js";
 import { publicError } from "../contract/public-error.js";
 import { FrameRate } from "./frame-rate.js";
 import { type BrowserStream, openStream, type StreamSink } from "./streams.js";
@@ -14,7 +14,7 @@ export const CLOSE = {
   PROTOCOL: 1002,
   NOT_BINARY: 1003,
   MALFORMED: 1007,
-  /** The credential of the connection has expired. Sign in again. */
+  /** The credential of the connection has expired or was taken away. Sign in again. */
   EXPIRED: 4001,
   /** The browser does not read. Reconnect and resume by cursor. */
   TOO_SLOW: 4008,
@@ -33,11 +33,7 @@ export class DeskConnection {
   private resumeTimer: NodeJS.Timeout | undefined;
   private readonly held: { readonly data: Buffer; readonly isBinary: boolean }[] = [];
   private readonly pingTimer: NodeJS.Timeout;
-  private readonly expiry = new ExpiryWatch(
-    0,
-    () => {},
-    () => this.expired(),
-  );
+  private readonly expiry: ExpiryWatch;
 
   constructor(
     private readonly wire: DeskWire,
@@ -49,6 +45,12 @@ export class DeskConnection {
     wire.stats.connections++;
     this.pingTimer = setInterval(() => this.ping(), wire.options.pingIntervalMs);
     this.pingTimer.unref();
+    this.expiry = new ExpiryWatch(
+      wire.authenticator,
+      0,
+      () => {},
+      (why) => this.signOut(why),
+    );
     this.expiry.follow(visitor.credential);
     socket.on("message", (data, isBinary) => this.frame(data as Buffer, isBinary));
     socket.on("pong", () => {
@@ -68,9 +70,12 @@ export class DeskConnection {
     this.close(CLOSE.GOING_AWAY, "going away");
   }
 
-  private expired(): void {
-    for (const stream of [...this.streams.values()]) stream.end(credentialEnded());
-    this.close(CLOSE.EXPIRED, "the credential has expired");
+  private signOut(why: CallError): void {
+    for (const stream of [...this.streams.values()]) stream.end(why);
+    this.close(
+      CLOSE.EXPIRED,
+      why.metadata.why === "revoked" ? "the credential was taken away" : "the credential has expired",
+    );
   }
 
   private frame(data: Buffer, isBinary: boolean): void {

@@ -125,7 +125,7 @@ export class EmbedCards {
     const ending = new AbortController();
     const signal = AbortSignal.any([ending.signal, this.leaving.signal]);
     const end = () => ending.abort();
-    const expiry = new ExpiryWatch(0, () => {}, end);
+    const expiry = new ExpiryWatch(this.wire.authenticator, 0, () => {}, end);
     response.once("close", end);
     expiry.follow(right.credential);
     this.streams++;

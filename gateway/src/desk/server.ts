@@ -4,7 +4,7 @@ import {
   type Server,
   type ServerResponse,
 } from "node:http";
-import { createServer as createHttpsServer } from "node:https";
+import { createServer as createHttpsServer, Server as HttpsServer } from "node:https";
 import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
 import { DEFAULT_PORTS } from "../config/member-config.js";
@@ -137,6 +137,11 @@ export class DeskServer {
         resolve(typeof address === "object" && address ? address.port : port);
       });
     });
+  }
+
+  /** New connections see this certificate from now on; those there are go on. Throws when it cannot be used. */
+  reloadTls({ cert, key }: NonNullable<DeskOptions["tls"]>): void {
+    if (this.server instanceof HttpsServer) this.server.setSecureContext({ cert, key });
   }
 
   /** No new connections; those there are are told and closed. */

@@ -1,7 +1,7 @@
 import type { CallServiceDefinition, ServiceHandlers } from "@callweave/proto";
 import type { ServerWritableStream } from "@grpc/grpc-js";
 import type { Credential } from "../contract/authenticator.js";
-import { credentialEnded, ExpiryWatch } from "../contract/expiry.js";
+import { ExpiryWatch } from "../contract/expiry.js";
 import { openListening } from "../contract/listening.js";
 import { toServiceError } from "./status.js";
 import { type EdgeContext, identify, requireReadable, unaries } from "./unary.js";
@@ -52,11 +52,7 @@ async function open(
     fail(call, reason);
     stop();
   };
-  const expiry = new ExpiryWatch(
-    0,
-    () => {},
-    () => leave(credentialEnded()),
-  );
+  const expiry = new ExpiryWatch(context.authenticator, 0, () => {}, leave);
   const stop = () => {
     expiry.stop();
     lasting.delete(leave);

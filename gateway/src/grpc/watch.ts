@@ -1,6 +1,6 @@
 import type { ServerWritableStream } from "@grpc/grpc-js";
 import type { CallError } from "../call/call-error.js";
-import { credentialEnded, ExpiryWatch } from "../contract/expiry.js";
+import { ExpiryWatch } from "../contract/expiry.js";
 import type { Watch } from "../contract/watches.js";
 import { serviceError, toServiceError } from "./status.js";
 import { type EdgeContext, identify, requireReadable } from "./unary.js";
@@ -20,11 +20,7 @@ export async function pump<Q, S>(
     fail(call, reason);
     abort.abort();
   };
-  const expiry = new ExpiryWatch(
-    0,
-    () => {},
-    () => leave(credentialEnded()),
-  );
+  const expiry = new ExpiryWatch(context.authenticator, 0, () => {}, leave);
   call.once("cancelled", cancelled);
   context.lasting.add(leave);
   try {

@@ -254,6 +254,11 @@ export const METRICS = {
     type: "gauge",
     help: "Share of the last 5 s in which the event loop worked, 0 to 1",
   },
+  callweave_certificate_expire_time_seconds: {
+    type: "gauge",
+    help: "When the certificate of a port, or the authority of its clients, ends, Unix time; without TLS there is none",
+    labels: ["use"],
+  },
   nodejs_gc_duration_seconds: {
     type: "histogram",
     help: "Pauses of the garbage collector; a frame of audio is 0.02 long",

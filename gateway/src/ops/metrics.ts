@@ -137,6 +137,7 @@ export class Metrics implements CountSink {
     this.collectStores();
     this.collectBus();
     this.collectWebhooks();
+    this.collectCertificates();
     this.gauge("callweave_ready", this.isReady() ? 1 : 0);
   }
 
@@ -236,6 +237,11 @@ export class Metrics implements CountSink {
     this.total("callweave_desk_slowed_total", stats.slowedDown);
     this.total("callweave_desk_too_slow_total", stats.tooSlow);
     this.total("callweave_desk_refused_total", stats.refused);
+  }
+
+  private collectCertificates(): void {
+    for (const { use, expireTimeMs } of this.sources.certificates?.views() ?? [])
+      this.gauge("callweave_certificate_expire_time_seconds", expireTimeMs / 1000, { use });
   }
 
   private collectStores(): void {

@@ -114,6 +114,19 @@ export interface DeskSource {
   };
 }
 
+/** A certificate of a port. */
+export interface CertificateView {
+  /** What it is for. */
+  readonly use: "grpc" | "grpc_client_ca" | "desk";
+  /** When it ends, wall clock in ms. */
+  readonly expireTimeMs: number;
+}
+
+/** The certificates of the ports. */
+export interface CertificateSource {
+  views(): readonly CertificateView[];
+}
+
 /** The other gateways. */
 export interface ClusterSource {
   /** Live gateways, this one included. */
@@ -160,4 +173,5 @@ export interface OpsSources {
   eventStore?: EventStoreSource;
   cluster?: ClusterSource;
   webhooks?: WebhooksSource;
+  certificates?: CertificateSource;
 }

@@ -8,13 +8,19 @@ export const ACCESS_FAULTS: readonly FaultRow[] = [
     promise:
       "Warned before, replaced by `Reauthenticate`; otherwise the stream ends UNAUTHENTICATED after the leeway and its call is offered to somebody else.",
     injected: "tokens that live for seconds",
-    tests: integration(
-      "credentials",
-      "end the stream after a warning, and its call is offered to somebody else",
-      "are replaced in the stream by Reauthenticate, which takes none of another tenant",
-      "asks for a fresh token before the old one ends, and its session goes on",
-    ),
-    limit: "A token that is revoked before its end stays good until then.",
+    tests: [
+      ...integration(
+        "credentials",
+        "end the stream after a warning, and its call is offered to somebody else",
+        "are replaced in the stream by Reauthenticate, which takes none of another tenant",
+        "asks for a fresh token before the old one ends, and its session goes on",
+      ),
+      ...unit(
+        "auth/tokens",
+        "says of an expired one that it is, when nothing else is wrong; within the leeway it is good",
+      ),
+    ],
+    limit: "A single token cannot be revoked before its end; its issuer, or a key, can.",
   },
   {
     number: 40,
@@ -24,7 +30,7 @@ export const ACCESS_FAULTS: readonly FaultRow[] = [
     tests: [
       ...integration(
         "authorization-matrix",
-        "on gRPC, about another tenant's call: %s",
+        "about another tenant's call: %s",
         "on NATS, own and other tenant: %s",
         "is written down: who was refused, listened and read, in a chain that holds",
       ),

@@ -188,10 +188,11 @@ export const PROVIDER_FAULTS: readonly FaultRow[] = [
       ),
       ...integration("telcoflow-tls", "sends no key to a server that it does not trust"),
       ...integration("credentials", "of the server are replaced under open connections"),
+      ...integration("credentials-taken-away", "is replaced under open connections, and its end is told"),
       ...unit("auth/reload-on-change", "keeps what there is when it cannot be read, and goes on when it can"),
     ],
     limit:
-      "There is no metric of a certificate's last day; `openssl x509 -enddate` and the alerts of the platform have to do. A new authority for the provider needs a restart.",
+      "The ends of the ports' own certificates are a metric (`callweave_certificate_expire_time_seconds`), those of the provider and of NATS are not. A new authority for the provider needs a restart.",
   },
   {
     number: 52,

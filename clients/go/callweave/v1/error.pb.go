@@ -120,8 +120,9 @@ const (
 	// does not take it, and would not later) or failed. UNAVAILABLE.
 	// {"call_id": "c-1", "why": "spool_full"}
 	ErrorReason_ERROR_REASON_CONTEXT_NOT_SAVED ErrorReason = 29
-	// No or a wrong credential. UNAUTHENTICATED.
-	// {}
+	// No or a wrong credential, or one that has ended: then `why` is expired or, taken out of the configuration,
+	// revoked. UNAUTHENTICATED.
+	// {"why": "expired"}
 	ErrorReason_ERROR_REASON_UNAUTHENTICATED ErrorReason = 30
 	// A bound of the gateway is reached. RESOURCE_EXHAUSTED.
 	// {"limit": "max_listeners_per_call", "max": "100"}

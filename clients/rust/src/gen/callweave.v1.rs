@@ -582,8 +582,9 @@ pub enum ErrorReason {
     /// does not take it, and would not later) or failed. UNAVAILABLE.
     /// {"call_id": "c-1", "why": "spool_full"}
     ContextNotSaved = 29,
-    /// No or a wrong credential. UNAUTHENTICATED.
-    /// {}
+    /// No or a wrong credential, or one that has ended: then `why` is expired or, taken out of the configuration,
+    /// revoked. UNAUTHENTICATED.
+    /// {"why": "expired"}
     Unauthenticated = 30,
     /// A bound of the gateway is reached. RESOURCE_EXHAUSTED.
     /// {"limit": "max_listeners_per_call", "max": "100"}

@@ -147,8 +147,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     {"call_id": "c-1", "why": "spool_full"}
     """
     ERROR_REASON_UNAUTHENTICATED: _ErrorReason.ValueType  # 30
-    """No or a wrong credential. UNAUTHENTICATED.
-    {}
+    """No or a wrong credential, or one that has ended: then `why` is expired or, taken out of the configuration,
+    revoked. UNAUTHENTICATED.
+    {"why": "expired"}
     """
     ERROR_REASON_LIMIT_REACHED: _ErrorReason.ValueType  # 31
     """A bound of the gateway is reached. RESOURCE_EXHAUSTED.
@@ -305,8 +306,9 @@ does not take it, and would not later) or failed. UNAVAILABLE.
 {"call_id": "c-1", "why": "spool_full"}
 """
 ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 30
-"""No or a wrong credential. UNAUTHENTICATED.
-{}
+"""No or a wrong credential, or one that has ended: then `why` is expired or, taken out of the configuration,
+revoked. UNAUTHENTICATED.
+{"why": "expired"}
 """
 ERROR_REASON_LIMIT_REACHED: ErrorReason.ValueType  # 31
 """A bound of the gateway is reached. RESOURCE_EXHAUSTED.

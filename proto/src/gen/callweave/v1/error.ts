@@ -165,8 +165,9 @@ export enum ErrorReason {
    */
   CONTEXT_NOT_SAVED = 29,
   /**
-   * UNAUTHENTICATED - No or a wrong credential. UNAUTHENTICATED.
-   * {}
+   * UNAUTHENTICATED - No or a wrong credential, or one that has ended: then `why` is expired or, taken out of the configuration,
+   * revoked. UNAUTHENTICATED.
+   * {"why": "expired"}
    */
   UNAUTHENTICATED = 30,
   /**
