@@ -204,6 +204,7 @@ async function startBehind(
       },
       mediaGiveUpMs: config.gateway.limits.mediaGiveUpMs,
       maxListeners: config.gateway.limits.maxListenersPerCall,
+      redact: (value) => redactor.value(value),
     },
     hub: { maxSessions: config.gateway.limits.maxSessions, maxPlaybackMs: config.playback.maxSeconds * 1000 },
     maxCalls,

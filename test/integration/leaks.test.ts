@@ -138,6 +138,11 @@ describe("what a run writes", () => {
       })
       .catch(() => {});
 
+    // To its agent as it is, and nowhere else.
+    const noted = new Promise<string>((resolve) => one.on("note", ({ text }) => resolve(text)));
+    expect(await client.calls.sendNote(said.id, sentence)).toBe(true);
+    expect(await noted).toBe(sentence);
+
     const refused = simulator.placeCall({ from: CALLERS.refused });
     const two = await agent.call(2);
     await client.contexts.save(refused.id, { consent: { transcript: false } });

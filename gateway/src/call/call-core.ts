@@ -40,6 +40,8 @@ export interface CallOptions {
   readonly finalSaveMs: number;
   /** Listeners of one call. Default 1,000. */
   readonly maxListeners: number;
+  /** Takes out of the words of commands what must not be kept, before they are hashed for the event log. Default: nothing. */
+  readonly redact?: (value: unknown) => unknown;
 }
 
 /** Who finds agents for seats; implemented by dispatch. */

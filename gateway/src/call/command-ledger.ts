@@ -22,8 +22,20 @@ export interface LedgerEntry {
 export class CommandLedger {
   private readonly entries = new Map<string, LedgerEntry>();
 
-  /** @param maxEntries Default 10,000; beyond it the oldest finished commands are forgotten. */
-  constructor(private readonly maxEntries = 10_000) {}
+  /**
+   * @param maxEntries Default 10,000; beyond it the oldest finished commands are forgotten.
+   * @param redact What must not be kept is taken out of words before they are hashed; default nothing.
+   */
+  constructor(
+    private readonly maxEntries = 10_000,
+    private readonly redact: (value: unknown) => unknown = (value) => value,
+  ) {}
+
+  /** The hash of a command's body. It is stored and shown: a number alone in a note could be found by trying all. */
+  hashOf(command: CallCommand): string {
+    const hasWords = command.verb === "SendNote" || command.verb === "EscalateCall";
+    return hashBody(hasWords ? this.redact(command) : command);
+  }
 
   get size(): number {
     return this.entries.size;
@@ -74,7 +86,7 @@ export function replyOf(
 }
 
 /** SHA-256 of a command's body in hexadecimal; the order of keys does not matter. */
-export function hashBody(command: CallCommand): string {
+export function hashBody(command: unknown): string {
   return createHash("sha256").update(canonical(command)).digest("hex");
 }
 

@@ -14,7 +14,7 @@ import { outcomeUnknown, unlessAborted, within } from "./call-core.js";
 import { CallError } from "./call-error.js";
 import type { EscalationPlan } from "./call-events.js";
 import type { Verb } from "./call-state.js";
-import { CommandLedger, hashBody, type LedgerEntry, replyOf } from "./command-ledger.js";
+import { CommandLedger, type LedgerEntry, replyOf } from "./command-ledger.js";
 import { commandOf, Escalation } from "./escalation.js";
 import * as legVerbs from "./leg-verbs.js";
 import type { RestoredLife } from "./restore.js";
@@ -32,7 +32,7 @@ interface Exclusive {
 /** Takes verbs: idempotency, the state table, one ending command at a time, waiting, and the events that tell of it. */
 export class CommandRunner {
   /** Every command that was taken. */
-  readonly ledger = new CommandLedger();
+  readonly ledger: CommandLedger;
   private exclusive: Exclusive | undefined;
   /** Ending commands that are not finished: the one above, and those that gave way to a disconnect. */
   private readonly ending = new Set<LedgerEntry>();
@@ -41,7 +41,9 @@ export class CommandRunner {
   constructor(
     private readonly core: CallCore,
     private readonly releaseSeat: (holder: SeatHolder | undefined) => void,
-  ) {}
+  ) {
+    this.ledger = new CommandLedger(undefined, core.options.redact);
+  }
 
   /** The ending command under way. */
   get pending(): { readonly requestId: string; readonly verb: Verb } | undefined {
@@ -68,7 +70,7 @@ export class CommandRunner {
   ): Promise<CommandReply> {
     if (command.verb === "CancelCommand") return this.cancelCommand(command.targetRequestId);
     const id = requestId || randomUUID();
-    const bodyHash = hashBody(command);
+    const bodyHash = this.ledger.hashOf(command);
     const entry = this.ledger.find(id, bodyHash) ?? this.begin(actor, id, bodyHash, command);
     if (isLong(command) && !entry.outcome) {
       // Whoever is told that it is under way can rely on it: another owner of the call knows of it.

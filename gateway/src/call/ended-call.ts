@@ -1,6 +1,6 @@
 import { type Actor, type CallCommand, type CommandReply, requireAllowed } from "./call-commands.js";
 import type { CallSnapshot, CallState } from "./call-state.js";
-import { type CommandLedger, hashBody, replyOf } from "./command-ledger.js";
+import { type CommandLedger, replyOf } from "./command-ledger.js";
 
 const OVER: { readonly state: CallState; readonly ended: true } = { state: "DISCONNECTED", ended: true };
 
@@ -29,7 +29,7 @@ export class EndedCall {
   async execute(_actor: Actor, requestId: string, command: CallCommand): Promise<CommandReply> {
     const { callId } = this.last;
     if (command.verb === "CancelCommand") requireAllowed(callId, OVER.state, command.verb);
-    const entry = requestId ? this.ledger?.find(requestId, hashBody(command)) : undefined;
+    const entry = requestId ? this.ledger?.find(requestId, this.ledger.hashOf(command)) : undefined;
     if (entry?.outcome) return replyOf(this.last, entry, entry.outcome);
     requireAllowed(callId, OVER.state, command.verb);
     throw new TypeError(`${command.verb} is allowed in ${OVER.state}`);

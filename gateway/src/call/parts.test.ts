@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ManualClock } from "../util/clock.js";
+import { Redactor } from "../util/redact.js";
 import { AFTER_DEFAULTS, AfterWait } from "./after-wait.js";
 import { ByteQueue } from "./byte-queue.js";
 import { ALLOWED, allowedVerbs, requireAllowed } from "./call-commands.js";
@@ -110,6 +111,18 @@ describe("CommandLedger", () => {
     ledger.add(entry("new", true));
     expect(ledger.find("running", "h")).toBeDefined();
     expect(ledger.find("done", "h")).toBeUndefined();
+  });
+
+  it("hashes words without what must not be kept, and nothing else of it", () => {
+    const redactor = new Redactor();
+    const ledger = new CommandLedger(10, (value) => redactor.value(value));
+    const note = (text: string) => ledger.hashOf({ verb: "SendNote", text });
+    // Else whoever sees the hash in the event log finds the number by trying all.
+    expect(note("4111 1111 1111 1111")).toBe(note("[card number]"));
+    expect(note("4111 1111 1111 1111")).not.toBe(hashBody({ verb: "SendNote", text: "4111 1111 1111 1111" }));
+    expect(note("be brief")).toBe(hashBody({ verb: "SendNote", text: "be brief" }));
+    const transfer = { verb: "TransferCall", to: { pool: "4111111111111111" }, offerDurationMs: 1 } as const;
+    expect(ledger.hashOf(transfer)).toBe(hashBody(transfer));
   });
 
   it("hashes the body whatever the order of its keys, and without what is unset", () => {

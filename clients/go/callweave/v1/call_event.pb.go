@@ -1258,7 +1258,7 @@ type CommandStarted struct {
 	Verb string `protobuf:"bytes,1,opt,name=verb,proto3" json:"verb,omitempty"`
 	// Its id.
 	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// SHA-256 of its body in hexadecimal, so that a repeated id with another body is found.
+	// SHA-256 of its body, with words redacted, in hexadecimal, so that a repeated id with another body is found.
 	BodyHash string `protobuf:"bytes,3,opt,name=body_hash,json=bodyHash,proto3" json:"body_hash,omitempty"`
 	// Who gave it: "agent:<agent_id>" or "client:<name>".
 	Actor         string `protobuf:"bytes,4,opt,name=actor,proto3" json:"actor,omitempty"`

@@ -1176,7 +1176,7 @@ pub struct CommandStarted {
     /// Its id.
     #[prost(string, tag = "2")]
     pub request_id: ::prost::alloc::string::String,
-    /// SHA-256 of its body in hexadecimal, so that a repeated id with another body is found.
+    /// SHA-256 of its body, with words redacted, in hexadecimal, so that a repeated id with another body is found.
     #[prost(string, tag = "3")]
     pub body_hash: ::prost::alloc::string::String,
     /// Who gave it: "agent:<agent_id>" or "client:<name>".

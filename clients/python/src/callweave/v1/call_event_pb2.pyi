@@ -602,7 +602,7 @@ class CommandStarted(_message.Message):
     request_id: _builtins.str
     """Its id."""
     body_hash: _builtins.str
-    """SHA-256 of its body in hexadecimal, so that a repeated id with another body is found."""
+    """SHA-256 of its body, with words redacted, in hexadecimal, so that a repeated id with another body is found."""
     actor: _builtins.str
     """Who gave it: "agent:<agent_id>" or "client:<name>"."""
     def __init__(

@@ -510,7 +510,7 @@ export interface CommandStarted {
   verb: string;
   /** Its id. */
   requestId: string;
-  /** SHA-256 of its body in hexadecimal, so that a repeated id with another body is found. */
+  /** SHA-256 of its body, with words redacted, in hexadecimal, so that a repeated id with another body is found. */
   bodyHash: string;
   /** Who gave it: "agent:<agent_id>" or "client:<name>". */
   actor: string;
