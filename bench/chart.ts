@@ -24,7 +24,7 @@ export function barChart(
 ): string {
   // What was not measured has no bar.
   const known = bars.filter((bar) => Number.isFinite(bar.value.median));
-  const largest = Math.max(limit?.at ?? 0, ...known.map((bar) => bar.value.max));
+  const largest = Math.max(limit?.at ?? 0, ...known.map((bar) => bar.value.max)) || 1;
   const scale = (value: number) => (value / largest) * (WIDTH - LEFT - RIGHT);
   const at = (value: number) => (LEFT + scale(value)).toFixed(1);
   const height = TOP + known.length * ROW + 24;

@@ -91,6 +91,7 @@ await main(program.parse().opts<Options>());
 
 async function main(options: Options): Promise<void> {
   const say = options.json ? console.error : console.log;
+  if (options.quick && options.save) program.error("--quick says nothing that could be kept with --save");
   checkFrozen();
   const programs = harness();
   if (!canPin()) say("taskset or a second core is missing: nothing is bound to a core");
@@ -108,7 +109,7 @@ async function main(options: Options): Promise<void> {
   for (const suite of suites) {
     await quiet(options.quietWait);
     say(`\n${suite.name}`);
-    const result = await suite.run(programs, told);
+    const result = { ...(await suite.run(programs, told)), command: commandOf(suite.name, options) };
     say(`\n${result.table}\n`);
     say(result.ok ? `${suite.name}: ok` : `${suite.name}: not ok: ${result.problems.join("; ")}`);
     if (options.save) for (const path of [keepResult(result), ...drawCharts(result)]) say(`kept: ${path}`);
@@ -124,6 +125,17 @@ async function main(options: Options): Promise<void> {
   say(`\n${ok ? "ok" : "not ok"}`);
   if (options.json) console.log(JSON.stringify({ ok, ratios, results, singles: found, pairs: paired }));
   process.exitCode = ok ? 0 : 1;
+}
+
+/** What makes one part anew, with what differs from its defaults. */
+function commandOf(suite: string, options: Options): string {
+  const { rounds, loads, variants, seconds, warmUp, passes } = options;
+  const part = suite === "quick" || suite === "gate" ? [`--${suite}`] : ["--only", suite];
+  const given = { rounds, loads, variants, seconds, "warm-up": warmUp, passes };
+  const others = Object.entries(given).flatMap(([name, value]) =>
+    value === undefined ? [] : [`--${name}`, String(value)],
+  );
+  return ["npm run bench --", ...part, ...others].join(" ");
 }
 
 function wants({ only, quick, gate }: Options, name: string): boolean {

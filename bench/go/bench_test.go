@@ -72,11 +72,12 @@ func TestSpread(t *testing.T) {
 
 func TestTraffic(t *testing.T) {
 	traffic := newTraffic()
-	traffic.sent(0, 1) // before the window
+	early := machineMs()
 	traffic.openWindow()
+	traffic.sent(early, early) // stamped before the window, told of in it
 	now := machineMs()
 	for i := range 4 {
-		traffic.sent(now, now+float64(i))
+		traffic.sent(now-float64(i), now)
 	}
 	traffic.back(stamp{0, 0, now, now + 2, now + 3}, -1, now+4)
 	traffic.back(stamp{0, 2, now, 0, 0}, 0, now+10)               // an agent that does not stamp
@@ -84,7 +85,7 @@ func TestTraffic(t *testing.T) {
 	traffic.back(stamp{0, 9, now - 1000, now, now + 1}, 1, now+4) // sent before the window
 	traffic.corrupt()
 	traffic.closeWindow()
-	traffic.sent(0, 1)
+	traffic.sent(now, machineMs())
 	got := traffic.result()
 	if got.FramesSent != 4 || got.FramesReceived != 3 || got.FramesLost != 1 || got.OutOfOrder != 1 || got.Corrupt != 1 {
 		t.Fatalf("%+v", got)

@@ -172,7 +172,6 @@ func (c *mediaCall) receiveAudio(data []byte) {
 		return
 	}
 	nowMs := machineMs()
-	c.traffic.message()
 	c.usedBytes += len(data) - 1
 	c.cutter.push(data[1:], func(frame []byte) {
 		s, ok := readStamp(frame)

@@ -23,14 +23,11 @@ type windowReport struct {
 	RoundTripMs spread `json:"roundTripMs"`
 	// How late the generator itself sent.
 	LateMs spread `json:"lateMs"`
-	// Bytes of payload that went to the caller, and binary messages.
-	MessagesReceived int `json:"messagesReceived"`
 }
 
 // traffic counts the frames of all calls and times those that were sent in the window.
 type traffic struct {
 	mu              sync.Mutex
-	open            bool
 	startMs, endMs  float64
 	up, down, round []float64
 	late            []float64
@@ -47,7 +44,6 @@ func (t *traffic) openWindow() {
 	t.up, t.down, t.round, t.late = t.up[:0], t.down[:0], t.round[:0], t.late[:0]
 	t.report = windowReport{}
 	t.startMs, t.endMs = machineMs(), math.Inf(1)
-	t.open = true
 }
 
 // closeWindow ends it; frames that were sent in it may still come back.
@@ -55,7 +51,6 @@ func (t *traffic) closeWindow() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.endMs = machineMs()
-	t.open = false
 }
 
 func (t *traffic) result() windowReport {
@@ -69,11 +64,12 @@ func (t *traffic) result() windowReport {
 	return report
 }
 
-// sent is told of a frame that was due at dueMs and is sent at nowMs.
+// sent is told of a frame that was due at dueMs and is stamped with nowMs. The stamp says whether it belongs to the window, as it
+// does when the frame is back: the window may open or close between the two.
 func (t *traffic) sent(dueMs, nowMs float64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.open {
+	if t.has(nowMs) {
 		t.report.FramesSent++
 		t.late = append(t.late, nowMs-dueMs)
 	}
@@ -86,7 +82,7 @@ func (t *traffic) back(s stamp, lastBack int64, nowMs float64) {
 	if int64(s.sequence) <= lastBack {
 		t.report.OutOfOrder++
 	}
-	if s.sentMs < t.startMs || s.sentMs >= t.endMs {
+	if !t.has(s.sentMs) {
 		return
 	}
 	round := nowMs - s.sentMs
@@ -104,10 +100,7 @@ func (t *traffic) corrupt() {
 	t.report.Corrupt++
 }
 
-func (t *traffic) message() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.open {
-		t.report.MessagesReceived++
-	}
+// has is whether that moment is in the window; the lock is held.
+func (t *traffic) has(ms float64) bool {
+	return ms >= t.startMs && ms < t.endMs
 }

@@ -55,7 +55,7 @@ export const gateSuite: Suite = {
     const summaries = summarizeAll(outcomes, variants, loads);
     const problems = [...problemsOf(summaries), ...gateProblems(gate)];
     return {
-      ...resultHead("gate", harness, "npm run bench -- --gate"),
+      ...resultHead("gate", harness),
       ok: problems.length === 0,
       problems,
       thrownAway: thrownAwayIn(outcomes),

@@ -31,7 +31,7 @@ export const quickSuite: Suite = {
     for (const calls of loads)
       ratios[`gateway/relay@${calls}`] = cpuRatio(outcomes, "gateway", "relay", calls);
     return {
-      ...resultHead("quick", harness, "npm run bench -- --quick"),
+      ...resultHead("quick", harness),
       ok: problems.length === 0,
       problems,
       thrownAway: thrownAwayIn(outcomes),

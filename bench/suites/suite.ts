@@ -58,10 +58,10 @@ export interface SuiteResult {
 }
 
 /** What every result says about the machine. */
-export function resultHead(suite: string, harness: Harness, command = `npm run bench -- --only ${suite}`) {
+export function resultHead(suite: string, harness: Harness) {
   return {
     suite,
-    command,
+    command: `npm run bench -- --only ${suite}`,
     date: new Date().toISOString().slice(0, 10),
     node: process.version,
     cores: cpus().length,
