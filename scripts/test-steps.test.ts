@@ -103,6 +103,25 @@ describe("counting", () => {
     expect((await command("no-such-program-here", [])).failures?.[0]?.why).toContain("ENOENT");
   });
 
+  it("holds back what a command beside others says until it has ended, and in order", async () => {
+    const written: string[] = [];
+    const spy = (stream: NodeJS.WriteStream) =>
+      vi.spyOn(stream, "write").mockImplementation((text) => {
+        written.push(String(text));
+        return true;
+      });
+    const spies = [spy(process.stdout), spy(process.stderr)];
+    try {
+      const script = 'console.log("one"); setTimeout(() => console.error("two"), 100)';
+      const running = command(process.execPath, ["-e", script], { hold: true });
+      const { output } = await running;
+      expect(output).toBe("one\n");
+    } finally {
+      for (const one of spies) one.mockRestore();
+    }
+    expect(written.filter((text) => /^(one|two)\n$/.test(text))).toEqual(["one\n", "two\n"]);
+  });
+
   it("adds up counts and failures", () => {
     const one = { passed: 1, failed: 1, failures: [{ name: "a", why: "b" }] };
     expect(add(one, { passed: 2, failed: 0 })).toEqual({ passed: 3, failed: 1, failures: one.failures });

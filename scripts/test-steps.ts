@@ -111,6 +111,8 @@ export interface CommandOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** The folder it runs in. Default: this process's. */
   readonly cwd?: string;
+  /** What it says is passed on when it has ended, for commands that run beside others. Default: at once. */
+  readonly hold?: boolean;
 }
 
 /** How many of the last lines of a failed program are shown at the end of the run. */
@@ -120,26 +122,25 @@ const LAST_LINES = 15;
 export function command(
   program: string,
   args: readonly string[],
-  { timeoutMs = 600_000, env = process.env, cwd }: CommandOptions = {},
+  { timeoutMs = 600_000, env = process.env, cwd, hold = false }: CommandOptions = {},
 ): Promise<Counts & { readonly output: string }> {
   return new Promise((resolve) => {
     // A process group of its own, so that a time-out ends all of it by its id.
     const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], detached: true, env, cwd });
     let output = "";
     let said = "";
+    const held: [NodeJS.WriteStream, string | Buffer][] = [];
+    const pass = (to: NodeJS.WriteStream, text: string | Buffer) => {
+      said = (said + text.toString()).slice(-20_000);
+      if (hold) held.push([to, text]);
+      else to.write(text);
+    };
     child.stdout.on("data", (chunk: Buffer) => {
       output = (output + chunk.toString()).slice(-4_000_000);
-      said = (said + chunk.toString()).slice(-20_000);
-      process.stdout.write(chunk);
+      pass(process.stdout, chunk);
     });
-    child.stderr.on("data", (chunk: Buffer) => {
-      said = (said + chunk.toString()).slice(-20_000);
-      process.stderr.write(chunk);
-    });
-    const complain = (what: string) => {
-      said += `\n${what}\n`;
-      console.error(`${program} ${args.join(" ")}: ${what}`);
-    };
+    child.stderr.on("data", (chunk: Buffer) => pass(process.stderr, chunk));
+    const complain = (what: string) => pass(process.stderr, `${program} ${args.join(" ")}: ${what}\n`);
     const end = (signal: NodeJS.Signals) => {
       try {
         if (child.pid) process.kill(-child.pid, signal);
@@ -156,6 +157,7 @@ export function command(
     ];
     const settle = (ok: boolean) => {
       for (const timer of timers) clearTimeout(timer);
+      for (const [to, text] of held) to.write(text);
       const why = linesOf(said).slice(-LAST_LINES).join("\n");
       const failures = ok ? [] : [{ name: [basename(program), ...args].join(" "), why }];
       resolve({ passed: ok ? 1 : 0, failed: ok ? 0 : 1, failures, output });

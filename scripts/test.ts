@@ -5,10 +5,19 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { CLIENT_LANGUAGES } from "./clients/index.js";
 import type { Failure } from "./test-failures.js";
-import { add, type Counts, command, countLastLine, runSteps, type Step, twice } from "./test-steps.js";
+import {
+  add,
+  type CommandOptions,
+  type Counts,
+  command,
+  countLastLine,
+  runSteps,
+  type Step,
+  twice,
+} from "./test-steps.js";
 import { runVitest, type VitestRun } from "./vitest-run.js";
 
 const CI = process.env.CI === "true";
@@ -154,7 +163,7 @@ const STEPS: readonly Step[] = [
   },
   {
     name: "soak",
-    what: "a minute with 30 calls: memory, handles, timers and the event loop stay as they are",
+    what: "two minutes with 20 calls: memory, handles, timers and the event loop stay as they are",
     longBecause: "two and a half minutes; run: npm run soak -- --calls 20 --minutes 2",
     run: () => bench("soak", ["--calls", "20", "--minutes", "2", "--json"], 300_000),
   },
@@ -162,7 +171,14 @@ const STEPS: readonly Step[] = [
     name: "demo-without-python",
     what: "the demo without Python and with a proxy that leads nowhere",
     longBecause: "a minute; run: npm test -- demo-without-python",
-    run: demoWithoutPython,
+    containedIn: "demo-elsewhere",
+    run: () => demoWithoutPython(),
+  },
+  {
+    name: "demo-elsewhere",
+    what: "the demo without Python, and beside it on Node 24",
+    longBecause: "a minute, and Node 24 from npm; run: npm test -- demo-elsewhere",
+    run: demoElsewhere,
   },
   {
     name: "bench",
@@ -176,17 +192,22 @@ const STEPS: readonly Step[] = [
   },
   {
     name: "node-24",
-    what: "unit tests and the demo on Node 24",
+    what: "unit tests on Node 24",
     longBecause: "fetches Node 24 from npm; run: npm test -- node-24",
-    run: async () =>
-      add(await vitest("node24", "unit", { node: NODE_24 }), await demo("demo on Node 24", NODE_24)),
+    run: () => vitest("node24", "unit", { node: NODE_24 }),
   },
 ];
 
-function demo(label: string, node: readonly string[], env = process.env) {
+function demo(label: string, node: readonly string[], { env, hold }: CommandOptions = {}) {
   const [program = "node", ...first] = node;
   return twice(label, CI, async () => {
-    const run = await command(program, [...first, ...DEMO], { timeoutMs: 180_000, env });
+    // Two that begin in the same second would write to the same folder.
+    const out = hold ? ["--out", join(scratch, label)] : [];
+    const run = await command(program, [...first, ...DEMO, ...out], {
+      timeoutMs: 180_000,
+      env: env ?? process.env,
+      hold: hold ?? false,
+    });
     return { ...run, failures: run.failed > 0 ? checksOf(run) : [] };
   });
 }
@@ -207,24 +228,29 @@ function lastObject<T>(output: string): Partial<T> {
 }
 
 /** With nothing but node on the PATH: the caller's words are handed to the agent, and the demo says so. */
-async function demoWithoutPython(): Promise<Counts> {
+async function demoWithoutPython(hold = false): Promise<Counts> {
   const bin = join(scratch, "bin");
   mkdirSync(bin);
   symlinkSync(process.execPath, join(bin, "node"));
   const { CI: _, CALLWEAVE_PYTHON: __, ...env } = process.env;
   const proxy = "http://127.0.0.1:9";
-  const run = await demo("demo-without-python", NODE, {
-    ...env,
-    PATH: [bin].join(delimiter),
-    CALLWEAVE_CACHE_DIR: join(scratch, "cache"),
-    http_proxy: proxy,
-    https_proxy: proxy,
+  const poor = { ...env, PATH: bin, CALLWEAVE_CACHE_DIR: join(scratch, "cache") };
+  const label = "demo-without-python";
+  const run = await demo(label, NODE, {
+    env: { ...poor, http_proxy: proxy, https_proxy: proxy },
+    hold,
   });
   const { speechToText } = lastObject<{ speechToText: string }>(run.output);
   if (speechToText === "scripted") return run;
   const why = `speechToText is ${speechToText}, not "scripted"`;
   console.error(why);
-  return { passed: 0, failed: 1, failures: [...(run.failures ?? []), { name: "demo-without-python", why }] };
+  return { passed: 0, failed: 1, failures: [...(run.failures ?? []), { name: label, why }] };
+}
+
+/** Two demos that mostly wait for what is said, side by side. */
+async function demoElsewhere(): Promise<Counts> {
+  const both = [demoWithoutPython(true), demo("demo on Node 24", NODE_24, { hold: true })] as const;
+  return (await Promise.all(both)).reduce(add);
 }
 
 /** A run of vitest; its label is that of its report. */
@@ -261,7 +287,7 @@ async function matrix(): Promise<Counts> {
       .map(({ name, failed: why }) => ({ name, why: why.join("\n") }));
     return { ...countLastLine(output, failed === 0), failures };
   };
-  const { passed, failures = [], failed } = await run("--parallel", "2");
+  const { passed, failures = [], failed } = await run("--parallel", "3");
   if (!CI || failures.length === 0) return { passed, failed, failures };
   let counts: Counts = { passed, failed: failed - failures.length };
   for (const failure of failures) {
@@ -275,7 +301,17 @@ async function matrix(): Promise<Counts> {
 
 /** Every scenario of every language is a test. */
 async function conformance(): Promise<Counts> {
-  const args = ["--import", "tsx", "test/conformance/main.ts", "--lang", "all", "--again", "--json"];
+  const args = [
+    "--import",
+    "tsx",
+    "test/conformance/main.ts",
+    "--lang",
+    "all",
+    "--parallel",
+    "8",
+    "--again",
+    "--json",
+  ];
   const run = await command(process.execPath, args, { timeoutMs: 1_200_000 });
   return countLastLine(run.output, run.failed === 0);
 }

@@ -35,7 +35,7 @@ const scenario = z.strictObject({
   shows: z.string(),
   /** Needs both cores: it runs when no other does. */
   alone: z.boolean().default(false),
-  limitSeconds: z.int().min(1).max(300).default(30),
+  limitSeconds: z.int().min(1).max(300).default(90),
   gateway: z
     .strictObject({
       sampleRateHz: z.literal([8000, 16_000, 24_000]).default(16_000),

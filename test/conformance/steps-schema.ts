@@ -7,7 +7,7 @@ const program = name.default("a");
 const call = name.default("c");
 const ms = z.int().min(0).max(120_000);
 /** How long a look waits for what it wants to see. */
-const withinMs = ms.default(10_000);
+const withinMs = ms.default(20_000);
 /** What an answer, event or report has; see match.ts. */
 const has = z.record(z.string(), z.unknown());
 const ear = z.enum(["caller", "callee"]);
@@ -129,7 +129,7 @@ export const STEPS = {
     calls: name,
     count: z.int(),
     missingAtMost: z.int().default(0),
-    withinMs: ms.default(20_000),
+    withinMs: ms.default(30_000),
   }),
   echoed: z.strictObject({
     call,
@@ -138,7 +138,7 @@ export const STEPS = {
     holesAtMost: z.int().default(0),
     withinMs,
   }),
-  echoedEach: z.strictObject({ calls: name, least: z.int(), withinMs: ms.default(20_000) }),
+  echoedEach: z.strictObject({ calls: name, least: z.int(), withinMs: ms.default(30_000) }),
   notHeard: z.strictObject({ call, by: ear.default("caller"), frames, atMost: z.int().default(0) }),
   tone: z.strictObject({
     call,

@@ -13,7 +13,7 @@ import type { StepArguments, StepName } from "./steps-schema.js";
 export type Doer<N extends StepName> = (stage: Stage, args: StepArguments<N>) => unknown;
 
 /** How long a program has to be registered, or to be refused. */
-const START_MS = 20_000;
+const START_MS = 40_000;
 
 const DOERS: { readonly [N in StepName]: Doer<N> } = {
   async start(stage, { program: name, via, options, refused, later }) {
