@@ -1,4 +1,4 @@
-import type { AuditReader } from "./audit/audit-sink.js";
+import type { AuditLists } from "./audit/audit-lists.js";
 import type { TapGapReason } from "./call/call-audio.js";
 import type { Actor, CallCommand, CommandReply } from "./call/call-commands.js";
 import type { CallSnapshot, CallState, EndReason } from "./call/call-state.js";
@@ -122,5 +122,5 @@ export interface GatewayApi {
   readonly events: EventLog;
   readonly fleet: FleetApi;
   /** Undefined where no audit log is kept. */
-  readonly audit?: AuditReader | undefined;
+  readonly audit?: AuditLists | undefined;
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { HoldSound, loadAnnouncement, loadHoldSound } from "./audio/hold-audio.js";
+import { AuditLists } from "./audit/audit-lists.js";
 import { NO_AUDIT } from "./audit/audit-sink.js";
 import { CallEventAudit } from "./audit/call-events.js";
 import { openAudit } from "./audit/open-audit.js";
@@ -215,7 +216,8 @@ async function startBehind(
   if (opened.source) ops.sources.eventStore = opened.source;
   if (stored.source) ops.sources.contextStore = stored.source;
   if (cluster) ops.sources.cluster = cluster.opsSource;
-  const api = { ...(cluster ? cluster.bind(gateway) : localApi(gateway)), audit: auditLog };
+  const audit = auditLog && (cluster ? cluster.audit(auditLog) : new AuditLists(auditLog, gatewayId));
+  const api = { ...(cluster ? cluster.bind(gateway) : localApi(gateway)), audit };
   const authenticator = new Authenticator(authOptions(config), { logger, audit: auditLog ?? NO_AUDIT });
   const shared = { authenticator, audit: auditLog ?? NO_AUDIT };
   const natsWire =

@@ -122,6 +122,7 @@ export function deskApi(connection: Connection) {
         number: "",
         pageSize: 500,
         pageToken: "",
+        gatewayId: "",
       }),
     pools: () => call("FleetService/ListPools", p.ListPoolsRequest, p.ListPoolsResponse, {}),
     agents: () => call("FleetService/ListAgents", p.ListAgentsRequest, p.ListAgentsResponse, { pool: "" }),

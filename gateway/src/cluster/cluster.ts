@@ -1,4 +1,6 @@
 import { randomUUID } from "node:crypto";
+import { AuditLists, type AuditPage, type AuditQuestion } from "../audit/audit-lists.js";
+import type { AuditReader } from "../audit/audit-sink.js";
 import type { Bus } from "../bus/bus.js";
 import type { CallContexts } from "../call/context-port.js";
 import type { EventLog } from "../call/event-log.js";
@@ -150,6 +152,16 @@ export class Cluster implements Neighbours {
         maxPauseMs: options.takeoverMaxPauseMs,
         giveUpMs: options.takeoverGiveUpMs,
       },
+    });
+  }
+
+  /** Lists of the audit logs of all gateways; `own` is that of this one, for the others too. */
+  audit(own: AuditReader): AuditLists {
+    const { link, roster } = this;
+    link.handle("audit-list", (body) => own.list(...(body as AuditQuestion)));
+    return new AuditLists(own, this.parts.gatewayId, {
+      ids: () => roster.peers().map(({ gatewayId }) => gatewayId),
+      ask: (id, question) => link.request(id, "audit-list", question) as Promise<AuditPage>,
     });
   }
 

@@ -236,13 +236,14 @@ function auditOperations({ audit }: GatewayApi): Operations["audit"] {
         callId: request.callId === "" ? "" : callId("call_id", request.callId),
         actor: text("actor", request.actor, 0, 200),
         number: phone("number", request.number, false),
+        gatewayId: text("gateway_id", request.gatewayId, 0, 200),
       };
       const limit = whole("page_size", request.pageSize, 1, 1_000, 100);
-      const before = auditPlace(request.pageToken);
-      if (!audit) return { entries: [], nextPageToken: "" };
-      const { entries, next } = await audit.list(tenant, filter, before, limit);
+      const pageToken = text("page_token", request.pageToken, 0, 16_384);
+      if (!audit) return { entries: [], nextPageToken: "", unreachableGateways: [] };
+      const listed = await audit.list(tenant, filter, pageToken, limit);
       return {
-        entries: entries.map((entry) => ({
+        entries: listed.entries.map((entry) => ({
           sequence: entry.sequence,
           time: toTimestamp(entry.time),
           gatewayId: entry.gatewayId,
@@ -254,7 +255,8 @@ function auditOperations({ audit }: GatewayApi): Operations["audit"] {
           details: { ...entry.details },
           hash: entry.hash,
         })),
-        nextPageToken: next === 0 ? "" : String(next),
+        nextPageToken: listed.nextPageToken,
+        unreachableGateways: [...listed.unreachableGateways],
       };
     },
   };
@@ -274,13 +276,6 @@ const AUDIT_KINDS = [
   "CREDENTIALS_RELOADED",
   "ENTRIES_LOST",
 ] as const;
-
-function auditPlace(token: string): number {
-  if (token === "") return 0;
-  const place = /^[1-9][0-9]{0,15}$/.test(token) ? Number(token) : 0;
-  if (place === 0) throw invalidField("page_token", "from next_page_token");
-  return place;
-}
 
 function withCall(reply: CommandReply) {
   return { call: toPbCall(reply.call) };

@@ -257,7 +257,9 @@ type ListAuditRequest struct {
 	// 1 to 1,000; 0 means 100.
 	PageSize int32 `protobuf:"varint,5,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From next_page_token.
-	PageToken     string `protobuf:"bytes,6,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,6,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only of this gateway; empty means all.
+	GatewayId     string `protobuf:"bytes,7,opt,name=gateway_id,json=gatewayId,proto3" json:"gateway_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -334,15 +336,24 @@ func (x *ListAuditRequest) GetPageToken() string {
 	return ""
 }
 
+func (x *ListAuditRequest) GetGatewayId() string {
+	if x != nil {
+		return x.GatewayId
+	}
+	return ""
+}
+
 // Response of ListAudit.
 type ListAuditResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Newest first.
+	// Newest first, by the clocks of the gateways; those of one gateway in its order.
 	Entries []*AuditEntry `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
 	// Empty on the last page. A page may have fewer entries than asked for, even none, and still not be the last.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Gateways that did not answer; their entries are missing.
+	UnreachableGateways []string `protobuf:"bytes,3,rep,name=unreachable_gateways,json=unreachableGateways,proto3" json:"unreachable_gateways,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *ListAuditResponse) Reset() {
@@ -389,6 +400,13 @@ func (x *ListAuditResponse) GetNextPageToken() string {
 	return ""
 }
 
+func (x *ListAuditResponse) GetUnreachableGateways() []string {
+	if x != nil {
+		return x.UnreachableGateways
+	}
+	return nil
+}
+
 var File_callweave_v1_audit_service_proto protoreflect.FileDescriptor
 
 const file_callweave_v1_audit_service_proto_rawDesc = "" +
@@ -411,7 +429,7 @@ const file_callweave_v1_audit_service_proto_rawDesc = "" +
 	" \x01(\tR\x04hash\x1a:\n" +
 	"\fDetailsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc4\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xe3\x01\n" +
 	"\x10ListAuditRequest\x12-\n" +
 	"\x05kinds\x18\x01 \x03(\x0e2\x17.callweave.v1.AuditKindR\x05kinds\x12\x17\n" +
 	"\acall_id\x18\x02 \x01(\tR\x06callId\x12\x14\n" +
@@ -419,10 +437,13 @@ const file_callweave_v1_audit_service_proto_rawDesc = "" +
 	"\x06number\x18\x04 \x01(\tR\x06number\x12\x1b\n" +
 	"\tpage_size\x18\x05 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x06 \x01(\tR\tpageToken\"o\n" +
+	"page_token\x18\x06 \x01(\tR\tpageToken\x12\x1d\n" +
+	"\n" +
+	"gateway_id\x18\a \x01(\tR\tgatewayId\"\xa2\x01\n" +
 	"\x11ListAuditResponse\x122\n" +
 	"\aentries\x18\x01 \x03(\v2\x18.callweave.v1.AuditEntryR\aentries\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\xff\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x121\n" +
+	"\x14unreachable_gateways\x18\x03 \x03(\tR\x13unreachableGateways*\xff\x02\n" +
 	"\tAuditKind\x12\x1a\n" +
 	"\x16AUDIT_KIND_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11AUDIT_KIND_LISTEN\x10\x01\x12\x12\n" +

@@ -28,7 +28,7 @@ const (
 //
 // Who listened, read, took a seat or was refused.
 type AuditServiceClient interface {
-	// The entries of the tenant, newest first, as the gateway that is asked has written them: each gateway keeps its own.
+	// The entries of the tenant, newest first, of all gateways that are there: each keeps its own log, and is asked for it.
 	ListAudit(ctx context.Context, in *ListAuditRequest, opts ...grpc.CallOption) (*ListAuditResponse, error)
 }
 
@@ -56,7 +56,7 @@ func (c *auditServiceClient) ListAudit(ctx context.Context, in *ListAuditRequest
 //
 // Who listened, read, took a seat or was refused.
 type AuditServiceServer interface {
-	// The entries of the tenant, newest first, as the gateway that is asked has written them: each gateway keeps its own.
+	// The entries of the tenant, newest first, of all gateways that are there: each keeps its own log, and is asked for it.
 	ListAudit(context.Context, *ListAuditRequest) (*ListAuditResponse, error)
 	mustEmbedUnimplementedAuditServiceServer()
 }

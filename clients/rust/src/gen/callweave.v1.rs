@@ -4780,16 +4780,22 @@ pub struct ListAuditRequest {
     /// From next_page_token.
     #[prost(string, tag = "6")]
     pub page_token: ::prost::alloc::string::String,
+    /// Only of this gateway; empty means all.
+    #[prost(string, tag = "7")]
+    pub gateway_id: ::prost::alloc::string::String,
 }
 /// Response of ListAudit.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListAuditResponse {
-    /// Newest first.
+    /// Newest first, by the clocks of the gateways; those of one gateway in its order.
     #[prost(message, repeated, tag = "1")]
     pub entries: ::prost::alloc::vec::Vec<AuditEntry>,
     /// Empty on the last page. A page may have fewer entries than asked for, even none, and still not be the last.
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
+    /// Gateways that did not answer; their entries are missing.
+    #[prost(string, repeated, tag = "3")]
+    pub unreachable_gateways: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// What was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -4945,7 +4951,7 @@ pub mod audit_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// The entries of the tenant, newest first, as the gateway that is asked has written them: each gateway keeps its own.
+        /// The entries of the tenant, newest first, of all gateways that are there: each keeps its own log, and is asked for it.
         pub async fn list_audit(
             &mut self,
             request: impl tonic::IntoRequest<super::ListAuditRequest>,
@@ -4986,7 +4992,7 @@ pub mod audit_service_server {
     /// Generated trait containing gRPC methods that should be implemented for use with AuditServiceServer.
     #[async_trait]
     pub trait AuditService: std::marker::Send + std::marker::Sync + 'static {
-        /// The entries of the tenant, newest first, as the gateway that is asked has written them: each gateway keeps its own.
+        /// The entries of the tenant, newest first, of all gateways that are there: each keeps its own log, and is asked for it.
         async fn list_audit(
             &self,
             request: tonic::Request<super::ListAuditRequest>,

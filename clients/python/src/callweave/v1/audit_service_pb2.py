@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n callweave/v1/audit_service.proto\x12\x0c\x63\x61llweave.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc1\x02\n\nAuditEntry\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ngateway_id\x18\x03 \x01(\t\x12%\n\x04kind\x18\x04 \x01(\x0e\x32\x17.callweave.v1.AuditKind\x12\r\n\x05\x61\x63tor\x18\x05 \x01(\t\x12\x11\n\toperation\x18\x06 \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\x07 \x01(\t\x12\x13\n\x0bnumber_hash\x18\x08 \x01(\t\x12\x36\n\x07\x64\x65tails\x18\t \x03(\x0b\x32%.callweave.v1.AuditEntry.DetailsEntry\x12\x0c\n\x04hash\x18\n \x01(\t\x1a.\n\x0c\x44\x65tailsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x91\x01\n\x10ListAuditRequest\x12&\n\x05kinds\x18\x01 \x03(\x0e\x32\x17.callweave.v1.AuditKind\x12\x0f\n\x07\x63\x61ll_id\x18\x02 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0e\n\x06number\x18\x04 \x01(\t\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"W\n\x11ListAuditResponse\x12)\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x18.callweave.v1.AuditEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\xff\x02\n\tAuditKind\x12\x1a\n\x16\x41UDIT_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11\x41UDIT_KIND_LISTEN\x10\x01\x12\x12\n\x0e\x41UDIT_KIND_SPY\x10\x02\x12\x16\n\x12\x41UDIT_KIND_WHISPER\x10\x03\x12\x14\n\x10\x41UDIT_KIND_BARGE\x10\x04\x12\x1b\n\x17\x41UDIT_KIND_SEAT_CHANGED\x10\x05\x12\x1b\n\x17\x41UDIT_KIND_CONTEXT_READ\x10\x06\x12\x1d\n\x19\x41UDIT_KIND_CONTEXT_ERASED\x10\x07\x12%\n!AUDIT_KIND_AUTHENTICATION_REFUSED\x10\x08\x12 \n\x1c\x41UDIT_KIND_PERMISSION_DENIED\x10\t\x12\x19\n\x15\x41UDIT_KIND_AUDIT_READ\x10\n\x12#\n\x1f\x41UDIT_KIND_CREDENTIALS_RELOADED\x10\x0b\x12\x1b\n\x17\x41UDIT_KIND_ENTRIES_LOST\x10\x0c\x32\x61\n\x0c\x41uditService\x12Q\n\tListAudit\x12\x1e.callweave.v1.ListAuditRequest\x1a\x1f.callweave.v1.ListAuditResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n callweave/v1/audit_service.proto\x12\x0c\x63\x61llweave.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc1\x02\n\nAuditEntry\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ngateway_id\x18\x03 \x01(\t\x12%\n\x04kind\x18\x04 \x01(\x0e\x32\x17.callweave.v1.AuditKind\x12\r\n\x05\x61\x63tor\x18\x05 \x01(\t\x12\x11\n\toperation\x18\x06 \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\x07 \x01(\t\x12\x13\n\x0bnumber_hash\x18\x08 \x01(\t\x12\x36\n\x07\x64\x65tails\x18\t \x03(\x0b\x32%.callweave.v1.AuditEntry.DetailsEntry\x12\x0c\n\x04hash\x18\n \x01(\t\x1a.\n\x0c\x44\x65tailsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa5\x01\n\x10ListAuditRequest\x12&\n\x05kinds\x18\x01 \x03(\x0e\x32\x17.callweave.v1.AuditKind\x12\x0f\n\x07\x63\x61ll_id\x18\x02 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0e\n\x06number\x18\x04 \x01(\t\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\x12\x12\n\ngateway_id\x18\x07 \x01(\t\"u\n\x11ListAuditResponse\x12)\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x18.callweave.v1.AuditEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x1c\n\x14unreachable_gateways\x18\x03 \x03(\t*\xff\x02\n\tAuditKind\x12\x1a\n\x16\x41UDIT_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11\x41UDIT_KIND_LISTEN\x10\x01\x12\x12\n\x0e\x41UDIT_KIND_SPY\x10\x02\x12\x16\n\x12\x41UDIT_KIND_WHISPER\x10\x03\x12\x14\n\x10\x41UDIT_KIND_BARGE\x10\x04\x12\x1b\n\x17\x41UDIT_KIND_SEAT_CHANGED\x10\x05\x12\x1b\n\x17\x41UDIT_KIND_CONTEXT_READ\x10\x06\x12\x1d\n\x19\x41UDIT_KIND_CONTEXT_ERASED\x10\x07\x12%\n!AUDIT_KIND_AUTHENTICATION_REFUSED\x10\x08\x12 \n\x1c\x41UDIT_KIND_PERMISSION_DENIED\x10\t\x12\x19\n\x15\x41UDIT_KIND_AUDIT_READ\x10\n\x12#\n\x1f\x41UDIT_KIND_CREDENTIALS_RELOADED\x10\x0b\x12\x1b\n\x17\x41UDIT_KIND_ENTRIES_LOST\x10\x0c\x32\x61\n\x0c\x41uditService\x12Q\n\tListAudit\x12\x1e.callweave.v1.ListAuditRequest\x1a\x1f.callweave.v1.ListAuditResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,16 +36,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUDITENTRY_DETAILSENTRY']._serialized_options = b'8\001'
   _globals['_AUDITSERVICE'].methods_by_name['ListAudit']._loaded_options = None
   _globals['_AUDITSERVICE'].methods_by_name['ListAudit']._serialized_options = b'\220\002\001'
-  _globals['_AUDITKIND']._serialized_start=645
-  _globals['_AUDITKIND']._serialized_end=1028
+  _globals['_AUDITKIND']._serialized_start=695
+  _globals['_AUDITKIND']._serialized_end=1078
   _globals['_AUDITENTRY']._serialized_start=84
   _globals['_AUDITENTRY']._serialized_end=405
   _globals['_AUDITENTRY_DETAILSENTRY']._serialized_start=359
   _globals['_AUDITENTRY_DETAILSENTRY']._serialized_end=405
   _globals['_LISTAUDITREQUEST']._serialized_start=408
-  _globals['_LISTAUDITREQUEST']._serialized_end=553
-  _globals['_LISTAUDITRESPONSE']._serialized_start=555
-  _globals['_LISTAUDITRESPONSE']._serialized_end=642
-  _globals['_AUDITSERVICE']._serialized_start=1030
-  _globals['_AUDITSERVICE']._serialized_end=1127
+  _globals['_LISTAUDITREQUEST']._serialized_end=573
+  _globals['_LISTAUDITRESPONSE']._serialized_start=575
+  _globals['_LISTAUDITRESPONSE']._serialized_end=692
+  _globals['_AUDITSERVICE']._serialized_start=1080
+  _globals['_AUDITSERVICE']._serialized_end=1177
 # @@protoc_insertion_point(module_scope)

@@ -180,6 +180,7 @@ class ListAuditRequest(_message.Message):
     NUMBER_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    GATEWAY_ID_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
     """Only of this call; empty means all."""
     actor: _builtins.str
@@ -190,6 +191,8 @@ class ListAuditRequest(_message.Message):
     """1 to 1,000; 0 means 100."""
     page_token: _builtins.str
     """From next_page_token."""
+    gateway_id: _builtins.str
+    """Only of this gateway; empty means all."""
     @_builtins.property
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[Global___AuditKind.ValueType]:
         """Only these; empty means all. At most 100."""
@@ -203,10 +206,11 @@ class ListAuditRequest(_message.Message):
         number: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        gateway_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "call_id", b"call_id", "kinds", b"kinds", "number", b"number", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "call_id", b"call_id", "gateway_id", b"gateway_id", "kinds", b"kinds", "number", b"number", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -220,21 +224,27 @@ class ListAuditResponse(_message.Message):
 
     ENTRIES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    UNREACHABLE_GATEWAYS_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Empty on the last page. A page may have fewer entries than asked for, even none, and still not be the last."""
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuditEntry]:
-        """Newest first."""
+        """Newest first, by the clocks of the gateways; those of one gateway in its order."""
+
+    @_builtins.property
+    def unreachable_gateways(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Gateways that did not answer; their entries are missing."""
 
     def __init__(
         self,
         *,
         entries: _abc.Iterable[Global___AuditEntry] | None = ...,
         next_page_token: _builtins.str = ...,
+        unreachable_gateways: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "next_page_token", b"next_page_token", "unreachable_gateways", b"unreachable_gateways"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -47,7 +47,7 @@ class AuditServiceServicer(object):
     """
 
     def ListAudit(self, request, context):
-        """The entries of the tenant, newest first, as the gateway that is asked has written them: each gateway keeps its own.
+        """The entries of the tenant, newest first, of all gateways that are there: each keeps its own log, and is asked for it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

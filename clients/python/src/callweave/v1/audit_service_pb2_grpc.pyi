@@ -34,7 +34,7 @@ class AuditServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AuditServiceAsyncStub: ...
     ListAudit: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.ListAuditRequest, _audit_service_pb2.ListAuditResponse]
-    """The entries of the tenant, newest first, as the gateway that is asked has written them: each gateway keeps its own."""
+    """The entries of the tenant, newest first, of all gateways that are there: each keeps its own log, and is asked for it."""
 
 @_typing.type_check_only
 class AuditServiceAsyncStub(AuditServiceStub):
@@ -42,7 +42,7 @@ class AuditServiceAsyncStub(AuditServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListAudit: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.ListAuditRequest, _audit_service_pb2.ListAuditResponse]  # type: ignore[assignment]
-    """The entries of the tenant, newest first, as the gateway that is asked has written them: each gateway keeps its own."""
+    """The entries of the tenant, newest first, of all gateways that are there: each keeps its own log, and is asked for it."""
 
 class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
     """Who listened, read, took a seat or was refused."""
@@ -53,6 +53,6 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _audit_service_pb2.ListAuditRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_audit_service_pb2.ListAuditResponse, _abc.Awaitable[_audit_service_pb2.ListAuditResponse]]:
-        """The entries of the tenant, newest first, as the gateway that is asked has written them: each gateway keeps its own."""
+        """The entries of the tenant, newest first, of all gateways that are there: each keeps its own log, and is asked for it."""
 
 def add_AuditServiceServicer_to_server(servicer: AuditServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -169,14 +169,18 @@ export interface ListAuditRequest {
   pageSize: number;
   /** From next_page_token. */
   pageToken: string;
+  /** Only of this gateway; empty means all. */
+  gatewayId: string;
 }
 
 /** Response of ListAudit. */
 export interface ListAuditResponse {
-  /** Newest first. */
+  /** Newest first, by the clocks of the gateways; those of one gateway in its order. */
   entries: AuditEntry[];
   /** Empty on the last page. A page may have fewer entries than asked for, even none, and still not be the last. */
   nextPageToken: string;
+  /** Gateways that did not answer; their entries are missing. */
+  unreachableGateways: string[];
 }
 
 function createBaseAuditEntry(): AuditEntry {
@@ -531,7 +535,7 @@ export const AuditEntry_DetailsEntry: MessageFns<AuditEntry_DetailsEntry> = {
 };
 
 function createBaseListAuditRequest(): ListAuditRequest {
-  return { kinds: [], callId: "", actor: "", number: "", pageSize: 0, pageToken: "" };
+  return { kinds: [], callId: "", actor: "", number: "", pageSize: 0, pageToken: "", gatewayId: "" };
 }
 
 export const ListAuditRequest: MessageFns<ListAuditRequest> = {
@@ -557,6 +561,9 @@ export const ListAuditRequest: MessageFns<ListAuditRequest> = {
     }
     if (message.pageToken !== "") {
       writer.uint32(50).string(message.pageToken);
+    }
+    if (message.gatewayId !== "") {
+      writer.uint32(58).string(message.gatewayId);
     }
     return writer;
   },
@@ -632,6 +639,14 @@ export const ListAuditRequest: MessageFns<ListAuditRequest> = {
             message.pageToken = reader.string();
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.gatewayId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -664,6 +679,11 @@ export const ListAuditRequest: MessageFns<ListAuditRequest> = {
         : isSet(object.page_token)
         ? globalThis.String(object.page_token)
         : "",
+      gatewayId: isSet(object.gatewayId)
+        ? globalThis.String(object.gatewayId)
+        : isSet(object.gateway_id)
+        ? globalThis.String(object.gateway_id)
+        : "",
     };
   },
 
@@ -687,6 +707,9 @@ export const ListAuditRequest: MessageFns<ListAuditRequest> = {
     if (message.pageToken !== "") {
       obj.pageToken = message.pageToken;
     }
+    if (message.gatewayId !== "") {
+      obj.gatewayId = message.gatewayId;
+    }
     return obj;
   },
 
@@ -701,12 +724,13 @@ export const ListAuditRequest: MessageFns<ListAuditRequest> = {
     message.number = object.number ?? "";
     message.pageSize = object.pageSize ?? 0;
     message.pageToken = object.pageToken ?? "";
+    message.gatewayId = object.gatewayId ?? "";
     return message;
   },
 };
 
 function createBaseListAuditResponse(): ListAuditResponse {
-  return { entries: [], nextPageToken: "" };
+  return { entries: [], nextPageToken: "", unreachableGateways: [] };
 }
 
 export const ListAuditResponse: MessageFns<ListAuditResponse> = {
@@ -716,6 +740,9 @@ export const ListAuditResponse: MessageFns<ListAuditResponse> = {
     }
     if (message.nextPageToken !== "") {
       writer.uint32(18).string(message.nextPageToken);
+    }
+    for (const v of message.unreachableGateways) {
+      writer.uint32(26).string(v!);
     }
     return writer;
   },
@@ -749,6 +776,14 @@ export const ListAuditResponse: MessageFns<ListAuditResponse> = {
             message.nextPageToken = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.unreachableGateways.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -769,6 +804,11 @@ export const ListAuditResponse: MessageFns<ListAuditResponse> = {
         : isSet(object.next_page_token)
         ? globalThis.String(object.next_page_token)
         : "",
+      unreachableGateways: globalThis.Array.isArray(object?.unreachableGateways)
+        ? object.unreachableGateways.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.unreachable_gateways)
+        ? object.unreachable_gateways.map((e: any) => globalThis.String(e))
+        : [],
     };
   },
 
@@ -780,6 +820,9 @@ export const ListAuditResponse: MessageFns<ListAuditResponse> = {
     if (message.nextPageToken !== "") {
       obj.nextPageToken = message.nextPageToken;
     }
+    if (message.unreachableGateways?.length) {
+      obj.unreachableGateways = message.unreachableGateways;
+    }
     return obj;
   },
 
@@ -790,6 +833,7 @@ export const ListAuditResponse: MessageFns<ListAuditResponse> = {
     const message = createBaseListAuditResponse();
     message.entries = object.entries?.map((e) => AuditEntry.fromPartial(e)) || [];
     message.nextPageToken = object.nextPageToken ?? "";
+    message.unreachableGateways = object.unreachableGateways?.map((e) => e) || [];
     return message;
   },
 };
