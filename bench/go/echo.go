@@ -32,20 +32,15 @@ func echoTCP(conn net.Conn) {
 	defer conn.Close()
 	var cutter frameCutter
 	buffer := make([]byte, 16<<10)
-	for {
-		n, err := conn.Read(buffer)
-		if err != nil {
-			return
-		}
+	_ = readRaw(conn, func() []byte { return buffer }, func(n int) bool {
 		inMs := machineMs()
+		var err error
 		cutter.push(buffer[:n], func(frame []byte) {
 			stampAgent(frame, inMs, machineMs())
 			_, err = conn.Write(frame)
 		})
-		if err != nil {
-			return
-		}
-	}
+		return err == nil
+	})
 }
 
 // runWebSocketEcho is the agent without anything between it and the load generator. Arguments: the address of the

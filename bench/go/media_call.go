@@ -1,11 +1,12 @@
 package main
 
 import (
-	"encoding/binary"
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 
@@ -36,10 +37,9 @@ type mediaCall struct {
 	pull   bool
 	credit credit
 
-	mu       sync.Mutex // times, socket and what is written to it
+	mu       sync.Mutex // times, connection and what is written to it
 	times    callTimes
-	socket   *websocket.Conn
-	raw      net.Conn
+	conn     net.Conn
 	up       atomic.Bool
 	sequence uint32
 	message  []byte
@@ -47,27 +47,25 @@ type mediaCall struct {
 	lastBack  int64
 	usedBytes int
 	cutter    frameCutter
-	buffer    []byte
+	messages  messageReader
 }
 
 // headerBytes is the head of an unmasked message of 961 bytes and the byte of its channel.
 const headerBytes = 4 + 1
 
 func newMediaCall(index int, id string, t *traffic, p *pacer, pull bool, c credit) *mediaCall {
-	message := []byte{0x80 | websocket.BinaryMessage, 126}
-	message = binary.BigEndian.AppendUint16(message, 1+frameBytes)
-	message = append(message, 0)
-	message = append(message, frameTemplate()...)
+	message := messageOf(opBinary, append([]byte{0}, frameTemplate()...))
 	return &mediaCall{
 		index: index, traffic: t, pacer: p, pull: pull, credit: c,
-		times: callTimes{CallID: id}, message: message, lastBack: -1, buffer: make([]byte, 64<<10),
+		times: callTimes{CallID: id}, message: message, lastBack: -1,
 	}
 }
 
-// attach takes its media connection and reads it to its end.
+// attach takes its media connection and reads it to its end. The library shook hands; from there on it is bytes.
 func (c *mediaCall) attach(socket *websocket.Conn) {
+	conn := socket.NetConn()
 	c.mu.Lock()
-	c.socket, c.raw = socket, socket.NetConn()
+	c.conn = conn
 	c.mu.Unlock()
 	if c.pull {
 		c.ask(c.credit.First * frameBytes)
@@ -75,37 +73,26 @@ func (c *mediaCall) attach(socket *websocket.Conn) {
 		c.begin()
 	}
 	defer c.close()
-	for {
-		kind, reader, err := socket.NextReader()
-		if err != nil {
-			return
-		}
-		size, err := c.readAll(reader)
-		if err != nil {
-			return
-		}
-		if kind == websocket.BinaryMessage {
-			c.receiveAudio(c.buffer[:size])
-		} else {
-			c.receiveCommand(c.buffer[:size])
-		}
+	var failure error
+	err := readRaw(conn, c.messages.free, func(n int) bool {
+		failure = c.messages.push(n, c.receive)
+		return failure == nil
+	})
+	if failure = cmp.Or(failure, err); failure != nil && !errors.Is(failure, net.ErrClosed) {
+		fmt.Fprintf(os.Stderr, "call %d: %v\n", c.index, failure)
 	}
 }
 
-func (c *mediaCall) readAll(reader io.Reader) (int, error) {
-	size := 0
-	for {
-		if size == len(c.buffer) {
-			c.buffer = append(c.buffer, make([]byte, len(c.buffer))...)
-		}
-		n, err := reader.Read(c.buffer[size:])
-		size += n
-		if err == io.EOF {
-			return size, nil
-		}
-		if err != nil {
-			return size, err
-		}
+func (c *mediaCall) receive(opcode byte, payload []byte) {
+	switch opcode {
+	case opBinary:
+		c.receiveAudio(payload)
+	case opText:
+		c.receiveCommand(payload)
+	case opPing:
+		c.write(messageOf(opPing+1, payload))
+	case opClose:
+		c.close()
 	}
 }
 
@@ -123,24 +110,24 @@ func (c *mediaCall) close() {
 	c.pacer.remove(c.index, c)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.socket != nil {
-		_ = c.socket.Close()
-		c.socket, c.raw = nil, nil
+	if c.conn != nil {
+		_ = c.conn.Close()
+		c.conn = nil
 	}
 }
 
-// tick sends a frame. The message is written by hand: its head never changes, so that it costs one write and no copy.
+// tick sends a frame, always in the same message: it costs one write and no copy.
 func (c *mediaCall) tick(dueMs float64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.raw == nil {
+	if c.conn == nil {
 		return
 	}
 	nowMs := machineMs()
 	stampSent(c.message[headerBytes:], uint32(c.index), c.sequence, nowMs)
 	c.sequence++
 	c.traffic.sent(dueMs, nowMs)
-	_, _ = c.raw.Write(c.message)
+	_, _ = c.conn.Write(c.message)
 }
 
 func (c *mediaCall) begin() {
@@ -159,10 +146,14 @@ func (c *mediaCall) ask(bytes int) {
 }
 
 func (c *mediaCall) writeText(text string) {
+	c.write(messageOf(opText, []byte(text)))
+}
+
+func (c *mediaCall) write(message []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.socket != nil {
-		_ = c.socket.WriteMessage(websocket.TextMessage, []byte(text))
+	if c.conn != nil {
+		_, _ = c.conn.Write(message)
 	}
 }
 
