@@ -18,7 +18,10 @@ export const WITNESS_CONFIG = {
 /** A call beside those of the test, with an agent that says back every numbered frame of its caller. */
 export interface Witness {
   readonly phone: SimCall;
-  /** Waits until another second came back; answers the frames that are missing, of those that came back and that the agent heard. */
+  /**
+   * Waits until another second came back; answers the frames that are missing since the last look, of those that came back
+   * and that the agent heard.
+   */
   missing(): Promise<number[]>;
 }
 
@@ -44,6 +47,12 @@ export async function startWitness(rig: Rig, stack: Pick<Stack, "simulator" | "a
   });
   const phone = stack.simulator.placeCall({ from: WITNESS_NUMBER, caller: [frameTone()] });
   await phone.waitUntil(() => numbersHeard(phone, "caller").length > 10);
+  const looked = { echoed: 0, heard: 0 };
+  const since = (place: keyof typeof looked, numbers: readonly number[]) => {
+    const fresh = numbers.filter((number) => number >= looked[place]);
+    looked[place] = fresh.at(-1) ?? looked[place];
+    return holesIn(fresh);
+  };
   return {
     phone,
     async missing() {
@@ -53,7 +62,7 @@ export async function startWitness(rig: Rig, stack: Pick<Stack, "simulator" | "a
         "another second of echo",
       );
       const echoed = numbersHeard(phone, "caller").map(({ number }) => number);
-      return [...holesIn(echoed), ...holesIn(ears.numbers())];
+      return [...since("echoed", echoed), ...since("heard", ears.numbers())];
     },
   };
 }
