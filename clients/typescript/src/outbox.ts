@@ -119,7 +119,8 @@ export class Outbox {
     this.control.splice(0, at);
     if (this.control.length > 0) return items;
 
-    let sources = [...this.port.sources()].filter((source) => source.hasPlayback);
+    let sources: PlaybackSource[] = [];
+    for (const source of this.port.sources()) if (source.hasPlayback) sources.push(source);
     if (sources.length > 1) {
       const start = this.turn++ % sources.length;
       sources = [...sources.slice(start), ...sources.slice(0, start)];
@@ -138,7 +139,7 @@ export class Outbox {
         }
         items.push(item);
         bytes += size;
-        again.push(source);
+        if (source.hasPlayback) again.push(source);
       }
       sources = again;
     }

@@ -184,6 +184,7 @@ export class Player {
     this.generation++;
     this.stopWaiting();
     for (const reject of [...this.rejects]) reject(this.over);
+    this.rejects.clear();
     for (const id of [...this.marks.keys()]) this.endMark(id, "CLEARED");
     this.queue.clear();
     this.deferred = [];
@@ -200,6 +201,7 @@ export class Player {
       return Promise.reject(queueFull("the playback queue of the call", max, this.port.callId));
     }
     if (pcm.length === 0) return Promise.resolve("SENT");
+    if (!this.streaming) return this.playNow(pcm);
     return this.track((settle, reject) => {
       const generation = this.generation;
       this.deferredMs += ms;
@@ -220,6 +222,19 @@ export class Player {
           return undefined;
         },
       });
+    });
+  }
+
+  /** Nothing is before it, as it is for every frame of an echo: no more is made for it than one promise. */
+  private playNow(pcm: Buffer): Promise<PlayEnd> {
+    const { generation, rejects } = this;
+    return new Promise((resolve, reject) => {
+      this.queue.pushAudio(pcm, () => {
+        rejects.delete(reject);
+        resolve(generation === this.generation ? "SENT" : "CLEARED");
+      });
+      rejects.add(reject);
+      this.port.kick();
     });
   }
 

@@ -144,7 +144,8 @@ class Outbox:
                     return items
                 items.append(item)
                 size += more
-                again.append(source)
+                if source.has_playback:
+                    again.append(source)
             sources = again
         return items
 

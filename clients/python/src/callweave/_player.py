@@ -256,10 +256,11 @@ class Player:
             future: asyncio.Future[PlayEnd] = new_future()
             future.set_result("SENT")
             return future
+        if self._streaming is None:
+            return self._play_now(pcm)
         generation = self._generation
-        counted = self._streaming is not None
-        if counted:
-            self._deferred_seconds += length
+        counted = True
+        self._deferred_seconds += length
 
         def uncount() -> None:
             nonlocal counted
@@ -292,6 +293,29 @@ class Player:
         play = self._track(cancelled)
         self._in_order(entry)
         return play
+
+    def _play_now(self, pcm: memoryview) -> asyncio.Future[PlayEnd]:
+        """Nothing is before it, as it is for every frame of an echo: no more is made for it than one future."""
+        generation = self._generation
+        play: asyncio.Future[PlayEnd] = asyncio.get_running_loop().create_future()
+        play.add_done_callback(self._played_now)
+        self._plays.add(play)
+        try:
+            self.queue.push_audio(
+                pcm, lambda: settle(play, "SENT" if generation == self._generation else "CLEARED"), play
+            )
+        except CallweaveError as error:
+            play.set_exception(error)
+        self._kick()
+        return play
+
+    def _played_now(self, play: asyncio.Future[PlayEnd]) -> None:
+        self._plays.discard(play)
+        if play.cancelled():
+            # What is with the gateway is still heard; `clear` drops that too.
+            self.queue.remove_audio(play)
+        else:
+            play.exception()  # one that nobody awaits does no harm
 
     def _play_iterable(self, source: AsyncIterable[Buffer] | Iterable[Buffer]) -> asyncio.Future[PlayEnd]:
         task: asyncio.Task[None] | None = None
