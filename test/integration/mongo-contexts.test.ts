@@ -95,6 +95,30 @@ describe.skipIf(!outsideMongo() && skipWithoutMongo("contexts in MongoDB"))("Mon
       await other.close();
     });
 
+    it("does not write on what was removed and written anew, though its version is the same", async () => {
+      connect();
+      await store.put(context({ summary: "old" }), undefined);
+      const old = await store.get("t", "c-1");
+      await store.remove("t", "c-1");
+      await store.put(context({ summary: "new" }), undefined);
+      expect((await store.get("t", "c-1"))?.version).toBe(old?.version);
+      expect(await store.put(context({ summary: "mine" }), old)).toBeUndefined();
+      expect((await store.get("t", "c-1"))?.context.summary).toBe("new");
+    });
+
+    it("says of its own objects, and of no others, which version they were", async () => {
+      connect();
+      const written = context({ summary: "first" });
+      expect(store.versionOf(written)).toBeUndefined();
+      await store.put(written, undefined);
+      const first = store.versionOf(written);
+      expect(first).toEqual({ context: written, version: 1, durability: "STORE" });
+      expect(await store.put(context({ summary: "second" }), first)).toBe("STORE");
+      expect(store.versionOf({ ...written })).toBeUndefined();
+      const read = await store.get("t", "c-1");
+      expect(read && store.versionOf(read.context)).toEqual(read);
+    });
+
     it("holds documents that people and tools can read", async () => {
       connect();
       const data = {

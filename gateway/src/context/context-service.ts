@@ -3,7 +3,7 @@ import type { CallSnapshot } from "../call/call-state.js";
 import type { CallContexts, ContextPatch, ContextStatus, ContextWrite } from "../call/context-port.js";
 import { type Clock, systemClock, type Timer } from "../util/clock.js";
 import { Redactor } from "../util/redact.js";
-import { type ContextKey, notFound, notSaved, storeAway } from "./context-errors.js";
+import { type ContextKey, notFound, storeAway } from "./context-errors.js";
 import {
   addTurns,
   applyMask,
@@ -13,7 +13,6 @@ import {
   cleanNote,
   cleanTurn,
   cutTo,
-  emptyContext,
   headerOf,
   limitReached,
   requireCallId,
@@ -23,7 +22,6 @@ import {
   type ContextPlace,
   type ContextStore,
   ContextStoreAway,
-  UNKNOWN_VERSION,
   type VersionedContext,
 } from "./context-store.js";
 import type {
@@ -36,7 +34,7 @@ import type {
   WrittenContext,
 } from "./context-types.js";
 import { ContextWatchers } from "./context-watchers.js";
-import { KeyedQueue } from "./keyed-queue.js";
+import { ContextWriter } from "./context-writer.js";
 import { decodePlace, encodePlace } from "./place-token.js";
 
 /** Options of the contexts. */
@@ -78,14 +76,13 @@ export interface ContextServiceOptions {
 const DAY_MS = 86_400_000;
 const FIND_BYTES = 32_768;
 const SWEEP_BATCH = 500;
-const MAX_ATTEMPTS = 8;
 
 /** The rules of contexts over any store: who may write what, in which form, for how long. */
 export class StoredContextService implements ContextService, CallContexts {
   private readonly options: Required<ContextServiceOptions>;
   private readonly limits: ContextLimits;
   private readonly watchers: ContextWatchers;
-  private readonly writes = new KeyedQueue();
+  private readonly writer: ContextWriter;
   /** Ended calls whose context could not be asked for. */
   private readonly ends = new Map<string, CallSnapshot>();
   private timer: Timer | undefined;
@@ -116,6 +113,7 @@ export class StoredContextService implements ContextService, CallContexts {
       ...options,
     };
     this.limits = this.options;
+    this.writer = new ContextWriter(store, this.options, (context) => this.announce(context));
     this.watchers = new ContextWatchers(this.options.maxWaitingPerWatcher);
     store.onMerged?.((context) => this.announce(context));
     this.planSweep();
@@ -125,7 +123,7 @@ export class StoredContextService implements ContextService, CallContexts {
     const clean = this.clean(input);
     if ((clean.turns?.length ?? 0) > this.limits.maxTurns)
       throw limitReached("max_turns", this.limits.maxTurns);
-    return this.change(tenant, clean.callId, "create", (context) =>
+    return this.writer.change(tenant, clean.callId, "create", (context) =>
       grown(applySave(context, clean, this.limits)),
     );
   }
@@ -142,7 +140,7 @@ export class StoredContextService implements ContextService, CallContexts {
       throw invalidField("update_mask", "at least one field unless a note is added");
     const clean = this.clean(input);
     const note = addNote === "" ? undefined : cleanNote(addNote, this.options.redactor);
-    return this.change(tenant, clean.callId, "existing", (context) => {
+    return this.writer.change(tenant, clean.callId, "existing", (context) => {
       if (revision !== 0 && revision !== context.revision) {
         throw new CallError("REVISION_CONFLICT", "the context changed since it was read", {
           call_id: clean.callId,
@@ -162,14 +160,14 @@ export class StoredContextService implements ContextService, CallContexts {
     requireCallId(callId);
     if (turns.length < 1 || turns.length > 100) throw invalidField("turns", "1 to 100 turns", turns.length);
     const clean = turns.map((turn) => cleanTurn(turn, this.options.redactor));
-    const { context, durability } = await this.change(tenant, callId, "live", (before) =>
+    const { context, durability } = await this.writer.change(tenant, callId, "live", (before) =>
       addTurns(before, clean, this.limits),
     );
     return { turnCount: context.turnCount, durability };
   }
 
   async get(tenant: string, key: { callId: string } | { sessionId: string }): Promise<CallContext> {
-    const found = this.unexpired(
+    const found = this.writer.unexpired(
       await this.ask(
         () =>
           "callId" in key
@@ -188,7 +186,7 @@ export class StoredContextService implements ContextService, CallContexts {
       if (error instanceof ContextStoreAway) return undefined;
       throw error;
     });
-    const found = this.unexpired(stored);
+    const found = this.writer.unexpired(stored);
     return found && cutTo(found.context, maxBytes);
   }
 
@@ -276,7 +274,7 @@ export class StoredContextService implements ContextService, CallContexts {
 
   async merge(call: CallSnapshot, patch: ContextPatch): Promise<ContextWrite> {
     const clean = this.clean({ ...patch, callId: call.callId });
-    const { context, durability } = await this.change(
+    const { context, durability } = await this.writer.change(
       call.tenant,
       call.callId,
       "create",
@@ -296,9 +294,9 @@ export class StoredContextService implements ContextService, CallContexts {
       this.endLater(call);
       return undefined;
     }
-    const found = this.unexpired(stored);
+    const found = this.writer.unexpired(stored);
     if (!found || !isOpen(found.context)) return undefined;
-    const { context, durability } = await this.change(tenant, callId, "existing", (before) => {
+    const { context, durability } = await this.writer.change(tenant, callId, "existing", (before) => {
       if (!isOpen(before)) return before;
       return grown({ ...before, status: before.status === "ESCALATING" ? "ABANDONED" : "ENDED" });
     });
@@ -332,7 +330,7 @@ export class StoredContextService implements ContextService, CallContexts {
     this.timer?.cancel();
     this.endTimer?.cancel();
     this.watchers.close();
-    await this.writes.idle();
+    await this.writer.idle();
     await this.sweeping;
     await this.store.close();
   }
@@ -347,68 +345,9 @@ export class StoredContextService implements ContextService, CallContexts {
     return number;
   }
 
-  private unexpired<T extends { readonly context: CallContext }>(found: T | undefined): T | undefined {
-    return found && found.context.expireTime.getTime() > this.options.clock.wallNow().getTime()
-      ? found
-      : undefined;
-  }
-
-  /**
-   * Reads, changes and writes a context, one change after the other per call. `change` answers the same object when
-   * there is nothing to write. Missing contexts: "create" makes one, "live" does for a live call only.
-   */
-  private change(
-    tenant: string,
-    callId: string,
-    missing: "create" | "live" | "existing",
-    change: (context: CallContext) => CallContext,
-    call?: CallSnapshot,
-  ): Promise<WrittenContext> {
-    return this.writes.run(`${tenant}\0${callId}`, async () => {
-      for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-        const stored = await this.readForWrite(tenant, callId);
-        const known = stored !== "unknown";
-        const live = known ? this.unexpired(stored) : undefined;
-        const now = this.options.clock.wallNow();
-        const facts = live ? undefined : (call ?? this.options.callOf(tenant, callId));
-        if (!live && (missing === "existing" || (missing === "live" && !facts)))
-          throw known ? notFound({ callId }) : storeAway({ callId });
-        const before =
-          live?.context ?? emptyContext(tenant, callId, now, this.options.defaultCountryCode, facts);
-        const changed = change(before);
-        if (changed === before && live) return { context: before, durability: live.durability };
-        const context: CallContext = {
-          ...changed,
-          // A first write counts, also one of turns alone.
-          revision: Math.max(1, changed.revision),
-          updateTime: now,
-          expireTime: new Date(now.getTime() + this.options.retentionDays * DAY_MS),
-        };
-        const base = known
-          ? stored
-          : { context: before, version: UNKNOWN_VERSION, durability: "LOCAL_DISK" as const };
-        const durability = await this.attempt(callId, () => this.store.put(context, base));
-        if (durability) {
-          this.announce(context);
-          return { context, durability };
-        }
-      }
-      throw notSaved(callId, new Error("another process writes all the time"));
-    });
-  }
-
   private announce(context: CallContext): void {
     this.watchers.publish(context);
     this.options.onWritten(context);
-  }
-
-  private async readForWrite(tenant: string, callId: string) {
-    try {
-      return await this.store.get(tenant, callId);
-    } catch (error) {
-      if (error instanceof ContextStoreAway) return "unknown";
-      throw notSaved(callId, error);
-    }
   }
 
   /** Reads; the store being away is an error of its own, not a context that is not there. */
@@ -452,16 +391,8 @@ export class StoredContextService implements ContextService, CallContexts {
     }
   }
 
-  private async attempt<T>(callId: string, step: () => Promise<T>): Promise<T> {
-    try {
-      return await step();
-    } catch (error) {
-      throw notSaved(callId, error);
-    }
-  }
-
   private async removeOne(tenant: string, callId: string): Promise<number> {
-    return this.writes.run(`${tenant}\0${callId}`, async () =>
+    return this.writer.alone(tenant, callId, async () =>
       (await this.ask(() => this.store.remove(tenant, callId), { callId })) ? 1 : 0,
     );
   }

@@ -58,6 +58,13 @@ export interface ContextStore {
    * safe.
    */
   put(context: CallContext, before: VersionedContext | undefined): Promise<ContextDurability | undefined>;
+  /**
+   * What this process last wrote or read of the call, to write on it without reading it first. It may be outdated: then `put`
+   * answers undefined. Undefined when it is not remembered. Not for readers.
+   */
+  recall?(tenant: string, callId: string): VersionedContext | undefined;
+  /** As `recall`, of a context that whoever asks has kept: what this store gave or took, the very object. */
+  versionOf?(context: CallContext): VersionedContext | undefined;
   /** Answers whether there was one. */
   remove(tenant: string, callId: string): Promise<boolean>;
   query(query: ContextQuery): Promise<QueriedContexts>;

@@ -120,6 +120,16 @@ export class FailoverContextStore implements ContextStore {
     return this.withoutDatabase(tenant, callId);
   }
 
+  /** Nothing while the database is away, or while something waits for it: then it is asked who knows. */
+  recall(tenant: string, callId: string): VersionedContext | undefined {
+    if (this.away || this.waitingFor(tenant, callId)) return undefined;
+    const context = this.recent.get(tenant, callId);
+    const stored = context && this.database.versionOf?.(context);
+    if (!stored) return undefined;
+    const found: Found = { ...stored, from: "database", stored };
+    return found;
+  }
+
   async getBySession(tenant: string, sessionId: string): Promise<VersionedContext | undefined> {
     for (const spool of [...this.spools].reverse())
       for (const { record } of spool.entries.values()) {

@@ -52,6 +52,9 @@ export class Link extends MemoryContextStore {
     this.check();
     return this.shared.query(...args);
   }
+  override versionOf(...args: Parameters<MemoryContextStore["versionOf"]>) {
+    return this.shared.versionOf(...args);
+  }
   /** Told before and after each step; may throw. */
   onStep: () => void = () => {};
 

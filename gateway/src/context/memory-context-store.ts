@@ -2,9 +2,15 @@ import { decodeContext, encodeContext } from "./context-codec.js";
 import type { ContextQuery, ContextStore, QueriedContexts, VersionedContext } from "./context-store.js";
 import type { CallContext } from "./context-types.js";
 
+interface MemoryRecord {
+  readonly text: string;
+  readonly version: number;
+}
+
 /** Contexts in memory, encoded as on disk. For tests. */
 export class MemoryContextStore implements ContextStore {
-  private readonly records = new Map<string, { readonly text: string; readonly version: number }>();
+  private readonly records = new Map<string, MemoryRecord>();
+  private readonly known = new WeakMap<CallContext, MemoryRecord>();
   /** When set, everything fails with it. */
   failure: Error | undefined;
   /** Called before a put compares: what another process could do in between. */
@@ -15,9 +21,15 @@ export class MemoryContextStore implements ContextStore {
   async get(tenant: string, callId: string): Promise<VersionedContext | undefined> {
     await this.step();
     const record = this.records.get(key(tenant, callId));
-    return (
-      record && { context: decodeContext(record.text), version: record.version, durability: "STORE" as const }
-    );
+    if (!record) return undefined;
+    const context = decodeContext(record.text);
+    this.known.set(context, record);
+    return { context, version: record.version, durability: "STORE" };
+  }
+
+  versionOf(context: CallContext): VersionedContext | undefined {
+    const record = this.known.get(context);
+    return record && { context, version: record.version, durability: "STORE" };
   }
 
   async getBySession(tenant: string, sessionId: string): Promise<VersionedContext | undefined> {
@@ -30,8 +42,13 @@ export class MemoryContextStore implements ContextStore {
     this.beforePut();
     const expected = before?.version ?? 0;
     const at = key(context.tenant, context.callId);
-    if ((this.records.get(at)?.version ?? 0) !== expected) return undefined;
-    this.records.set(at, { text: encodeContext(context), version: expected + 1 });
+    const there = this.records.get(at);
+    if ((there?.version ?? 0) !== expected) return undefined;
+    const known = before && this.known.get(before.context);
+    if (known && known.text !== there?.text) return undefined;
+    const record = { text: encodeContext(context), version: expected + 1 };
+    this.records.set(at, record);
+    this.known.set(context, record);
     this.afterPut();
     return "STORE" as const;
   }

@@ -44,6 +44,8 @@ const MAX_DOCUMENT_BYTES = 16 * 2 ** 20 - 65_536;
 export class MongoContextStore implements ContextStore {
   private readonly link: MongoLink;
   private readonly collection: Collection<ContextDocument>;
+  /** What was read or written, for as long as somebody keeps it. */
+  private readonly versions = new WeakMap<CallContext, { readonly v: number; readonly hash: string }>();
   private readonly options: Required<Omit<MongoContextOptions, "url" | "database" | "collection">>;
   private timer: Timer | undefined;
   private setup: Promise<void> = Promise.resolve();
@@ -85,13 +87,23 @@ export class MongoContextStore implements ContextStore {
     const bytes = BSON.calculateObjectSize(document, { ignoreUndefined: true });
     if (bytes > MAX_DOCUMENT_BYTES)
       throw new ContextStoreRefused(`a context of ${bytes} bytes is too large for MongoDB`);
-    const { _id } = document;
+    const { _id, v, hash } = document;
+    const known = before && this.versions.get(before.context);
+    // What was removed and written anew has the same versions again: the hash tells them apart.
+    const filter = { _id, v: expected, ...(known && { hash: known.hash }) };
     const written = await this.link.within(async () => {
       if (expected === 0) return this.insert(document);
-      const { matchedCount } = await this.collection.replaceOne({ _id, v: expected }, document);
+      const { matchedCount } = await this.collection.replaceOne(filter, document);
       return matchedCount === 1;
     });
-    return written || (await this.isThere(document)) ? "STORE" : undefined;
+    if (!written && !(await this.isThere(document))) return undefined;
+    this.versions.set(context, { v, hash });
+    return "STORE";
+  }
+
+  versionOf(context: CallContext): VersionedContext | undefined {
+    const known = this.versions.get(context);
+    return known && { context, version: known.v, durability: "STORE" };
   }
 
   async remove(tenant: string, callId: string): Promise<boolean> {
@@ -151,9 +163,10 @@ export class MongoContextStore implements ContextStore {
   private async one(filter: Filter<ContextDocument>): Promise<VersionedContext | undefined> {
     const maxTimeMS = this.options.timeoutMs;
     const document = await this.link.within(() => this.collection.findOne(filter, { maxTimeMS }));
-    return document
-      ? { context: fromDocument(document), version: document.v, durability: "STORE" }
-      : undefined;
+    if (!document) return undefined;
+    const context = fromDocument(document);
+    this.versions.set(context, { v: document.v, hash: document.hash });
+    return { context, version: document.v, durability: "STORE" };
   }
 
   private async insert(document: ContextDocument): Promise<boolean> {
