@@ -208,26 +208,23 @@ func (p *provider) answeredCalls(argument json.RawMessage) (any, error) {
 }
 
 func (p *provider) waitForFloor(argument json.RawMessage) (any, error) {
-	var ask struct {
-		Count int `json:"count"`
-	}
-	if err := json.Unmarshal(argument, &ask); err != nil {
-		return nil, err
-	}
-	return nil, until(func() bool {
-		p.mu.Lock()
-		defer p.mu.Unlock()
+	return p.waitForCount(argument, "connections of the relay", func() int {
 		up := 0
 		for _, call := range p.floor {
 			if call.up.Load() {
 				up++
 			}
 		}
-		return up == ask.Count
-	}, fmt.Sprintf("%d connections of the relay", ask.Count), startTimeout)
+		return up
+	})
 }
 
 func (p *provider) waitForControls(argument json.RawMessage) (any, error) {
+	return p.waitForCount(argument, "control connections", func() int { return len(p.controls) })
+}
+
+// waitForCount waits until there are as many as asked for; count is called under the lock.
+func (p *provider) waitForCount(argument json.RawMessage, what string, count func() int) (any, error) {
 	var ask struct {
 		Count int `json:"count"`
 	}
@@ -237,8 +234,8 @@ func (p *provider) waitForControls(argument json.RawMessage) (any, error) {
 	return nil, until(func() bool {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		return len(p.controls) == ask.Count
-	}, fmt.Sprintf("%d control connections", ask.Count), startTimeout)
+		return count() == ask.Count
+	}, fmt.Sprintf("%d %s", ask.Count, what), startTimeout)
 }
 
 func (p *provider) claims(json.RawMessage) (any, error) {

@@ -1,36 +1,13 @@
 import { describe, expect, it } from "vitest";
+import { runOf } from "../suites/testing.js";
 import type { Pair, SideResult } from "./pair.js";
 import { type Round, summarizePair } from "./pair-summary.js";
 import { tableOf } from "./run-pairs.js";
 
 function side(name: string, overrides: Partial<SideResult> = {}): SideResult {
-  const spread = { count: 1000, p50: 1, p99: 5, max: 9 };
-  return {
-    side: name,
-    claims: [50],
-    framesSent: 1000,
-    framesReceived: 1000,
-    framesLost: 0,
-    outOfOrder: 0,
-    corrupt: 0,
-    upMs: spread,
-    downMs: spread,
-    lateMs: spread,
-    cpuSecondsPerCallMinute: 0.2,
-    serverCpuPerCallMinute: 0.05,
-    agentCpuPerCallMinute: 0.1,
-    coreShare: 0.3,
-    generatorShare: 0.2,
-    harnessShare: 0.3,
-    foreignCores: 0,
-    stolenCores: 0,
-    loadAverage: 0,
-    memory: { startMb: 200, middleMb: 200, endMb: 200, maxMb: 200, growthMb: 0 },
-    probe: { loopDelayMs: spread, heapUsedMb: 0, externalMb: 0 },
-    invalid: "",
-    noisy: false,
-    ...overrides,
-  };
+  const { variant: _variant, calls: _calls, agent: _agent, ...window } = runOf("gateway", 50);
+  const probe = { loopDelayMs: window.lateMs, heapUsedMb: 0, externalMb: 0 };
+  return { side: name, claims: [50], ...window, serverCpuPerCallMinute: 0.05, probe, ...overrides };
 }
 
 const never = () => Promise.reject(new Error("not run here"));
