@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Simulator } from "@callweave/simulator";
@@ -162,6 +162,12 @@ describe("what a run writes", () => {
     expect((await client.contexts.get(said.id)).turns[0]?.text).toBe(
       "I have [card number], [card number], [bank account], [e-mail], [redacted].",
     );
+    // Numbers are in the audit log by their hashes alone, and so are the keys of those that are erased.
+    const admin = new Outsider(address, AGENT_KEY);
+    stops.push(() => admin.close());
+    await admin.ask("ContextService", "FindContexts", { caller: CALLERS.paused });
+    const erased = await admin.ask("ContextService", "DeleteContexts", { caller: CALLERS.paused });
+    expect(erased).toMatchObject({ deleted_count: 1 });
     gateway.signal("SIGTERM");
     expect((await gateway.exit).code).toBe(0);
     await nc.flush();
@@ -173,6 +179,11 @@ describe("what a run writes", () => {
     expect(leaksIn(published, everything)).toEqual([]);
     expect(await leaksBelow(stateDir, everything)).toEqual([]);
     expect(await leaksBelow(natsFiles, everything)).toEqual([]);
+    for (const folder of ["audit", "callers"])
+      expect(await leaksBelow(join(stateDir, folder), NUMBERS), folder).toEqual([]);
+    expect(await readFile(join(stateDir, "audit", "0000000000000001.jsonl"), "utf8")).toMatch(
+      /"key":"destroyed"/,
+    );
     // The calls themselves are where they belong.
     expect((await leaksBelow(natsFiles, NUMBERS)).length).toBeGreaterThan(0);
   });

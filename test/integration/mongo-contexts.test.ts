@@ -1,7 +1,14 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { MongoClient } from "mongodb";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import type { AuditLog } from "../../gateway/src/audit/audit-log.js";
+import { verifyAudit } from "../../gateway/src/audit/audit-verify.js";
 import { describeCallerKeys } from "../../gateway/src/audit/caller-keys-suite.js";
 import { MongoCallerKeys } from "../../gateway/src/audit/mongo-caller-keys.js";
+import { openAudit } from "../../gateway/src/audit/open-audit.js";
+import { loadConfig } from "../../gateway/src/config/index.js";
 import { call, turn } from "../../gateway/src/context/context-fixture.js";
 import { contextHash } from "../../gateway/src/context/context-hash.js";
 import { describeReading } from "../../gateway/src/context/context-reading-suite.js";
@@ -14,6 +21,7 @@ import { FailoverContextStore } from "../../gateway/src/context/failover-context
 import { openLocalContextSpool } from "../../gateway/src/context/local-context-spool.js";
 import { MongoContextStore } from "../../gateway/src/context/mongo-context-store.js";
 import { CONTEXT_INDEXES } from "../../gateway/src/context/mongo-setup.js";
+import { silentLogger } from "../../gateway/src/util/logger.js";
 import { type MongoTestServer, outsideMongo, skipWithoutMongo, startMongo } from "../harness/mongo.js";
 
 /** Later than now, so that a server's own expiry leaves the contexts of a test's clock alone. */
@@ -60,6 +68,58 @@ describe.skipIf(!outsideMongo() && skipWithoutMongo("contexts in MongoDB"))("Mon
   describeCallerKeys("in MongoDB", async (fresh) => {
     if (fresh) shared = freshUrl();
     return new MongoCallerKeys({ url: shared, collection: "callers", timeoutMs: TIMEOUT_MS, maxPoolSize: 2 });
+  });
+
+  it("has the keys of callers for the audit logs of all gateways: one erases what another wrote", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "callweave-mongo-audit-"));
+    const url = freshUrl();
+    const ALL = { kinds: [], callId: "", actor: "", number: "" };
+    const openAt = async (id: string, address: string) => {
+      const file = join(folder, `${id}.yaml`);
+      const mongodb = { url: address, timeout_ms: id === "away" ? 300 : TIMEOUT_MS };
+      const config = { gateway: { id, state_dir: join(folder, id) }, contexts: { mongodb } };
+      await writeFile(file, JSON.stringify(config));
+      const log = await openAudit(loadConfig({ file, env: {} }), id, silentLogger);
+      if (!log) throw new Error("no audit log");
+      return log;
+    };
+    // Nobody listens there.
+    const logs = [
+      await openAt("a", url),
+      await openAt("b", url),
+      await openAt("away", "mongodb://127.0.0.1:1/x"),
+    ];
+    const [a, b, away] = logs as [AuditLog, AuditLog, AuditLog];
+    try {
+      const read = {
+        tenant: "t",
+        kind: "CONTEXT_READ",
+        actor: "client:a",
+        operation: "",
+        number: "+15550100",
+      } as const;
+      for (const log of logs) {
+        log.record(read);
+        log.record({ ...read, number: "+15550101" });
+      }
+      const hashes = async (log: AuditLog, number = "") =>
+        (await log.list("t", { ...ALL, number }, 0, 10)).entries.map((entry) => entry.numberHash);
+      const [other, erased] = await hashes(a);
+      // The same caller has the same hash at both, although their own keys are not the same.
+      expect(await hashes(b)).toEqual([other, erased]);
+      expect(await hashes(a, "+15550100")).toEqual([erased]);
+      await b.eraseCaller("t", "+15550100");
+      expect([await hashes(a, "+15550100"), await hashes(b, "+15550100")]).toEqual([[], []]);
+      expect(await hashes(a, "+15550101")).toEqual([other]);
+      expect(await hashes(b)).toEqual([erased, other, erased]);
+      expect(await hashes(away)).toEqual(["unknown", "unknown"]);
+      await expect(away.eraseCaller("t", "+15550100")).rejects.toThrow();
+    } finally {
+      for (const log of logs) await log.close();
+    }
+    for (const id of ["a", "b", "away"])
+      expect((await verifyAudit(join(folder, id, "audit"))).problems, id).toEqual([]);
+    await rm(folder, { recursive: true });
   });
 
   describe("the collection", () => {
