@@ -71,7 +71,7 @@ class Utterance:
         self.waiting = []
 
     def decode(self, pcm):
-        started = time.monotonic()
+        started = time.thread_time()
         self.decoder.process_raw(pcm, False, False)
         self.since_partial += len(pcm)
         if self.since_partial >= PARTIAL_EVERY_BYTES:
@@ -81,15 +81,15 @@ class Utterance:
             if text and text != self.partial:
                 self.partial = text
                 emit(type="partial", id=self.number, text=text)
-        self.decode_seconds += time.monotonic() - started
+        self.decode_seconds += time.thread_time() - started
 
     def finish(self):
-        started = time.monotonic()
+        started = time.thread_time()
         self.decoder.end_utt()
         hypothesis = self.decoder.hyp()
         text = words_of(hypothesis.hypstr) if hypothesis else ""
         odds = [s.prob for s in self.decoder.seg() or [] if not s.word.startswith(("<", "["))]
-        self.decode_seconds += time.monotonic() - started
+        self.decode_seconds += time.thread_time() - started
         emit(
             type="final",
             id=self.number,

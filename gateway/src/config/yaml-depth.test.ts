@@ -16,12 +16,12 @@ describe("the depth of a configuration", () => {
 
   it.each(["? ", "[", "{a: ", "- ", "!!set {", "&a ["])("%s without end is refused at once", (open) => {
     for (const times of [500, 20_000]) {
-      const startMs = performance.now();
+      const begin = process.cpuUsage();
       const { problems, value } = new ConfigSource("f", open.repeat(times), {});
       expect(problems[0]).toMatchObject({ file: "f", line: 1, rule: expect.stringContaining("deep") });
       expect(value).toEqual({});
       // It took 40 s, or ended the process.
-      expect(performance.now() - startMs).toBeLessThan(5_000);
+      expect(process.cpuUsage(begin).user / 1000).toBeLessThan(5_000);
     }
   });
 });

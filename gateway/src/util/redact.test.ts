@@ -39,13 +39,13 @@ describe("redactText", () => {
   });
 
   it("is quick on long digits", () => {
-    const begin = performance.now();
+    const begin = process.cpuUsage();
     redactText("4 ".repeat(5000));
     redactText("1234567890".repeat(1000));
     redactText("a.b-".repeat(2500));
     redactText(`${"a".repeat(64)}@`.repeat(150));
     redactText(`x@${"a.".repeat(5000)}`);
-    expect(performance.now() - begin).toBeLessThan(2000);
+    expect(process.cpuUsage(begin).user / 1000).toBeLessThan(2000);
   });
 });
 
