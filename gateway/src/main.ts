@@ -130,10 +130,10 @@ async function serve(options: Source & { readonly member?: number }): Promise<vo
   const files: string[] = [];
   const loaded = loadOrExit(source, (file) => files.push(file));
   if (member === undefined && loaded.serve.gateways > 1) {
-    await supervise(loaded, loaded.gateway.id ?? makeGatewayId(), loggerOf(loaded));
+    await supervise(loaded, loaded.gateway.id ?? makeGatewayId(), loggerOf(loaded, undefined));
   }
   const config = configOfMember(loaded, member);
-  const logger = loggerOf(config);
+  const logger = loggerOf(config, config.gateway.id);
   for (const line of describeServing(config)) logger.info(line);
   const starting = startGateway(config, logger);
   let ending = 0;
@@ -174,11 +174,11 @@ function configOfMember(loaded: GatewayConfig, member: number | undefined): Gate
   return member === undefined ? loaded : memberConfig(loaded, loaded.gateway.id ?? makeGatewayId(), member);
 }
 
-/** With a configured id each line has it: the lines of several gateways may go to one place. */
-function loggerOf({
-  gateway: { id },
-  serve: { logLevel },
-}: GatewayConfig): Logger & { info(text: string): void } {
+/** With an id each line has it: the lines of several gateways may go to one place. */
+function loggerOf(
+  { serve: { logLevel } }: GatewayConfig,
+  id: string | undefined,
+): Logger & { info(text: string): void } {
   return pino({
     level: logLevel,
     redact: ["*.token", "*.apiKey", "*.api_key", "*.authorization", "token", "authorization"],

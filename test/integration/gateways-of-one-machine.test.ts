@@ -121,8 +121,8 @@ describe("serve --gateways", () => {
     const phone = await callOf(second, simulator);
     process.kill(first.pid, "SIGKILL");
     await child.line(
-      ({ msg, pid, gateway_id }) =>
-        msg === "gateway ended; it is started again" && pid === first.pid && gateway_id === "twin-1",
+      ({ msg, gateway_pid, gateway_id }) =>
+        msg === "gateway ended; it is started again" && gateway_pid === first.pid && gateway_id === "twin-1",
       "the end",
     );
     const again = await until(() => servingOf(child, "twin-1")[1], "it to serve again", 60_000);

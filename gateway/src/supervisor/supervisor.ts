@@ -111,7 +111,7 @@ export class Supervisor {
     this.begun = true;
     const gateways = this.slots.map(({ id, member, ports: { port, opsPort, deskPort } = ports }) => ({
       gateway_id: id,
-      pid: member?.pid,
+      gateway_pid: member?.pid,
       port,
       ops_port: opsPort,
       desk_port: deskPort,
@@ -121,7 +121,7 @@ export class Supervisor {
 
   private ended(slot: Slot, end: MemberEnd): void {
     const { logger } = this.parts;
-    const fields = { gateway_id: slot.id, pid: slot.member?.pid, code: end.code, signal: end.signal };
+    const fields = { gateway_id: slot.id, gateway_pid: slot.member?.pid, code: end.code, signal: end.signal };
     slot.member = undefined;
     slot.ports = undefined;
     if (this.ending) {
