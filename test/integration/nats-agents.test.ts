@@ -216,7 +216,7 @@ describe.skipIf(!available)("the streams of agents on NATS", () => {
     await until(() => api.agents.handler.said.includes("mark 1 mine"), "the agent's own frame");
     expect(api.agents.handler.said).not.toContain("bye");
     await expect(NatsAgent.start(nc, { tenant: "acme", key: keys[0]?.key as string })).rejects.toMatchObject({
-      error: { code: 16 },
+      error: { code: 5 },
     });
   });
 
