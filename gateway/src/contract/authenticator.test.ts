@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { PeerCertificate } from "node:tls";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { CallError } from "../call/call-error.js";
 import { Authenticator, isLoopback } from "./authenticator.js";
 import type { Principal } from "./principal.js";
@@ -89,7 +89,7 @@ describe("Authenticator", () => {
     await gateway.reload({ keys: [key("stays")], certificates: [certificates[1] as never] });
     expect(ended).toHaveLength(3);
     await follow("late", leaves);
-    await vi.waitFor(() => expect(ended).toContain("late"));
+    await expect.poll(() => ended).toContain("late");
     expect(ended).not.toContain("stopped");
   });
 

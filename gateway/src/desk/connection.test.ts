@@ -208,10 +208,8 @@ describe("DeskConnection", () => {
       const end = socket.of(stream).at(-1);
       return end?.$case === "end" ? end.value.error?.reason : undefined;
     };
-    await vi.waitFor(() => {
-      for (const [i, method] of methods.entries())
-        expect(reasonOf(i + 1), method).toBe(ErrorReason.PERMISSION_DENIED);
-    });
+    for (const [i, method] of methods.entries())
+      await expect.poll(() => reasonOf(i + 1), { message: method }).toBe(ErrorReason.PERMISSION_DENIED);
     expect([api.executed, api.contextCalls, api.listeners, api.agents.begun]).toEqual([[], [], [], []]);
   });
 
