@@ -3,6 +3,7 @@ import type { CallweaveClient } from "callweave";
 import type { LoggedEvent } from "../../demo/cluster/evidence.js";
 import { lastInLog, readDatabase, readLog } from "../../demo/cluster/read-outside.js";
 import type { Span } from "../../demo/evidence.js";
+import type { GatewayProcess } from "../../test/harness/cluster.js";
 import { until } from "../../test/harness/until.js";
 import { type Audit, audit } from "./auditor.js";
 import type { AgentNote, BatchEvidence, CallEvidence, HeardRun } from "./evidence.js";
@@ -20,6 +21,8 @@ const SETTLED_MS = 20_000;
 const PLANTED_MS = 3_000;
 const LOOK_MS = 200;
 const READY_MS = 30_000;
+/** Lines of gateways that are shown of a batch. */
+const MAX_LOGGED = 400;
 /** Callee and caller talk for so long. */
 const TALK_MS = 200;
 const PICK_UP_SECONDS = 0.4;
@@ -73,6 +76,7 @@ export class BatchRun {
   private readonly calls: LiveCall[] = [];
   private readonly faults: Faults;
   private readonly stalls = new Stalls();
+  private readonly gateways = new Set<GatewayProcess>();
   private startSequence = 0;
 
   constructor(
@@ -103,10 +107,12 @@ export class BatchRun {
   async play(): Promise<{ readonly evidence: BatchEvidence; readonly audit: Audit }> {
     await this.everybodyThere();
     this.startSequence = await lastInLog(this.stack.nats);
+    this.noteGateways();
     this.place();
     await Promise.all(this.calls.map((call) => this.toItsEnd(call)));
     this.stalls.stop();
     await this.faults.repaired();
+    this.noteGateways();
     const sounds = this.calls.map((call) => soundOf(call));
     const endMs = performance.now() + (this.planted ? PLANTED_MS : SETTLED_MS);
     for (;;) {
@@ -134,6 +140,25 @@ export class BatchRun {
       `all ${wanted.length} agents to be there before batch ${this.batch.number}`,
       READY_MS,
     );
+  }
+
+  /** A gateway that is started again is another process. */
+  private noteGateways(): void {
+    for (const gateway of this.stack.cluster.gateways) this.gateways.add(gateway);
+  }
+
+  /** What gateways logged since the batch began, for looking at a failure. */
+  gatewayLog(): string[] {
+    const beganMs = Math.min(...this.calls.map(({ placedAtMs }) => placedAtMs));
+    const since = ({ time }: Record<string, unknown>) => typeof time === "number" && time >= beganMs;
+    return [...this.gateways]
+      .flatMap(({ id, child }) => child.lines.filter(since).map((line) => ({ id, line })))
+      .sort((a, b) => Number(a.line.time) - Number(b.line.time))
+      .slice(0, MAX_LOGGED)
+      .map(({ id, line: { time, level, msg, pid: _, hostname: _h, gateway_id: _g, ...rest } }) => {
+        const atMs = Math.round(Number(time) - beganMs);
+        return `  ${String(atMs).padStart(6)} ms  ${id} (${level}) ${msg} ${JSON.stringify(rest)}`;
+      });
   }
 
   private place(): void {

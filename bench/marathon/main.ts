@@ -53,7 +53,10 @@ async function play(options: MarathonOptions): Promise<MarathonResult> {
         print(
           `batch ${batch.number}: again by --seed ${options.seed} --kills ${options.kills} --batch ${batch.number}`,
         );
-        if (broken.length <= TIMELINES) print(timelineOf(evidence, audit.problems).join("\n"));
+        if (broken.length <= TIMELINES) {
+          print(timelineOf(evidence, audit.problems).join("\n"));
+          print(["log of the gateways:", ...run.gatewayLog()].join("\n"));
+        }
       }
       if (performance.now() - saidMs > PROGRESS_EVERY_MS) {
         saidMs = performance.now();

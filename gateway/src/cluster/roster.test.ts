@@ -25,10 +25,11 @@ async function roster() {
   const clock = new ManualClock();
   const state = { leader: true };
   let heard: (key: string, value: Uint8Array) => void = () => {};
+  let revision = 0;
   const bucket: Partial<BusBucket> = {
     put: () => (state.leader ? Promise.resolve(1) : Promise.reject(new Error("no leader"))) as never,
     watch: (each) => {
-      heard = (key, value) => each({ key, value, revision: 1 } as never);
+      heard = (key, value) => each({ key, value, revision } as never);
       return { stop() {} } as never;
     },
   };
@@ -43,9 +44,13 @@ async function roster() {
   made.start();
   await Promise.resolve();
   await clock.advance(0);
-  const other = (key = "b") => heard(encodeToken(key), Buffer.from(stringifyTagged(beatOf(key))));
+  const again = (key = "b") => heard(encodeToken(key), Buffer.from(stringifyTagged(beatOf(key))));
+  const other = (key = "b") => {
+    revision++;
+    again(key);
+  };
   other();
-  return { clock, state, left, other, made };
+  return { clock, state, left, other, again, made };
 }
 
 describe("roster", () => {
@@ -58,6 +63,18 @@ describe("roster", () => {
     await clock.advance(1_000);
     expect(left).toEqual(["b"]);
     expect(made.peers()).toEqual([]);
+  });
+
+  it("takes an old beat that comes again for no sign of life", async () => {
+    const { clock, left, other, again, made } = await roster();
+    await clock.advance(1_500);
+    again();
+    await clock.advance(1_000);
+    expect(left).toEqual(["b"]);
+    again();
+    expect(made.peers()).toEqual([]);
+    other();
+    expect(made.peers()).toHaveLength(1);
   });
 
   it("declares nobody dead while the bus takes no beats, and gives everybody a lease when it does again", async () => {

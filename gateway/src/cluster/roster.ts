@@ -67,6 +67,8 @@ export class BusRoster implements Roster {
   private readonly seen = new Map<string, Seen>();
   /** Processes with our id: when each was seen last. */
   private readonly twins = new Map<string, number>();
+  /** The newest beat of each key. */
+  private readonly newest = new Map<string, number>();
   private readonly joins = new Set<(peer: Peer) => void>();
   private readonly leaves = new Set<(peer: Peer) => void>();
   private bucket: BusBucket | undefined;
@@ -146,7 +148,7 @@ export class BusRoster implements Roster {
       });
       if (this.stopped) return;
       this.bucket = bucket;
-      this.watching = bucket.watch((entry) => this.heard(entry.key, entry.value));
+      this.watching = bucket.watch((entry) => this.heard(entry.key, entry.value, entry.revision));
       await this.tell();
     } catch (error) {
       if (this.stopped) return;
@@ -187,8 +189,12 @@ export class BusRoster implements Roster {
     for (const one of this.seen.values()) one.atMs = now;
   }
 
-  private heard(key: string, value: Uint8Array | undefined): void {
+  private heard(key: string, value: Uint8Array | undefined, revision: number): void {
     const own = this.beat();
+    // Whenever the watching begins anew, what is there comes again: the last beat of a dead gateway is no sign of life.
+    if (value && this.newest.get(key) === revision) return;
+    if (value) this.newest.set(key, revision);
+    else this.newest.delete(key);
     if (!value) {
       for (const [id, { beat }] of this.seen) if (encodeToken(id) === key) this.gone(beat);
       return;
