@@ -23,7 +23,7 @@ const beatOf = (gatewayId: string) =>
 /** A roster on a bus that takes beats or, without a leader, does not; and the beats of one other gateway. */
 async function roster() {
   const clock = new ManualClock();
-  const state = { leader: true };
+  const state = { leader: true, opened: 0 };
   let heard: (key: string, value: Uint8Array) => void = () => {};
   let revision = 0;
   const bucket: Partial<BusBucket> = {
@@ -36,7 +36,10 @@ async function roster() {
   const bus = {
     connected: true,
     onStatus: () => () => {},
-    bucket: () => Promise.resolve(bucket as BusBucket),
+    bucket: () => {
+      state.opened++;
+      return Promise.resolve(bucket as BusBucket);
+    },
   } as unknown as Bus;
   const left: string[] = [];
   const made = new BusRoster(bus, clock, silentLogger, OPTIONS, () => beatOf("a") as never);
@@ -84,6 +87,9 @@ describe("roster", () => {
     state.leader = false;
     await clock.advance(30_000);
     expect(left).toEqual([]);
+    // A server that lost the bucket has it again by then.
+    expect(state.opened).toBeGreaterThanOrEqual(4);
+    expect(state.opened).toBeLessThanOrEqual(7);
     state.leader = true;
     await clock.advance(2_000);
     expect(left).toEqual([]);

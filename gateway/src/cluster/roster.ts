@@ -52,6 +52,8 @@ export interface RosterOptions {
 }
 
 const MAX_TWINS = 100;
+/** While the bus is there and takes no beats, the bucket is opened anew this often: a server that lost it gets it again. */
+const REOPEN_MS = 5_000;
 
 interface Seen {
   beat: Beat;
@@ -80,6 +82,8 @@ export class BusRoster implements Roster {
   private toldMs: number;
   /** It has not for so long that nobody can be judged. */
   private unheard = false;
+  private opening = false;
+  private openedMs = 0;
 
   constructor(
     private readonly bus: Bus,
@@ -138,6 +142,7 @@ export class BusRoster implements Roster {
   }
 
   private async open(): Promise<void> {
+    this.opening = true;
     try {
       const bucket = await this.bus.bucket({
         name: "callweave_gateways",
@@ -147,7 +152,10 @@ export class BusRoster implements Roster {
         storage: "file",
       });
       if (this.stopped) return;
+      this.opening = false;
+      this.openedMs = this.clock.nowMs();
       this.bucket = bucket;
+      this.watching?.stop();
       this.watching = bucket.watch((entry) => this.heard(entry.key, entry.value, entry.revision));
       await this.tell();
     } catch (error) {
@@ -177,10 +185,20 @@ export class BusRoster implements Roster {
         if (this.unheard) this.wholeLease();
         this.unheard = false;
       },
-      () => {
+      (error: unknown) => {
         // The next one comes soon; a bus that is away is told elsewhere.
+        if (this.unheard && this.bus.connected) this.openAnew(error);
       },
     );
+  }
+
+  private openAnew(error: unknown): void {
+    if (this.opening || this.stopped || this.clock.nowMs() - this.openedMs < REOPEN_MS) return;
+    this.logger.warn(
+      { err: String(error) },
+      "the bus takes no signs of life: the bucket of gateways is opened anew",
+    );
+    void this.open();
   }
 
   /** Everybody has the time of a lease to show up again. */
