@@ -37,7 +37,12 @@ export async function runSingles(
   const done: SingleResult[] = [];
   for (const { name, title, measure } of SINGLES.filter((one) => names.includes(one.name))) {
     options.say(`\n${name}: ${title}`);
-    const { pictures: drawn = [], ...found } = await measure(options).catch(failed);
+    const again = (error: unknown) => {
+      // Most often the machine was so busy that the gateway left calls alone.
+      options.say(`FAILED: ${error}; once more`);
+      return measure(options).catch(failed);
+    };
+    const { pictures: drawn = [], ...found } = await measure(options).catch(options.quick ? failed : again);
     const missed = options.quick
       ? []
       : found.targets
