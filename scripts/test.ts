@@ -79,7 +79,11 @@ const STEPS: readonly Step[] = [
     what: "all tests with real sockets and processes",
     longBecause: "several minutes; run: npm run integration",
     needs: ["python3", "go", "openssl", "java", "mvn"],
-    run: () => vitest("integration", "integration", { exclude: ["test/sdk-proof/**", "test/desk/**"] }),
+    // What is below test/desk and test/sdk-proof has steps of its own.
+    run: () =>
+      vitest("integration", "integration", {
+        files: ["test/integration/", "test/conformance/", "test/faults/"],
+      }),
   },
   {
     name: "desk",

@@ -19,8 +19,6 @@ export interface VitestRun {
   readonly project: "unit" | "integration";
   /** Only files whose path contains one of these. Default: all. */
   readonly files?: readonly string[];
-  /** Not these, as glob patterns. Default: none. */
-  readonly exclude?: readonly string[];
   /** The program that runs vitest, and its first arguments. Default: this Node. */
   readonly node?: readonly string[];
   /** Default: this process's. */
@@ -54,7 +52,7 @@ export async function runVitest(run: VitestRun): Promise<Counts> {
 }
 
 async function once(
-  { label, project, exclude = [], node = [process.execPath], env = process.env, ci, scratch }: VitestRun,
+  { label, project, node = [process.execPath], env = process.env, ci, scratch }: VitestRun,
   files: readonly string[],
 ): Promise<{ report: VitestReport; well: boolean }> {
   const output = join(scratch, `${label}.json`);
@@ -62,7 +60,7 @@ async function once(
   const [program = "node", ...first] = node;
   const live = process.stdout.isTTY && !ci ? ["--reporter=default"] : [];
   const json = ["--reporter=json", `--outputFile.json=${output}`, "--reporter=./scripts/vitest-errors.mjs"];
-  const what = ["--project", project, ...exclude.flatMap((glob) => ["--exclude", glob]), ...files];
+  const what = ["--project", project, ...files];
   const { failed } = await command(
     program,
     [...first, "node_modules/vitest/vitest.mjs", "run", ...live, ...json, "--silent=passed-only", ...what],
