@@ -16,8 +16,11 @@ import { Stalls } from "./stalls.js";
 
 /** A call that did not end by then is stuck. */
 const STUCK_MS = 45_000;
-/** Log and database have everything by then; where a fault is built in, what is missing will not come. */
-const SETTLED_MS = 20_000;
+/**
+ * Log and database have everything by then: the end of a call that was over before anybody could take it over is recorded
+ * 30 s after its gateway died. Where a fault is built in, what is missing will not come.
+ */
+const SETTLED_MS = 45_000;
 const PLANTED_MS = 3_000;
 const LOOK_MS = 200;
 const READY_MS = 30_000;
