@@ -163,6 +163,19 @@ describe("the auditor of the marathon", () => {
     expect(found).toMatchObject({ problems: [], silenceMs: [300], silenceRecordedMs: [400] });
   });
 
+  it("lets frames be heard once more for each gateway of an agent that died, not more often", () => {
+    const moved = (repeats: number): Change => {
+      return ({ log, heard }) => ({
+        log: log.map((event) =>
+          event.seat?.epoch === 2 ? { ...event, seat: { ...event.seat, cause: "TAKEN_OVER" } } : event,
+        ),
+        heard: heard.map((run) => ({ ...run, repeats: run.voice === 1 ? repeats : 0 })),
+      });
+    };
+    expect(audit(madeBatch(moved(1))).problems).toEqual([]);
+    expect(audit(madeBatch(moved(2))).problems.map(({ what }) => what)).toEqual(["wrongVoices"]);
+  });
+
   it("measures the takeover of a killed gateway, and nothing else then", () => {
     const taken: Change = ({ log }) => ({
       log: [...log.slice(0, -1), { callId: "call-1", sequence: 14, type: "takenOver", atMs: 3_900 }],

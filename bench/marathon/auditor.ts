@@ -226,8 +226,11 @@ function checkVoices({ lane, heard, log, notes }: CallEvidence, wrong: Wrong): v
     if (next < 0) wrong("wrongVoices", `agent ${run.voice} was heard without the seat`);
     else at = next;
   }
-  // What an agent had queued at a gateway that died counts as not heard: it is played once more.
-  const takeovers = log.filter(({ type }) => type === "takenOver").length;
+  // What an agent had queued at a gateway that died counts as not heard, whether that had the call or only relayed its agent:
+  // it is played once more.
+  const calls = log.filter(({ type }) => type === "takenOver").length;
+  const seats = log.filter(({ seat }) => seat?.cause === "TAKEN_OVER").length;
+  const takeovers = Math.max(calls, seats);
   const repeats = heard.reduce((sum, run) => sum + run.repeats, 0);
   if (repeats > takeovers) wrong("wrongVoices", `frames were heard again, ${repeats} times`);
 }
