@@ -2,7 +2,7 @@ import type { Repeats } from "../figures.js";
 import { type CellSummary, cpuRatio, problemsOf, summarizeAll } from "./cell-summary.js";
 import { type CellDefaults, cellsOf, runOnce, thrownAwayIn } from "./measured.js";
 import { estimateOf, type Outcome } from "./rounds.js";
-import { resultHead, type Suite } from "./suite.js";
+import { resultHead, type Suite, type SuiteOptions } from "./suite.js";
 import type { VariantName } from "./variants.js";
 
 /** A suite that compares variants with one that is known. */
@@ -11,13 +11,15 @@ export interface VersusPlan {
   readonly what: string;
   readonly known: VariantName;
   readonly defaults: CellDefaults;
+  /** Holds whatever the suite is told. */
+  readonly always?: Partial<SuiteOptions>;
   /** More ratios of a variant under a load; the gateway's CPU is always one, `VARIANT/KNOWN@CALLS`. */
   more?(outcomes: readonly Outcome[], variant: VariantName, calls: number): Readonly<Record<string, Repeats>>;
   table(cells: readonly CellSummary[], ratios: Readonly<Record<string, Repeats>>): string;
 }
 
 /** The suite of a plan. */
-export function versusSuite({ name, what, known, defaults, more, table }: VersusPlan): Suite {
+export function versusSuite({ name, what, known, defaults, always, more, table }: VersusPlan): Suite {
   return {
     name,
     what,
@@ -27,7 +29,7 @@ export function versusSuite({ name, what, known, defaults, more, table }: Versus
     },
     async run(harness, options) {
       const { cells, rounds, variants, loads } = cellsOf(options, defaults);
-      const outcomes = await runOnce(cells, rounds, harness, options);
+      const outcomes = await runOnce(cells, rounds, harness, { ...options, ...always });
       const summaries = summarizeAll(outcomes, variants, loads);
       const ratios: Record<string, Repeats> = {};
       for (const { variant, calls } of summaries) {
