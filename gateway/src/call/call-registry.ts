@@ -20,7 +20,7 @@ export class CallRegistry {
   /** In the order of their end. */
   private readonly ended = new Map<string, Kept>();
   /** Those of them that are kept whole, in the order of their end. */
-  private readonly whole = new Set<Kept>();
+  private readonly whole = new Map<Kept, Call>();
   private sweep: Timer | undefined;
 
   /**
@@ -118,9 +118,9 @@ export class CallRegistry {
   private keep(key: string, call: Call): void {
     this.forget(key);
     const endedMs = this.clock.nowMs();
-    const kept = { call, endedMs, untilMs: endedMs + this.keepEndedMs };
+    const kept: Kept = { call, endedMs, untilMs: endedMs + this.keepEndedMs };
     this.ended.set(key, kept);
-    this.whole.add(kept);
+    this.whole.set(kept, call);
     if (this.ended.size > this.maxEnded) {
       const oldest = this.ended.keys().next().value;
       if (oldest !== undefined) this.forget(oldest);
@@ -152,9 +152,9 @@ export class CallRegistry {
 
   /** Of calls that ended a while ago only what remains is kept. */
   private shrink(nowMs: number): void {
-    for (const kept of this.whole) {
+    for (const [kept, call] of this.whole) {
       if (kept.endedMs + KEPT_WHOLE_MS > nowMs) break;
-      const remains = "remains" in kept.call ? kept.call.remains() : kept.call;
+      const remains = call.remains();
       if (!remains) continue;
       kept.call = remains;
       this.whole.delete(kept);
