@@ -16,6 +16,7 @@ import {
   oneLine,
   respondError,
 } from "./messages.js";
+import { foreignSubject } from "./requests.js";
 import type { WireContext } from "./wire-context.js";
 
 /** How a registration went. */
@@ -120,15 +121,10 @@ export class AgentLink implements ServeTransport {
 
   private frame(message: BusMessage): void {
     if (this.over || this.finished) return;
-    if (!this.isTheirs(message)) {
+    const forged = this.forgery(message);
+    if (forged) {
       this.context.stats.forgedFrames++;
-      if (message.reply !== "") {
-        const error = new CallError(
-          "UNAUTHENTICATED",
-          "the frame does not show the credential of its session",
-        );
-        respondError(message, errorBody(error), "json");
-      }
+      answer(message, forged);
       return;
     }
     const sequence = header(message.headers, HEADERS.sequence) ?? "";
@@ -157,14 +153,21 @@ export class AgentLink implements ServeTransport {
     answer(message);
   }
 
-  /** Each frame shows the credential of the session: whoever only knows the subject cannot speak for the agent. */
-  private isTheirs(message: BusMessage): boolean {
+  /**
+   * Each frame shows the credential of the session: whoever only knows the subject cannot speak for the agent. What is wrong
+   * with one that does not: somebody of another tenant is told what they are told on every subject that is not theirs.
+   */
+  private forgery(message: BusMessage): CallError | undefined {
     const value = header(message.headers, HEADERS.authorization);
     const hash = bearerHash(value);
-    if (hash && (sameHash(hash, this.shown) || (this.offered && sameHash(hash, this.offered)))) return true;
-    const { authenticator, peer } = this.context;
+    if (hash && (sameHash(hash, this.shown) || (this.offered && sameHash(hash, this.offered))))
+      return undefined;
+    const { authenticator, options, peer } = this.context;
     const known = authenticator.recognise(value === undefined ? [] : [value], peer);
-    return known?.tenant === this.credential.tenant && known.name === this.credential.name;
+    if (known && known.tenant !== this.credential.tenant)
+      return foreignSubject(options.audit, "AgentService/Serve", known);
+    if (known?.name === this.credential.name) return undefined;
+    return new CallError("UNAUTHENTICATED", "the frame does not show the credential of its session");
   }
 
   /** After Reauthenticate the frames show the new credential, also those that come while it is still being checked. */

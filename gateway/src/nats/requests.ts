@@ -1,6 +1,7 @@
 import * as contract from "@callweave/proto";
 import { ErrorReason, type MessageCodec, type Error as PbError } from "@callweave/proto";
 import { status } from "@grpc/grpc-js";
+import type { AuditSink } from "../audit/audit-sink.js";
 import type { BusEndpoint, BusMessage } from "../bus/bus.js";
 import { isInbox } from "../bus/subjects.js";
 import { CallError, invalidField } from "../call/call-error.js";
@@ -94,20 +95,14 @@ export function authenticated(context: WireContext, message: BusMessage): Promis
 }
 
 /**
- * On a subject of another tenant there is nothing, whatever is asked for and whether or not there is such a tenant. Throws
- * CALL_NOT_FOUND, and writes it down.
+ * On a subject of another tenant there is nothing, whatever is asked for and whether or not there is such a tenant: the
+ * error that says so, CALL_NOT_FOUND, written down.
  */
-function requireOwnSubject(
-  { options }: WireContext,
-  name: string,
-  message: BusMessage,
-  credential: Credential,
-): void {
-  if (tenantOf(message.subject) === credential.tenant) return;
+export function foreignSubject(audit: AuditSink, operation: string, credential: Credential): CallError {
   const text = "no such call: the subject is not one of the credential's tenant";
   const error = new CallError("CALL_NOT_FOUND", text, { call_id: "" });
-  recordDenied(options.audit, name, credential, "", error);
-  throw error;
+  recordDenied(audit, operation, credential, "", error);
+  return error;
 }
 
 /** Serves one request, always with exactly one answer. */
@@ -138,7 +133,8 @@ async function serve<Q, S>(context: WireContext, method: Method<Q, S>, message: 
   try {
     encoding = encodingOf(message.headers);
     const credential = await authenticated(context, message);
-    requireOwnSubject(context, method.rpc, message, credential);
+    if (tenantOf(message.subject) !== credential.tenant)
+      throw foreignSubject(options.audit, method.rpc, credential);
     const timeoutMs = timeoutOf(message);
     const request = readRequest(context, method, encoding, message);
     const running = Promise.resolve(method.run(request, credential, message));
