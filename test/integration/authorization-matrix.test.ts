@@ -121,6 +121,19 @@ describe.skipIf(!available)("authorisation", () => {
     }
   });
 
+  it("on NATS: what is watched has no endpoint but is subscribed to", async () => {
+    const watches = SERVED.filter(({ name }) => /\/Watch/.test(name));
+    expect(watches.map(({ name }) => name).sort()).toEqual([
+      "CallService/WatchCalls",
+      "ContextService/WatchContexts",
+    ]);
+    for (const method of watches)
+      for (const subject of [...TENANTS, "nobody"])
+        await expect(byNats(method, "admin", "acme", subject, {}), method.name).rejects.toMatchObject({
+          code: "503",
+        });
+  });
+
   it.each([...ROLES, "nothing"])("on NATS, own and other tenant: %s (fault 40)", async (role) => {
     const methods = SERVED.filter(({ name }) => !/\/Watch/.test(name));
     for (const tenant of TENANTS) {

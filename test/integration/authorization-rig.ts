@@ -2,7 +2,12 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { decodeStatusDetails, STATUS_DETAILS_KEY } from "@callweave/proto";
+import {
+  decodeStatusDetails,
+  ErrorReason,
+  type Error as PbError,
+  STATUS_DETAILS_KEY,
+} from "@callweave/proto";
 import * as grpc from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 import { connect, headers, type NatsConnection } from "nats";
@@ -176,7 +181,15 @@ export async function startMatrix(): Promise<void> {
       auth: { api_key: "k", connector_uuid: "u" },
     })),
     routes: [{ callee: "*", pool: "sales", unserved: "queue" }],
-    pools: tenants.flatMap((tenant) => ["sales", "support"].map((name) => ({ name, tenant }))),
+    // Heartbeats, which NATS always has, are refused of somebody who may not speak any more: not so soon found frozen.
+    pools: tenants.flatMap((tenant) =>
+      ["sales", "support"].map((name) => ({
+        name,
+        tenant,
+        heartbeat_interval_ms: 2_000,
+        heartbeat_misses: 10,
+      })),
+    ),
   };
   const file = join(folder, "callweave.yaml");
   writeFileSync(file, stringify(config));
@@ -280,6 +293,22 @@ export function refused(error: grpc.ServiceError | grpc.StatusObject): Outcome {
   const [bytes] = error.metadata?.get(STATUS_DETAILS_KEY) ?? [];
   const info = bytes ? decodeStatusDetails(bytes as Buffer).errorInfo : undefined;
   return { code: error.code, reason: info?.reason ?? "", scope: info?.metadata.scope ?? "" };
+}
+
+/** How it ended by an error in the contract's own words, as the browser wire and NATS have it. */
+export function outcomeOfError({ code, reason, metadata }: PbError): Outcome {
+  return { code, reason: ErrorReason[reason], scope: metadata.scope ?? "" };
+}
+
+/** A Serve stream that keeps what comes, as an outsider reads it. */
+export interface ServeStream {
+  // biome-ignore lint/suspicious/noExplicitAny: an outsider without generated types
+  readonly items: any[];
+  readonly end: Promise<Outcome>;
+  /** The first thing that is sent begins the stream. */
+  send(...items: object[]): void;
+  /** Leaves it without a word. */
+  cancel(): void;
 }
 
 /** One request on gRPC; of a stream the first thing that comes. */

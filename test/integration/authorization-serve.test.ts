@@ -2,19 +2,25 @@ import * as grpc from "@grpc/grpc-js";
 import { headers } from "nats";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { until } from "../harness/until.js";
+import { frameByNats, type NatsServe, outcomeOfAnswer, serveByNats } from "./authorization-nats.js";
 import {
   available,
+  byGrpc,
+  CALLS,
+  ITEMS,
   key,
   nc,
   OTHER,
   ROLES,
   type RoleName,
+  rpc,
   SPEAKS,
   startMatrix,
   stopMatrix,
   TENANTS,
   VERB_SCOPE,
   VERBS,
+  who,
 } from "./authorization-rig.js";
 import { closeBrowsers, SERVE_WIRES } from "./authorization-wires.js";
 
@@ -28,8 +34,12 @@ afterAll(async () => {
   if (available) await stopMatrix();
 });
 
-/** One of each item but those that begin or end a stream. */
+/** One of each item but verbs, what ends a stream and what is another credential. */
 const bodyOf: Readonly<Record<string, object>> = {
+  // Not the first of its stream.
+  register: { agent_id: "again" },
+  join: { session_token: "none" },
+  reattach: { session_token: "none" },
   accept: { offer_id: "none" },
   decline: { offer_id: "none" },
   audio: { handle: 999, pcm: Buffer.alloc(320) },
@@ -54,6 +64,12 @@ const commandOf = (verb: string, n: number) => ({
   },
 });
 
+const BODIES = Object.entries(bodyOf).map(([item, body]) => ({ [item]: body }));
+
+it("tries every item of Serve that the contract has", () => {
+  expect([...Object.keys(bodyOf), "command", "reauthenticate", "bye"].sort()).toEqual([...ITEMS].sort());
+});
+
 describe.skipIf(!available).each(Object.entries(SERVE_WIRES))(
   "authorisation inside of Serve on %s",
   (_wire, serveAs) => {
@@ -65,12 +81,28 @@ describe.skipIf(!available).each(Object.entries(SERVE_WIRES))(
         await until(() => foreign.items.length > 0, "what was asked for");
         const token = foreign.items[0].registered.session_token as string;
         // A session of another tenant is like none.
-        for (const first of [{ join: { session_token: token } }, { reattach: { session_token: token } }]) {
+        await Promise.all(
+          [{ join: { session_token: token } }, { reattach: { session_token: token } }].map(async (first) => {
+            const tried = serveAs(role, tenant);
+            tried.send(first);
+            expect((await tried.end).reason, `${role} ${JSON.stringify(first)}`).toBe(
+              may ? "SESSION_NOT_FOUND" : "PERMISSION_DENIED",
+            );
+          }),
+        );
+        // One of its own tenant is for whoever may speak and has the token.
+        for (const kind of ["join", "reattach"]) {
+          const mine = serveAs("agent", tenant);
+          mine.send({ register: { agent_id: "mine", pool: "support" } });
+          await until(() => mine.items.length > 0, "what was asked for");
           const tried = serveAs(role, tenant);
-          tried.send(first);
-          expect((await tried.end).reason, `${role} ${JSON.stringify(first)}`).toBe(
-            may ? "SESSION_NOT_FOUND" : "PERMISSION_DENIED",
-          );
+          tried.send({ [kind]: { session_token: mine.items[0].registered.session_token } });
+          if (may) {
+            await until(() => tried.items.length > 0, "what was asked for");
+            expect(tried.items[0].registered.session_token, `${role} ${kind}`).not.toBe("");
+          } else expect((await tried.end).reason, `${role} ${kind}`).toBe("PERMISSION_DENIED");
+          tried.cancel();
+          mine.cancel();
         }
         foreign.cancel();
         const stream = serveAs(role, tenant);
@@ -81,11 +113,7 @@ describe.skipIf(!available).each(Object.entries(SERVE_WIRES))(
         }
         await until(() => stream.items.length > 0, "what was asked for");
         expect(stream.items[0].registered.session_token).not.toBe("");
-        stream.send(
-          ...Object.entries(bodyOf).map(([item, body]) => ({ [item]: body })),
-          ...VERBS.map(commandOf),
-          { reauthenticate: { token: "none" } },
-        );
+        stream.send(...BODIES, ...VERBS.map(commandOf), { reauthenticate: { token: "none" } });
         await until(
           () => stream.items.some((one) => one.item_refused?.item === "reauthenticate"),
           "what was asked for",
@@ -103,11 +131,15 @@ describe.skipIf(!available).each(Object.entries(SERVE_WIRES))(
     it("takes from somebody who may speak, and no more, everything but verbs", async () => {
       const stream = serveAs("speaker", "acme");
       stream.send({ register: { agent_id: "speaker", pool: "support" } });
-      stream.send(...VERBS.map(commandOf));
+      stream.send(...BODIES, ...VERBS.map(commandOf));
       await until(
         () => stream.items.filter((one) => one.command_result).length === VERBS.length,
         "what was asked for",
       );
+      const refusedItems = stream.items.filter(
+        (one) => one.item_refused && reasonOf(one) === "ERROR_REASON_PERMISSION_DENIED",
+      );
+      expect(refusedItems).toEqual([]);
       const results = stream.items.filter((one) => one.command_result).map((one) => one.command_result);
       for (const [n, verb] of VERBS.entries()) {
         const result = results.find((one) => one.request_id === uuidOf(n));
@@ -154,11 +186,7 @@ describe.skipIf(!available).each(Object.entries(SERVE_WIRES))(
         return stream.items.some((one) => one.item_refused?.item === "heartbeat");
       }, "what was asked for");
       const before = stream.items.length;
-      stream.send(
-        ...Object.entries(bodyOf).map(([item, body]) => ({ [item]: body })),
-        ...VERBS.map(commandOf),
-        { bye: {} },
-      );
+      stream.send(...BODIES, ...VERBS.map(commandOf), { bye: {} });
       await until(() => stream.items.some((one) => one.item_refused?.item === "bye"), "what was asked for");
       const refusedItems = stream.items
         .slice(before)
@@ -185,29 +213,144 @@ describe.skipIf(!available).each(Object.entries(SERVE_WIRES))(
         else expect((await stream.end).reason, `${name} ${pool}`).toBe("PERMISSION_DENIED");
         stream.cancel();
       }
+      // Nor is a session of another pool joined or come back to.
+      for (const [kind, pool] of ["join", "reattach"].flatMap((one) => [
+        [one, "support"] as const,
+        [one, "sales"] as const,
+      ])) {
+        const session = serveAs("agent", "acme");
+        session.send({ register: { agent_id: "wide", pool } });
+        await until(() => session.items.length > 0, "what was asked for");
+        const tried = serveAs("sales", "acme");
+        tried.send({ [kind]: { session_token: session.items[0].registered.session_token } });
+        if (pool === "sales") await until(() => tried.items.length > 0, "what was asked for");
+        else expect((await tried.end).reason, `${kind} ${pool}`).toBe("PERMISSION_DENIED");
+        tried.cancel();
+        session.cancel();
+      }
     });
   },
 );
 
-describe.skipIf(!available)("authorisation of agents", () => {
-  it.each([...ROLES, "nothing"])("registers on NATS: %s", async (role) => {
-    for (const tenant of TENANTS) {
-      for (const subject of [tenant, OTHER[tenant], "nobody"]) {
-        const made = headers();
-        made.set("Callweave-Authorization", `Bearer ${key(role, tenant)}`);
-        const body = JSON.stringify({ items: [{ register: { agentId: role, pool: "support" } }] });
-        const answer = await nc.request(`callweave.${subject}.agents.register`, body, {
-          timeout: 10_000,
-          headers: made,
-        });
-        const code = Number(answer.headers?.get("Nats-Service-Error-Code") || 0);
-        const may = SPEAKS.includes(role as RoleName);
-        const wanted = subject !== tenant ? grpc.status.NOT_FOUND : may ? 0 : grpc.status.PERMISSION_DENIED;
-        expect(code, `${role} ${tenant} on ${subject}`).toBe(wanted);
+describe.skipIf(!available)("authorisation on the subjects of agents on NATS", () => {
+  it.each([...ROLES, "nothing"])(
+    "begins nothing on another tenant's subject: %s (fault 40)",
+    async (role) => {
+      const firsts = ["register", "join", "reattach"].map((item) => ({ [item]: bodyOf[item] }));
+      for (const tenant of TENANTS) {
+        for (const [subject, first] of [OTHER[tenant], "nobody"].flatMap((to) =>
+          firsts.map((one) => [to, one] as const),
+        )) {
+          const answer = await frameByNats(`callweave.${subject}.agents.register`, key(role, tenant), [
+            first,
+          ]);
+          expect(outcomeOfAnswer(answer), `${role} ${tenant} on ${subject}`).toEqual(FOREIGN);
+        }
       }
+    },
+  );
+
+  it.each([...ROLES, "nothing"])(
+    "is no way into the session of somebody else: %s (fault 40)",
+    async (role) => {
+      for (const tenant of TENANTS) {
+        const theirs = await session("speaker", OTHER[tenant]);
+        const mine = await session("speaker", tenant);
+        for (const item of [
+          ...BODIES,
+          ...VERBS.map(commandOf),
+          { reauthenticate: { token: "x" } },
+          { bye: {} },
+        ]) {
+          const shown = `${role} ${tenant} ${JSON.stringify(item)}`;
+          const say = async (stream: NatsServe) =>
+            outcomeOfAnswer(await frameByNats(stream.up, key(role, tenant), [item], stream.sequence + 1));
+          expect(await say(theirs), shown).toEqual(FOREIGN);
+          // Another key of the own tenant is told that it is not the one.
+          expect((await say(mine)).reason, shown).toBe("UNAUTHENTICATED");
+        }
+        // Under the name of the own tenant there is no such session.
+        const elsewhere = `callweave.${tenant}.agents.${theirs.session}.up`;
+        await expect(
+          frameByNats(elsewhere, key(role, tenant), [{ bye: {} }], theirs.sequence + 1),
+        ).rejects.toMatchObject({ code: "503" });
+        await untouched(theirs, mine);
+      }
+    },
+  );
+
+  it("is no way in without a good credential", async () => {
+    const theirs = await session("agent", "acme");
+    for (const token of [undefined, "", "wrong-key-0123456789", `${key("agent", "acme")}x`]) {
+      const answer = await frameByNats(theirs.up, token, [{ bye: {} }], theirs.sequence + 1);
+      expect(outcomeOfAnswer(answer).reason, String(token)).toBe("UNAUTHENTICATED");
     }
+    await untouched(theirs);
+  });
+
+  it("answers nowhere but to inboxes, whoever asks", async () => {
+    const theirs = await session("agent", "acme");
+    const reply = `callweave.acme.calls.${CALLS.acme}.events`;
+    let answers = 0;
+    const subscription = nc.subscribe(reply, {
+      callback: (_error, message) => {
+        if (message.headers?.get("Nats-Service-Error-Code")) answers++;
+      },
+    });
+    for (const token of ["wrong-key-0123456789", key("agent", "globex")]) {
+      const made = headers();
+      made.set("Callweave-Authorization", `Bearer ${token}`);
+      nc.publish(theirs.up, new Uint8Array(), { reply, headers: made });
+      // What was sent before was answered before.
+      const answer = await frameByNats(theirs.up, token, [{ bye: {} }]);
+      expect(outcomeOfAnswer(answer).code, token).not.toBe(0);
+    }
+    await untouched(theirs);
+    await nc.flush();
+    expect(answers).toBe(0);
+    subscription.unsubscribe();
+  });
+
+  it("hears the fresh credential alone", async () => {
+    const stream = await session("agent", "acme");
+    const before = stream.sequence;
+    stream.send({ reauthenticate: { token: key("speaker", "acme") } });
+    await until(() => stream.sequence > before, "the frame to be taken");
+    const old = await frameByNats(stream.up, key("agent", "acme"), [{ bye: {} }], stream.sequence + 1);
+    expect(outcomeOfAnswer(old).reason).toBe("UNAUTHENTICATED");
+    await untouched(stream);
+  });
+
+  it("is written down (fault 40)", async () => {
+    const page = await byGrpc(rpc("AuditService/ListAudit"), who("admin", "acme"), { page_size: 1000 });
+    const mine = page.body.entries.filter(
+      (one: { operation: string; details: Record<string, string> }) =>
+        one.operation === "AgentService/Serve" && one.details?.reason === "CALL_NOT_FOUND",
+    );
+    expect(mine.length).toBeGreaterThan(100);
   });
 });
+
+/** What is told on every subject of another tenant. */
+const FOREIGN = { code: grpc.status.NOT_FOUND, reason: "CALL_NOT_FOUND", scope: "" };
+
+/** A session on NATS that sends nothing by itself, so that its next number is known. */
+async function session(name: string, tenant: string): Promise<NatsServe> {
+  const stream = serveByNats(name, tenant);
+  stream.send({ register: { agent_id: name, pool: "support" } });
+  await until(() => stream.items.length > 0, "what was asked for");
+  stream.hush();
+  return stream;
+}
+
+/** Nothing was said to them, no number was taken, and they go on. */
+async function untouched(...streams: readonly NatsServe[]): Promise<void> {
+  for (const stream of streams) {
+    expect(stream.items.map((one) => one.item)).toEqual(["registered"]);
+    stream.send({ bye: {} });
+    expect((await stream.end).code).toBe(grpc.status.OK);
+  }
+}
 
 // biome-ignore lint/suspicious/noExplicitAny: an outsider without generated types
 function reasonOf(item: any): string {

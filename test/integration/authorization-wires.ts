@@ -1,7 +1,8 @@
-import { type BrowserEnd, BrowserResponse, ErrorReason } from "@callweave/proto";
+import { type BrowserEnd, BrowserResponse } from "@callweave/proto";
 import type * as grpc from "@grpc/grpc-js";
 import { visit, type WireClient } from "../desk/wire-client.js";
 import { until } from "../harness/until.js";
+import { serveByNats } from "./authorization-nats.js";
 import {
   byGrpc,
   camel,
@@ -10,9 +11,11 @@ import {
   key,
   OTHER,
   type Outcome,
+  outcomeOfError,
   type Rpc,
   refused,
   rpc,
+  type ServeStream,
   tellContexts,
   who,
 } from "./authorization-rig.js";
@@ -40,8 +43,7 @@ export function closeBrowsers(): void {
 }
 
 function outcomeOf({ error }: BrowserEnd, body?: unknown): Outcome {
-  if (!error) return { code: 0, reason: "", scope: "", body };
-  return { code: error.code, reason: ErrorReason[error.reason], scope: error.metadata.scope ?? "" };
+  return error ? outcomeOfError(error) : { code: 0, reason: "", scope: "", body };
 }
 
 const byBrowser: Ask = async (method, name, tenant, request) => {
@@ -100,15 +102,6 @@ export async function frameOutcome(name: string, tenant: "acme" | "globex", kind
   }
 }
 
-/** A Serve stream that keeps what comes, as an outsider reads it. */
-export interface ServeStream {
-  // biome-ignore lint/suspicious/noExplicitAny: an outsider without generated types
-  readonly items: any[];
-  readonly end: Promise<Outcome>;
-  send(...items: object[]): void;
-  cancel(): void;
-}
-
 function serveByGrpc(name: string, tenant: string): ServeStream {
   const { path, serialize, deserialize } = rpc("AgentService/Serve");
   const stream = client.makeBidiStreamRequest(path, serialize, deserialize, who(name, tenant));
@@ -151,4 +144,5 @@ function serveByBrowser(name: string, tenant: string): ServeStream {
 export const SERVE_WIRES: Readonly<Record<string, (name: string, tenant: string) => ServeStream>> = {
   gRPC: serveByGrpc,
   "the browser wire": serveByBrowser,
+  NATS: serveByNats,
 };

@@ -34,6 +34,12 @@ export const ACCESS_FAULTS: readonly FaultRow[] = [
         "on NATS, own and other tenant: %s",
         "is written down: who was refused, listened and read, in a chain that holds",
       ),
+      ...integration(
+        "authorization-serve",
+        "begins nothing on another tenant's subject: %s",
+        "is no way into the session of somebody else: %s",
+        "is written down",
+      ),
       ...unit("desk/connection", "gives a browser no more than its role: every method is behind the rules"),
     ],
     limit: "How long an answer takes is not made equal.",
