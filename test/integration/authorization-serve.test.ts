@@ -209,25 +209,41 @@ describe.skipIf(!available).each(Object.entries(SERVE_WIRES))(
       ] as const) {
         const stream = serveAs(name, "acme");
         stream.send({ register: { agent_id: "narrow", pool } });
-        if (may) await until(() => stream.items.length > 0, "what was asked for");
-        else expect((await stream.end).reason, `${name} ${pool}`).toBe("PERMISSION_DENIED");
-        stream.cancel();
+        if (may) {
+          await until(() => stream.items.length > 0, "what was asked for");
+          stream.send({ bye: {} });
+          expect((await stream.end).code).toBe(grpc.status.OK);
+        } else expect((await stream.end).reason, `${name} ${pool}`).toBe("PERMISSION_DENIED");
       }
-      // Nor is a session of another pool joined or come back to.
-      for (const [kind, pool] of ["join", "reattach"].flatMap((one) => [
-        [one, "support"] as const,
-        [one, "sales"] as const,
-      ])) {
-        const session = serveAs("agent", "acme");
-        session.send({ register: { agent_id: "wide", pool } });
-        await until(() => session.items.length > 0, "what was asked for");
-        const tried = serveAs("sales", "acme");
-        tried.send({ [kind]: { session_token: session.items[0].registered.session_token } });
-        if (pool === "sales") await until(() => tried.items.length > 0, "what was asked for");
-        else expect((await tried.end).reason, `${kind} ${pool}`).toBe("PERMISSION_DENIED");
-        tried.cancel();
-        session.cancel();
-      }
+    });
+
+    it.each(["join", "reattach"])("lets nobody but who may speak in its pool %s a session", async (kind) => {
+      const holder = serveAs("agent", "acme");
+      holder.send({ register: { agent_id: "wide", pool: "sales" } });
+      await until(() => holder.items.some((one) => one.offer), "the call of the pool to be offered");
+      holder.send({ accept: {} });
+      const { epoch, handle } = (
+        await until(() => holder.items.find((one) => one.assigned), "the seat of the call")
+      ).assigned;
+      const calls = kind === "join" ? {} : { calls: [{ call_id: CALLS.acme, epoch }] };
+      const first = { [kind]: { session_token: holder.items[0].registered.session_token, ...calls } };
+      const outside = serveAs("support", "acme");
+      outside.send(first);
+      expect((await outside.end).reason).toBe("PERMISSION_DENIED");
+      // It was told nothing, and the seat is where it was.
+      expect(outside.items).toEqual([]);
+      holder.send({ command: { handle, request_id: uuidOf(900), cancel: { request_id: uuidOf(901) } } });
+      const { command_result: result } = await until(
+        () => holder.items.find((one) => one.command_result),
+        "an answer to the holder",
+      );
+      expect(result.error?.reason).not.toBe("ERROR_REASON_STALE_HANDLE");
+      const inside = serveAs("sales", "acme");
+      inside.send(first);
+      await until(() => inside.items.length > 0, "the session to be let in");
+      expect(inside.items[0].registered.session_token).toBe(first[kind]?.session_token);
+      inside.send({ bye: {} });
+      expect((await inside.end).code).toBe(grpc.status.OK);
     });
   },
 );

@@ -172,15 +172,18 @@ export class ServeSession implements AgentStream {
         const agent = { tenant: actor.tenant, name: `agent:${registration.agentId}` };
         handler = agents.register(agent, registration, this);
       } else if (item?.$case === "join") {
-        handler = agents.join(actor, fromToken(item.value.sessionToken), this);
+        const token = fromToken(item.value.sessionToken);
+        this.requireSession("Serve/join", credential, token);
+        handler = agents.join(actor, token, this);
       } else if (item?.$case === "reattach") {
-        const { sessionToken } = item.value;
-        handler = agents.reattach(actor, fromToken(sessionToken), fromReattach(item.value), this);
+        const token = fromToken(item.value.sessionToken);
+        const calls = fromReattach(item.value);
+        this.requireSession("Serve/reattach", credential, token);
+        handler = agents.reattach(actor, token, calls, this);
       } else {
         throw notRegistered(item?.$case ?? "unknown");
       }
       this.handler = handler;
-      if (item.$case !== "register") this.require(`Serve/${item.$case}`);
       clearTimeout(this.registerTimer);
     } catch (error) {
       this.refuse(this.seal(error));
@@ -294,7 +297,13 @@ export class ServeSession implements AgentStream {
     }
   }
 
-  /** Before anything is begun: a session that is joined or come back to shows its pool only afterwards. */
+  /** Before anything of the session is moved or told. One that is not here is refused by the core. */
+  private requireSession(operation: string, { tenant }: Credential, token: string): void {
+    this.pool = this.context.agents.poolOf(tenant, token);
+    if (this.pool !== undefined) this.require(operation);
+  }
+
+  /** Before anything is begun: the pool is known only with the first item. */
   private requireStream(credential: Credential): void {
     const operation = "AgentService/Serve";
     try {

@@ -149,6 +149,9 @@ export class FakeHub implements AgentHub {
   ): AgentStreamHandler {
     return this.begin(`reattach ${actor.name} ${sessionToken} ${JSON.stringify(calls)}`, stream);
   }
+  poolOf(): string | undefined {
+    return this.refuse ? undefined : "default";
+  }
 
   private begin(line: string, stream: AgentStream): AgentStreamHandler {
     if (this.refuse) throw this.refuse;

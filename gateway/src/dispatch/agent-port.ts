@@ -165,4 +165,6 @@ export interface AgentHub {
     calls: readonly ReattachCall[],
     stream: AgentStream,
   ): AgentStreamHandler;
+  /** The pool of a session of the tenant that lives here; undefined when there is none. Never throws. */
+  poolOf(tenant: string, sessionToken: string): string | undefined;
 }

@@ -252,11 +252,19 @@ export class Hub implements AgentHub {
     return from;
   }
 
-  private session(actor: Actor, token: string): AgentSession {
+  poolOf(tenant: string, sessionToken: string): string | undefined {
+    return this.find(tenant, sessionToken)?.pool.options.name;
+  }
+
+  private find(tenant: string, token: string): AgentSession | undefined {
     const session = this.byToken.get(token);
-    if (!session || session.ended || session.actor.tenant !== actor.tenant) {
+    return session && !session.ended && session.actor.tenant === tenant ? session : undefined;
+  }
+
+  private session(actor: Actor, token: string): AgentSession {
+    const session = this.find(actor.tenant, token);
+    if (!session)
       throw new CallError("SESSION_NOT_FOUND", "the session token is unknown or its session has ended");
-    }
     return session;
   }
 
