@@ -18,8 +18,8 @@ export interface AudioDecoder {
 export interface AudioEncoder {
   readonly passThrough: boolean;
   /**
-   * The next whole samples (s16le at the call's rate) in the receiver's format. The result is new memory, also when the
-   * format is the same, so that the receiver may keep it while the input is reused. That is the only copy made.
+   * The next whole samples (s16le at the call's rate) in the receiver's format. The result may be kept: it is new memory,
+   * or the input itself when the format is the same.
    */
   encode(pcm: Uint8Array): Uint8Array;
   /** Forgets the past: at a gap, a new epoch. */
@@ -80,7 +80,7 @@ export function createEncoder(fromRateHz: number, to: AudioFormat): AudioEncoder
   return {
     passThrough,
     encode(pcm) {
-      if (passThrough) return Buffer.from(pcm);
+      if (passThrough) return pcm;
       const samples = bytesToSamples(pcm);
       const atRate = resampler ? resampler.process(samples) : samples;
       return encoding === "S16LE" ? samplesToBytes(atRate) : encodeG711(encoding, atRate);

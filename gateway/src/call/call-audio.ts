@@ -4,7 +4,7 @@ export type TapGapReason = "PROVIDER" | "PAUSED";
 /** A gap of paused audio is told when it has grown to this. */
 const PAUSED_GAP_MS = 1000;
 
-/** Who hears a call besides the seat holder. `pcm` is s16le at the rate of the call, only valid during the call. */
+/** Who hears a call besides the seat holder. `pcm` is s16le at the rate of the call, never written to again. */
 export interface AudioTap {
   audio(position: number, pcm: Uint8Array): void;
   /** Nothing is heard of this: the provider sent nothing, or nobody but the seat holder may hear it. */

@@ -82,7 +82,7 @@ export class Playback implements PlaybackSource {
   private tailTimer: Timer | undefined;
   private lastEnqueueMs = 0;
   private closed = false;
-  /** Told what the provider is given of the agent's audio; the view is only valid during the call. */
+  /** Told what the provider is given of the agent's audio: a view of what the leg had filled, which it may keep too. */
   onSent: ((pcm: Uint8Array) => void) | undefined;
 
   constructor(

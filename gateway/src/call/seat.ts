@@ -7,7 +7,7 @@ import type { WaitEnd } from "./playback.js";
 export interface SeatHolder {
   readonly agentId: string;
   readonly instanceId: string;
-  /** Caller audio, s16le at the rate of the call; the view is only valid during the call. */
+  /** Caller audio, s16le at the rate of the call. Never written to again: it may be kept. */
   audio(position: number, pcm: Uint8Array): void;
   /** The provider sent nothing for this long. */
   gap(from: number, durationMs: number): void;

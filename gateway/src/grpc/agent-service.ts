@@ -2,6 +2,7 @@ import type { AgentServiceDefinition, ServeRequest, ServeResponse, ServiceHandle
 import type { ServerDuplexStream } from "@grpc/grpc-js";
 import { publicError } from "../contract/public-error.js";
 import { ServeSession } from "../contract/serve-session.js";
+import { directWrite, readDirectly } from "./direct-stream.js";
 import { serviceError } from "./status.js";
 import { BadRequest, type EdgeContext, identify } from "./unary.js";
 
@@ -20,9 +21,7 @@ function serve(edge: EdgeContext, call: ServerDuplexStream<ServeRequest, ServeRe
     {
       name,
       peer,
-      write: (message, done) => {
-        call.write(message, done);
-      },
+      write: directWrite(call),
       finish: (error) => {
         if (error) call.emit("error", serviceError(error));
         else call.end();
@@ -35,11 +34,13 @@ function serve(edge: EdgeContext, call: ServerDuplexStream<ServeRequest, ServeRe
   identify(edge, call).then(
     (credential) => {
       session.admit(credential);
-      // Nothing is read before it is known who speaks.
-      call.on("data", (message: ServeRequest | BadRequest) => {
+      const take = (message: ServeRequest | BadRequest) => {
         if (message instanceof BadRequest) session.refuse(message.error);
         else session.message(message);
-      });
+      };
+      // Nothing is read before it is known who speaks.
+      call.on("data", take);
+      readDirectly(call, take);
     },
     (error: unknown) => {
       session.refuse(publicError(error, logger, name));

@@ -77,7 +77,7 @@ export interface CallLeg {
 
 /** What a leg tells the core. Never throws. */
 export interface CallLegHandler {
-  /** Audio of the channel (0 is the mix), whole samples, s16le. The view is only valid during the call. */
+  /** Audio of the channel (0 is the mix), whole samples, s16le. Never written to again: it may be kept. */
   onAudio(channel: number, pcm: Uint8Array): void;
   /** The provider said that the call is over. */
   onTerminated(): void;

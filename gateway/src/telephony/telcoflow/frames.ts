@@ -1,7 +1,7 @@
 /** Bytes before the audio of a binary frame: one, the channel. */
 export const AUDIO_HEADER_BYTES = 1;
 
-/** Where read audio goes. The view is only valid during the call. */
+/** Where read audio goes. Never written to again: it may be kept. */
 export type AudioSink = (channel: number, pcm: Uint8Array) => void;
 
 /** What a binary frame was: audio, audio of an odd length (its last byte is kept), or nothing. */
@@ -14,7 +14,6 @@ export type AudioFrameKind = "audio" | "odd" | "short";
 export class AudioFrameReader {
   /** The odd byte of each channel; -1 when there is none. Made at the first odd frame. */
   private carried: Int16Array | undefined;
-  private scratch = new Uint8Array(0);
 
   /** Hands the audio of a frame to the sink: once, or not at all when there is no whole sample. */
   read(frame: Uint8Array, sink: AudioSink): AudioFrameKind {
@@ -32,12 +31,11 @@ export class AudioFrameReader {
       return "odd";
     }
     const whole = (bytes + 1) & ~1;
-    if (this.scratch.length < whole) this.scratch = new Uint8Array(whole);
-    const target = this.scratch;
+    const target = new Uint8Array(whole);
     target[0] = carry;
     target.set(frame.subarray(AUDIO_HEADER_BYTES, whole), 1);
     this.keep(channel, bytes % 2 === 0 ? (frame[frame.length - 1] as number) : -1);
-    sink(channel, target.subarray(0, whole));
+    sink(channel, target);
     return bytes % 2 === 0 ? "audio" : "odd";
   }
 

@@ -28,7 +28,7 @@ export interface MediaAddress {
 /** What the connection tells its call. Nothing comes after onEnd. */
 export interface MediaHandler {
   onOpen(): void;
-  /** Whole samples; the view is only valid during the call. */
+  /** Whole samples. Never written to again: it may be kept. */
   onAudio(channel: number, pcm: Uint8Array): void;
   onTerminated(): void;
   onCallError(code: string): void;

@@ -44,7 +44,7 @@ export interface SocketEnd {
 export interface SocketHandler {
   onOpen(): void;
   onText(text: string): void;
-  /** The view is only valid during the call. */
+  /** Never written to again: it may be kept. */
   onBinary(data: Buffer): void;
   onEnd(end: SocketEnd): void;
 }

@@ -1,0 +1,188 @@
+import { gzipSync } from "node:zlib";
+import {
+  Client,
+  credentials,
+  Metadata,
+  type MethodDefinition,
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  status,
+} from "@grpc/grpc-js";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { directWrite, readDirectly } from "./direct-stream.js";
+
+const MAX_BYTES = 1000;
+type Echo = ServerDuplexStream<Buffer, Buffer>;
+
+const method: MethodDefinition<Buffer, Buffer> = {
+  path: "/test.Echo/Talk",
+  requestStream: true,
+  responseStream: true,
+  requestSerialize: (value) => value,
+  requestDeserialize: (bytes) => {
+    if (bytes.toString() === "bad") throw new Error("bad");
+    return bytes;
+  },
+  responseSerialize: (value) => value,
+  responseDeserialize: (bytes) => bytes,
+};
+
+const stops: (() => void)[] = [];
+afterEach(() => {
+  for (const stop of stops.splice(0)) stop();
+});
+
+/** A server with that handler, and a call to it. */
+async function talk(handler: (call: Echo) => void, options = {}) {
+  const server = new Server({ "grpc.max_receive_message_length": MAX_BYTES });
+  server.addService({ talk: method }, { talk: handler });
+  const port = await new Promise<number>((resolve, reject) =>
+    server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, at) =>
+      error ? reject(error) : resolve(at),
+    ),
+  );
+  const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure(), options);
+  stops.push(
+    () => client.close(),
+    () => server.forceShutdown(),
+  );
+  const call = client.makeBidiStreamRequest(
+    method.path,
+    method.requestSerialize,
+    method.responseDeserialize,
+    new Metadata(),
+  );
+  const heard: string[] = [];
+  call.on("data", (data: Buffer) => heard.push(data.toString()));
+  const ended = new Promise<{ code: number; details: string }>((resolve) => {
+    call.on("status", resolve);
+    call.on("error", () => {});
+  });
+  return { call, heard, ended };
+}
+
+/** Says back what it hears, directly; `direct` is what readDirectly answered. */
+function echo() {
+  const seen = { direct: undefined as boolean | undefined, asData: 0, taken: [] as string[] };
+  const handler = (call: Echo) => {
+    const waiting: Buffer[] = [];
+    const write = directWrite(call);
+    let busy = false;
+    let over = false;
+    const next = (): void => {
+      const message = busy ? undefined : waiting.shift();
+      if (message) {
+        busy = true;
+        write(message, () => {
+          busy = false;
+          next();
+        });
+      } else if (over && !busy) call.end();
+    };
+    const take = (message: Buffer) => {
+      seen.taken.push(message.toString());
+      waiting.push(message);
+      next();
+    };
+    call.on("data", (message: Buffer) => {
+      seen.asData++;
+      take(message);
+    });
+    call.once("end", () => {
+      over = true;
+      next();
+    });
+    seen.direct = readDirectly(call, take);
+  };
+  return { seen, handler };
+}
+
+describe("readDirectly and directWrite", () => {
+  it("are what this version of grpc-js is read and written with", async () => {
+    const { seen, handler } = echo();
+    const { call, heard, ended } = await talk(handler);
+    const sent = Array.from({ length: 500 }, (_, i) => `${i} ${"x".repeat(i % 300)}`);
+    for (const text of sent) call.write(Buffer.from(text));
+    call.end();
+    expect(await ended).toMatchObject({ code: status.OK });
+    expect(seen).toMatchObject({ direct: true, asData: 0 });
+    expect(heard).toEqual(sent);
+  });
+
+  it("leaves a message that is too large, and what it refuses, to grpc-js", async () => {
+    const { seen, handler } = echo();
+    const { call, ended } = await talk(handler);
+    call.write(Buffer.from("first"));
+    call.write(Buffer.alloc(MAX_BYTES + 1));
+    expect(await ended).toMatchObject({
+      code: status.RESOURCE_EXHAUSTED,
+      details: `Received message larger than max (${MAX_BYTES + 1} vs ${MAX_BYTES})`,
+    });
+    expect(seen.taken).toEqual(["first"]);
+  });
+
+  it("takes a message of the largest size", async () => {
+    const { seen, handler } = echo();
+    const { call, ended } = await talk(handler);
+    call.write(Buffer.alloc(MAX_BYTES, "x"));
+    call.end();
+    expect(await ended).toMatchObject({ code: status.OK });
+    expect(seen).toMatchObject({ direct: true, asData: 0 });
+  });
+
+  it("does not touch a stream that is compressed", async () => {
+    const { seen, handler } = echo();
+    const { call, heard, ended } = await talk(handler, { "grpc.default_compression_algorithm": 2 });
+    const text = "compressible ".repeat(50);
+    expect(gzipSync(text).length).toBeLessThan(text.length);
+    call.write(Buffer.from(text));
+    call.end();
+    expect(await ended).toMatchObject({ code: status.OK });
+    expect(seen).toMatchObject({ direct: false, asData: 1 });
+    expect(heard).toEqual([text]);
+  });
+
+  it("takes nothing more once the call is cancelled", async () => {
+    const taken: string[] = [];
+    const { call, ended } = await talk((at) => {
+      at.on("data", () => {});
+      at.on("error", () => {});
+      const direct = readDirectly(at, (message) => {
+        taken.push(message.toString());
+        at.emit("error", Object.assign(new Error("no more"), { code: status.ABORTED, details: "no more" }));
+      });
+      taken.push(`direct ${direct}`);
+    });
+    call.write(Buffer.from("one"));
+    expect(await ended).toMatchObject({ code: status.ABORTED });
+    expect(taken).toEqual(["direct true", "one"]);
+  });
+
+  it("sees a client leave", async () => {
+    let left = false;
+    let came = false;
+    const { call } = await talk((at) => {
+      at.on("data", () => {});
+      readDirectly(at, () => {
+        came = true;
+      });
+      at.once("cancelled", () => {
+        left = true;
+      });
+    });
+    call.on("error", () => {});
+    call.write(Buffer.from("one"));
+    await vi.waitFor(() => expect(came).toBe(true), 10_000);
+    call.cancel();
+    await vi.waitFor(() => expect(left).toBe(true), 10_000);
+  });
+
+  it("does nothing with an inside it does not know", () => {
+    const written: unknown[] = [];
+    const stream = { call: { nextCall: {} }, write: (message: unknown) => written.push(message) };
+    expect(readDirectly(stream as unknown as Echo, () => {})).toBe(false);
+    directWrite(stream as unknown as Echo)(Buffer.from("a"), () => {});
+    expect(written).toEqual([Buffer.from("a")]);
+  });
+});

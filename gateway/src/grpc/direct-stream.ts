@@ -1,0 +1,91 @@
+import type { ServerDuplexStream } from "@grpc/grpc-js";
+import { MessageCutter } from "./message-cutter.js";
+
+/** The parts of a call in grpc-js's server that have no public way in (1.14). */
+interface CallInternals {
+  /** Has been announced to the client: the interceptors have seen the metadata. */
+  readonly metadataSent: boolean;
+  readonly incomingEncoding: string;
+  readonly maxReceiveMessageSize: number;
+  readonly handler: { deserialize(bytes: Buffer): unknown };
+  readonly callEventTracker?: { addMessageReceived(): void } | null;
+  /** True once the call is over. */
+  checkCancelled(): boolean;
+  /** Takes what came on the HTTP/2 stream. */
+  handleDataFrame(chunk: Buffer): void;
+  sendMessage(message: unknown, done: (error?: Error | null) => void): void;
+}
+
+/**
+ * Hands the messages of a stream to `take` as they come, all of a chunk at once, instead of one for each turn of a
+ * promise and a pause of the HTTP/2 stream as grpc-js does: 50 audio messages a second and call make that a tenth of what
+ * a call costs. Messages that are compressed or too large, and all behind them, go grpc-js's own way to the "data"
+ * listeners of the stream, which must give them to the same `take`. Begin it in the turn in which the first "data"
+ * listener is added. Nothing is ever paused: `take` must not need it.
+ *
+ * Answers false, and does nothing, when the inside of grpc-js is not as expected; all messages come as "data" then.
+ */
+export function readDirectly<In>(
+  stream: ServerDuplexStream<In, unknown>,
+  take: (message: In) => void,
+): boolean {
+  const call = internalsOf(stream);
+  if (call?.incomingEncoding !== "identity") return false;
+  const cutter = new MessageCutter(call.maxReceiveMessageSize);
+  const own = call.handleDataFrame;
+  const each = (bytes: Buffer): boolean => {
+    call.callEventTracker?.addMessageReceived();
+    take(call.handler.deserialize(bytes) as In);
+    return !call.checkCancelled();
+  };
+  call.handleDataFrame = (chunk) => {
+    if (call.checkCancelled()) return;
+    const rest = cutter.cut(chunk, each);
+    if (!rest) return;
+    call.handleDataFrame = own;
+    own.call(call, rest);
+  };
+  return true;
+}
+
+/**
+ * Writes a message without the two layers in front of the HTTP/2 stream, which queue what is never queued here: the next
+ * message must be written after `done`, and the stream ended after the last. The first message of a stream takes all
+ * layers, for the metadata. As `stream.write(message, done)` when the inside of grpc-js is not as expected.
+ */
+export function directWrite<Out>(
+  stream: ServerDuplexStream<unknown, Out>,
+): (message: Out, done: (error?: Error | null) => void) => void {
+  const call = internalsOf(stream);
+  return (message, done) => {
+    if (call?.metadataSent) call.sendMessage(message, done);
+    else stream.write(message, done);
+  };
+}
+
+/** Below the interceptors of a stream: the call itself. */
+function internalsOf(stream: object): CallInternals | undefined {
+  let call: unknown = Reflect.get(stream, "call");
+  while (typeof call === "object" && call !== null && "nextCall" in call) call = call.nextCall;
+  return isCall(call) ? call : undefined;
+}
+
+function isCall(call: unknown): call is CallInternals {
+  if (typeof call !== "object" || call === null) return false;
+  const {
+    metadataSent,
+    incomingEncoding,
+    maxReceiveMessageSize,
+    handler,
+    checkCancelled,
+    handleDataFrame,
+    sendMessage,
+  } = call as Partial<CallInternals>;
+  return (
+    typeof metadataSent === "boolean" &&
+    typeof incomingEncoding === "string" &&
+    typeof maxReceiveMessageSize === "number" &&
+    typeof handler?.deserialize === "function" &&
+    [checkCancelled, handleDataFrame, sendMessage].every((method) => typeof method === "function")
+  );
+}
