@@ -13,6 +13,7 @@ import {
   printConfig,
 } from "./config/index.js";
 import { addDoctor } from "./doctor/doctor-command.js";
+import { setHeapGrowth } from "./ops/heap-growth.js";
 import { makeGatewayId, startGateway, VERSION } from "./serve.js";
 import { MEMBER_OPTION, onSupervisorGone, tellServing } from "./supervisor/member-process.js";
 import { supervise } from "./supervisor/supervise.js";
@@ -134,6 +135,7 @@ async function serve(options: Source & { readonly member?: number }): Promise<vo
   }
   const config = configOfMember(loaded, member);
   const logger = loggerOf(config, config.gateway.id);
+  setHeapGrowth(config.serve.heapGrowthPercent);
   for (const line of describeServing(config)) logger.info(line);
   const starting = startGateway(config, logger);
   let ending = 0;

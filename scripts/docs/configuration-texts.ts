@@ -307,6 +307,8 @@ export const CONFIG_TEXTS: Readonly<Record<string, string>> = {
   "serve.restart.max_restarts":
     "Starts of one gateway in `window_seconds`; then it is given up and the others go on. 0: it is never started again.",
   "serve.restart.window_seconds": "See `max_restarts`.",
+  "serve.heap_growth_percent":
+    "How much the heap may grow over what a full garbage collection left before the next one. 0: as V8 decides, which is too little for hundreds of calls. More: fewer pauses, more memory.",
   "serve.log_level": "Lines below this level are not logged.",
   "serve.drain.max_wait_seconds":
     "How long calls may go on after SIGTERM or SIGINT; a second signal ends at once.",

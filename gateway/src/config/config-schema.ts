@@ -457,6 +457,7 @@ export const configSchema = section({
       max_restarts: whole(0, 1_000, 5),
       window_seconds: whole(1, 86_400, 300),
     }).prefault({}),
+    heap_growth_percent: whole(0, 1_000, 200),
     log_level: choice(["trace", "debug", "info", "warn", "error", "fatal"]).default("info"),
     drain: section({
       max_wait_seconds: whole(0, 86_400, 3600),

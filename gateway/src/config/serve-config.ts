@@ -6,6 +6,11 @@ export interface ServeConfig {
   readonly portStep: number;
   /** With several gateways: when one that ended is started again. */
   readonly restart: RestartConfig;
+  /**
+   * How much the heap of a gateway may grow over what a full collection left before the next one. 0: as V8 decides.
+   * Default 200.
+   */
+  readonly heapGrowthPercent: number;
   /** Default "info". */
   readonly logLevel: "trace" | "debug" | "info" | "warn" | "error" | "fatal";
   readonly drain: {
