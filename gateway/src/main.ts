@@ -135,7 +135,6 @@ async function serve(options: Source & { readonly member?: number }): Promise<vo
   }
   const config = configOfMember(loaded, member);
   const logger = loggerOf(config, config.gateway.id);
-  setHeapGrowth(config.serve.heapGrowthPercent);
   for (const line of describeServing(config)) logger.info(line);
   const starting = startGateway(config, logger);
   let ending = 0;
@@ -168,6 +167,7 @@ async function serve(options: Source & { readonly member?: number }): Promise<vo
   });
   process.on("SIGHUP", () => void reload.reload("SIGHUP"));
   const { port, ops, deskPort } = await starting;
+  setHeapGrowth(config.serve.heapGrowthPercent);
   if (member !== undefined) tellServing({ port, opsPort: ops.port, deskPort });
 }
 

@@ -2,14 +2,31 @@ import { execFileSync } from "node:child_process";
 import { expect, it } from "vitest";
 import { setHeapGrowth } from "./heap-growth.js";
 
-it("tells V8 by how much the heap may grow, and nothing at 0", () => {
-  const told: string[] = [];
-  setHeapGrowth(200, (flags) => told.push(flags));
-  setHeapGrowth(0, (flags) => told.push(flags));
-  expect(told).toEqual(["--heap-growing-percent=200"]);
+function told(percent: number): string[] {
+  const said: string[] = [];
+  setHeapGrowth(
+    percent,
+    (flags) => said.push(flags),
+    () => said.push("collect"),
+  );
+  return said;
+}
+
+it("tells V8 by how much the heap may grow, and lets it count from now", () => {
+  expect(told(1)).toEqual(["--heap-growing-percent=1", "collect"]);
+  expect(told(1000)).toEqual(["--heap-growing-percent=1000", "collect"]);
 });
 
-it("is something that this V8 knows, also while it runs", () => {
+it("leaves V8 alone at 0", () => {
+  expect(told(0)).toEqual([]);
+});
+
+it("is something that this V8 knows, also while it runs, and collects", () => {
   expect(String(execFileSync(process.execPath, ["--v8-options"]))).toContain("--heap-growing-percent ");
-  expect(() => setHeapGrowth(200)).not.toThrow();
+  const before = process.memoryUsage().heapUsed;
+  let garbage: unknown = Array.from({ length: 1_000_000 }, (_, i) => ({ i }));
+  expect(garbage).toHaveLength(1_000_000);
+  garbage = undefined;
+  setHeapGrowth(200);
+  expect(process.memoryUsage().heapUsed).toBeLessThan(before + 20_000_000);
 });
