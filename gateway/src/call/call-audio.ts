@@ -58,7 +58,7 @@ export class CallAudio {
     if (this.paused) {
       this.keptIn += pcm.length >> 1;
       this.tellKept(PAUSED_GAP_MS);
-    } else for (const tap of this.mixed) tap.audio(position, pcm);
+    } else if (this.mixed.size > 0) for (const tap of this.mixed) tap.audio(position, pcm);
     return position;
   }
 
@@ -78,7 +78,7 @@ export class CallAudio {
     if (this.paused) {
       this.keptOut += pcm.length >> 1;
       this.tellKept(PAUSED_GAP_MS);
-    } else for (const tap of this.agent) tap.audio(position, pcm);
+    } else if (this.agent.size > 0) for (const tap of this.agent) tap.audio(position, pcm);
   }
 
   private tellKept(leastMs: number): void {
