@@ -1,8 +1,7 @@
-import { readFile } from "node:fs/promises";
 import type { Bus } from "./bus/bus.js";
-import { type BusCredentials, connectBus } from "./bus/nats-bus.js";
+import { connectBus } from "./bus/nats-bus.js";
 import type { EventLog } from "./call/event-log.js";
-import type { GatewayConfig, NatsConfig } from "./config/config-types.js";
+import type { GatewayConfig } from "./config/config-types.js";
 import type { ContextStore } from "./context/context-store.js";
 import { openContextStore } from "./context/open-context-store.js";
 import { eventWire } from "./contract/event-wire.js";
@@ -10,27 +9,23 @@ import { openEmbeddedEventLog } from "./events/embedded-event-log.js";
 import { JetStreamEventLog } from "./events/jetstream-event-log.js";
 import { contextStoreSource } from "./ops/context-store-source.js";
 import type { ContextStoreSource, EventStoreSource } from "./ops/ops-sources.js";
+import type { OwnCredentials } from "./own-credentials.js";
 import type { Logger } from "./util/logger.js";
 
 /** The bus of the configuration; undefined without NATS. Comes back at once: NATS may be away. */
 export async function openBus(
   config: GatewayConfig,
+  own: OwnCredentials,
   gatewayId: string,
   logger: Logger,
 ): Promise<Bus | undefined> {
   const { nats } = config;
   if (!nats) return undefined;
-  const { caFile, certFile, keyFile } = nats.tls ?? {};
-  const tls = nats.tls && {
-    ...(caFile ? { ca: await readFile(caFile, "utf8") } : {}),
-    ...(certFile ? { cert: await readFile(certFile, "utf8") } : {}),
-    ...(keyFile ? { key: await readFile(keyFile, "utf8") } : {}),
-  };
   return connectBus({
     urls: nats.urls,
     name: `callweave ${gatewayId}`,
-    credentials: () => credentialsOf(nats),
-    ...(tls ? { tls } : {}),
+    credentials: () => own.natsCredentials(),
+    tls: () => own.natsTls,
     pingIntervalMs: nats.pingIntervalMs,
     onError: (error, permanent) =>
       logger[permanent ? "error" : "warn"](
@@ -40,14 +35,6 @@ export async function openBus(
     onStatus: (connected) =>
       logger[connected ? "info" : "warn"]({}, connected ? "NATS is there" : "NATS is away"),
   });
-}
-
-async function credentialsOf(nats: NatsConfig): Promise<BusCredentials> {
-  if (nats.credentialsFile) return { kind: "creds", text: await readFile(nats.credentialsFile, "utf8") };
-  if (nats.nkeySeedFile) return { kind: "nkey", seed: (await readFile(nats.nkeySeedFile, "utf8")).trim() };
-  if (nats.user !== undefined) return { kind: "password", user: nats.user, password: nats.password ?? "" };
-  if (nats.token !== undefined) return { kind: "token", token: nats.token };
-  return { kind: "none" };
 }
 
 /** What an event log tells the gateway. */

@@ -1,9 +1,8 @@
-import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { createSecureContext } from "node:tls";
 import type { GatewayConfig } from "./config/config-types.js";
 import type { EdgeTls } from "./grpc/options.js";
 import type { CertificateView } from "./ops/ops-sources.js";
+import { checkPem, firstEndOf } from "./util/pem.js";
 
 type PortTls = { readonly grpc: EdgeTls | undefined; readonly desk: EdgeTls | undefined };
 
@@ -41,7 +40,8 @@ export class PortCertificates {
     ] as const) {
       if ((fresh[port] === undefined) !== (this.now[port] === undefined))
         throw new Error(`${key} cannot be added or taken away while the gateway runs`);
-      checkTls(fresh[port], key);
+      const tls = fresh[port];
+      if (tls) checkPem({ cert: tls.cert, key: tls.key, ca: tls.clientCa }, key);
     }
     return (ports) => {
       for (const port of ["grpc", "desk"] as const) {
@@ -80,25 +80,7 @@ function read({ gateway, desk }: GatewayConfig): PortTls {
   return { grpc: gateway.grpc.tls && pem(gateway.grpc.tls), desk: desk?.tls && pem(desk.tls) };
 }
 
-/** Throws when OpenSSL cannot use them: a certificate without its key, or half a file. */
-function checkTls(tls: EdgeTls | undefined, what: string): void {
-  if (!tls) return;
-  const { cert, key, clientCa } = tls;
-  try {
-    createSecureContext({ cert, key, ...(clientCa && { ca: clientCa }) });
-  } catch (error) {
-    throw new Error(`${what}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
-  }
-}
-
 function sameTls(a: EdgeTls, b: EdgeTls | undefined): boolean {
   const bytes = ({ cert, key, clientCa }: EdgeTls) => Buffer.concat([cert, key, clientCa ?? Buffer.alloc(0)]);
   return b !== undefined && bytes(a).equals(bytes(b));
-}
-
-/** Of the certificates of a PEM file; undefined when there is none. */
-function firstEndOf(pem: Buffer): number | undefined {
-  const blocks = pem.toString("latin1").match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g);
-  const ends = (blocks ?? []).map((block) => Date.parse(new X509Certificate(block).validTo));
-  return ends.length > 0 ? Math.min(...ends) : undefined;
 }

@@ -27,6 +27,7 @@ import { Admission } from "./ops/admission.js";
 import { countingEventLog } from "./ops/counting-event-log.js";
 import { LoopWatch } from "./ops/event-loop.js";
 import { Ops } from "./ops/ops.js";
+import { OwnCredentials } from "./own-credentials.js";
 import { PortCertificates } from "./port-certificates.js";
 import type { Connector } from "./telephony/telephony.js";
 import type { Logger } from "./util/logger.js";
@@ -49,8 +50,9 @@ export interface RunningGateway {
   /** Health, readiness and metrics; its `port` is undefined when `ops.enabled` is false. */
   readonly ops: Ops;
   /**
-   * Credentials and certificates as this configuration says from now on; everything else of it is left out. Calls and
-   * streams that there are go on. Rejects, and changes nothing, when they cannot be used.
+   * Credentials and certificates as this configuration says from now on, those too that the gateway shows to NATS and to its
+   * providers at the next connection; everything else of it is left out. Calls and streams that there are go on. Rejects,
+   * and changes nothing, when they cannot be used.
    */
   reload(config: GatewayConfig): Promise<void>;
   /** Takes nothing new and waits for the calls to end, at most `graceMs`; then ends. */
@@ -114,14 +116,15 @@ async function startBehind(
   const holds = await loadHolds(config.pools);
   // Before anything is opened that a failure would have to close.
   const certificates = new PortCertificates(config);
-  ops.sources.certificates = certificates;
+  const own = new OwnCredentials(config);
+  ops.sources.certificates = { views: () => [...certificates.views(), ...own.views()] };
   const redactor = await openRedactor(config.contexts.redaction, logger);
   warmUp({
     sounds: [HoldSound.generated(), ...holds.values()],
     sampleRatesHz: config.connectors.map(({ sampleRateHz }) => sampleRateHz),
     json: config.nats !== undefined,
   });
-  const bus = await openBus(config, gatewayId, logger);
+  const bus = await openBus(config, own, gatewayId, logger);
   const opened = await openEventLog(config, bus, {
     onError,
     onFenced: (tenant, callId) => cluster?.intruder(tenant, callId),
@@ -296,8 +299,10 @@ async function startBehind(
       stop,
       async reload(fresh) {
         const hand = certificates.prepare(fresh);
+        const takeUp = own.prepare(fresh, connectors);
         await authenticator.reload(authOptions(fresh));
         hand({ grpc: edge, desk });
+        takeUp();
       },
       async drain(graceMs) {
         edge.setServing(false);

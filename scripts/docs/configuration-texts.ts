@@ -74,7 +74,7 @@ export const CONFIG_TEXTS: Readonly<Record<string, string>> = {
   "auth.expiry_warning_seconds":
     "How long before its end an agent is told that its credential expires (`CredentialExpiring`).",
   "auth.watch_interval_ms":
-    "How often the configuration file, keys, key sets and certificates are looked at for changes; 0: never, SIGHUP alone.",
+    "How often the configuration file and the files of keys, key sets and certificates, those for NATS and the provider too, are looked at for changes; 0: never, SIGHUP alone.",
   "auth.without_keys":
     "Listens beyond loopback without any credential, when it says: `Everybody who reaches this port may hear, command and end every call.`",
   "audit.enabled": "Keeps the [audit log](security.md#audit-log) in `state_dir`.",
@@ -93,11 +93,13 @@ export const CONFIG_TEXTS: Readonly<Record<string, string>> = {
   "connectors[].kind": "The adapter; there is one: `telcoflow`.",
   "connectors[].base_url": "`ws://` or `wss://`. None: the provider's production address.",
   "connectors[].auth.api_key": "Together with `connector_uuid`; or else `cert_file` with `key_file`.",
-  "connectors[].auth.api_key_file": "A file that holds the API key, instead of `api_key`.",
+  "connectors[].auth.api_key_file":
+    "A file that holds the API key, instead of `api_key`; read anew when it changes, for the next sign-in.",
   "connectors[].auth.connector_uuid": "The connector at the provider.",
-  "connectors[].auth.cert_file": "Client certificate, PEM (mutual TLS).",
-  "connectors[].auth.key_file": "Its key, PEM.",
-  "connectors[].auth.ca_file": "Further authorities to trust, PEM.",
+  "connectors[].auth.cert_file":
+    "Client certificate, PEM (mutual TLS); read anew when it changes, for the next connections.",
+  "connectors[].auth.key_file": "Its key, PEM; likewise.",
+  "connectors[].auth.ca_file": "Authorities to trust, these alone, PEM; likewise. None: those of Node.js.",
   "connectors[].sample_rate_hz":
     "Rate of all calls of the connector. 16000 if your agent hears and speaks at 16 kHz: then nothing is converted.",
   "connectors[].audio_mode":
@@ -273,13 +275,14 @@ export const CONFIG_TEXTS: Readonly<Record<string, string>> = {
     "A `.creds` file (JWT and seed), read anew at each connection. At most one of this, `user` with `password`, `token`, `nkey_seed_file`.",
   "nats.user": "Together with `password`.",
   "nats.password": "Of `user`.",
-  "nats.password_file": "A file that holds the password.",
+  "nats.password_file": "A file that holds the password; read anew when it changes, for the next connection.",
   "nats.token": "The token of a server that asks for one.",
-  "nats.token_file": "A file that holds the token.",
+  "nats.token_file": "A file that holds the token; likewise.",
   "nats.nkey_seed_file": "A file that holds the seed of an nkey (`SU…`), read anew at each connection.",
-  "nats.tls.ca_file": "PEM: who signed the server's certificate. None: the authorities of the system.",
-  "nats.tls.cert_file": "Client certificate, PEM.",
-  "nats.tls.key_file": "Its key, PEM.",
+  "nats.tls.ca_file":
+    "PEM: who signed the server's certificate, for the name in `nats.urls`, not for an IP address. None: the authorities of the system. Read anew when it changes, for the next connection.",
+  "nats.tls.cert_file": "Client certificate, PEM; read anew likewise.",
+  "nats.tls.key_file": "Its key, PEM; likewise.",
   "nats.ping_interval_ms":
     "How often the server is asked for a sign of life; two missed: the connection is given up and made anew.",
   "nats.replicas": "Copies of each stream and bucket: 1, 3 or 5, at most as many as the cluster has servers.",

@@ -8,6 +8,10 @@ import { Simulator } from "../../simulator/src/index.js";
 import { TestGateway, until } from "./telcoflow-harness.js";
 
 const uuid = "00000000-0000-4000-8000-0000000000aa";
+const renewed = {
+  before: "00000000-0000-4000-8000-0000000000cc",
+  after: "00000000-0000-4000-8000-0000000000dd",
+};
 let directory: string;
 let simulator: Simulator;
 let ca: string;
@@ -55,6 +59,8 @@ beforeAll(async () => {
     connectors: [
       { uuid, certificateName: "connector-a" },
       { uuid: "00000000-0000-4000-8000-0000000000bb", apiKey: "key-b" },
+      { uuid: renewed.before, certificateName: "connector-c" },
+      { uuid: renewed.after, certificateName: "connector-d" },
     ],
   });
 });
@@ -98,6 +104,33 @@ describe("Telcoflow over TLS", () => {
     gw.connector.start(gw).catch(() => {});
     await until(() => gw.counters.connectFailures >= 1, "the refusal");
     expect(gw.connector.ready).toBe(false);
+    await gw.connector.stop();
+    expect(gw.log.join()).not.toContain("PRIVATE KEY");
+  });
+
+  it("takes up another certificate: what is open goes on, control and REST show the new one next (fault 51)", async () => {
+    const gw = gateway({ ca, auth: issue("connector-c", "authority") });
+    await gw.connector.start(gw);
+    simulator.placeCall({ connector: renewed.before });
+    const ours = await gw.call();
+    await ours.leg.answer();
+    // REST has a connection now that shows the old one, and keeps it.
+    expect(await ours.leg.isAlive()).toBe(true);
+    const fresh = { ca, auth: issue("connector-d", "authority") };
+    expect(() => gw.connector.prepareCredentials({ ca, auth: { apiKey: "k", connectorUuid: "u" } })).toThrow(
+      "from a key to a certificate",
+    );
+    gw.connector.prepareCredentials(fresh)();
+    expect(gw.connector.ready).toBe(true);
+    await ours.leg.interrupt();
+    // The open sessions of connector-d are others.
+    expect(await ours.leg.isAlive()).toBe(false);
+    expect(gw.counters.signIns).toBe(1);
+    simulator.faults.dropControl({ code: 1011 });
+    await simulator.waitForConnections({ connectorUuid: renewed.after });
+    const next = simulator.placeCall({ connector: renewed.after });
+    await (await gw.call(1)).leg.answer();
+    expect(next.state).toBe("ANSWERED");
     await gw.connector.stop();
     expect(gw.log.join()).not.toContain("PRIVATE KEY");
   });

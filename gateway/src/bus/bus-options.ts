@@ -8,6 +8,15 @@ export type BusCredentials =
   /** The seed of an nkey, "SU…". */
   | { readonly kind: "nkey"; readonly seed: string };
 
+/** PEM texts: whom to trust, and a certificate of one's own. */
+export interface BusTls {
+  /** Default: the authorities of the system. */
+  readonly ca?: string;
+  /** Together with `key`. */
+  readonly cert?: string;
+  readonly key?: string;
+}
+
 /** How to reach NATS. */
 export interface BusOptions {
   /** "nats://host:4222" or "tls://…", one or several of one cluster. */
@@ -16,8 +25,11 @@ export interface BusOptions {
   readonly name: string;
   /** Default none. A function is asked before each connection, so that rotated secrets are taken up. */
   readonly credentials?: BusCredentials | (() => BusCredentials | Promise<BusCredentials>);
-  /** PEM texts. Without it TLS is used when the server offers it, with the certificates of the system. */
-  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
+  /**
+   * Without it TLS is used when the server offers it, with the certificates of the system. A function is asked before each
+   * connection, so that renewed certificates are taken up.
+   */
+  readonly tls?: BusTls | (() => BusTls | undefined);
   /** How often the server is asked for a sign of life, in ms. Default 5,000. */
   readonly pingIntervalMs?: number;
   /** The connection is given up at the first ping after so many unanswered ones. Default 2. */

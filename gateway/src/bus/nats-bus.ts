@@ -35,7 +35,7 @@ import { openBucket } from "./nats-bucket.js";
 import { openStream } from "./nats-stream.js";
 import { isPlainSubject } from "./subjects.js";
 
-export type { BusCredentials, BusOptions } from "./bus-options.js";
+export type { BusCredentials, BusOptions, BusTls } from "./bus-options.js";
 
 const DEFAULT_MAX_PAYLOAD = 1_048_576;
 /** The library's own sign of life is off: it cannot end a connection whose buffers are full. */
@@ -313,6 +313,7 @@ class NatsBus implements Bus, BusCore {
 
   private async dial(): Promise<NatsConnection> {
     const { credentials, urls, name, connectTimeoutMs, tls } = this.settings;
+    const offered = typeof tls === "function" ? tls() : tls;
     const authenticator = toAuthenticator(
       typeof credentials === "function" ? await credentials() : credentials,
     );
@@ -324,7 +325,7 @@ class NatsBus implements Bus, BusCore {
       pingInterval: NEVER_MS,
       noAsyncTraces: true,
       ...(authenticator ? { authenticator } : {}),
-      ...(tls ? { tls: tls as TlsOptions } : {}),
+      ...(offered ? { tls: offered as TlsOptions } : {}),
     });
   }
 

@@ -175,7 +175,7 @@ export interface ConnectorAuth {
   readonly connectorUuid?: string;
   readonly certFile?: string;
   readonly keyFile?: string;
-  /** Authorities to trust beside the usual ones. */
+  /** Authorities to trust instead of the usual ones. */
   readonly caFile?: string;
 }
 
@@ -377,7 +377,7 @@ export interface NatsConfig {
   readonly token?: string;
   /** File of an nkey seed; read anew at each connection. */
   readonly nkeySeedFile?: string;
-  /** PEM files. */
+  /** PEM files; read at the start and at each reload. */
   readonly tls?: { readonly caFile?: string; readonly certFile?: string; readonly keyFile?: string };
   /** How often the server is asked for a sign of life. Default 5,000. */
   readonly pingIntervalMs: number;

@@ -419,6 +419,24 @@ describe("loadConfig / environment", () => {
     expect(keys).toEqual([{ name: "a", tenant: "default", key: "0123456789abcdef-file", ...NO_RIGHTS }]);
   });
 
+  it("tells the files that credentials are read from, so that they are watched", () => {
+    for (const name of ["w-cert", "w-key", "w-ca", "w-api", "w-pass"]) writeFileSync(join(folder, name), "x");
+    const file = join(folder, "watched.yaml");
+    writeFileSync(
+      file,
+      [
+        "nats: { urls: ['nats://a:4222'], user: u, password_file: w-pass, tls: { ca_file: w-ca } }",
+        "connectors:",
+        "  - { name: a, kind: k, auth: { cert_file: w-cert, key_file: w-key, ca_file: w-ca } }",
+        "  - { name: b, kind: k, auth: { api_key_file: w-api, connector_uuid: u } }",
+      ].join("\n"),
+    );
+    const told = new Set<string>();
+    loadConfig({ file, env: { ...HOME }, onFile: (one) => told.add(one) });
+    const names = ["watched.yaml", "w-cert", "w-key", "w-ca", "w-api", "w-pass"];
+    expect([...told].sort()).toEqual(names.map((name) => join(folder, name)).sort());
+  });
+
   it("fills in references, also where numbers are wanted", () => {
     const config = load(`gateway: { id: "gw-${ref("NR")}", grpc: { port: "${ref("PORT")}" } }`, {
       ...HOME,

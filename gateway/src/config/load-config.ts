@@ -85,6 +85,17 @@ function tellFiles(
     config.desk?.tls?.cert_file,
     config.desk?.tls?.key_file,
     ...config.auth.issuers.map((issuer) => issuer.jwks_file),
+    ...config.connectors.flatMap(({ auth }) => [
+      auth.api_key_file,
+      auth.cert_file,
+      auth.key_file,
+      auth.ca_file,
+    ]),
+    config.nats?.tls?.ca_file,
+    config.nats?.tls?.cert_file,
+    config.nats?.tls?.key_file,
+    config.nats?.password_file,
+    config.nats?.token_file,
   ];
   if (file !== undefined) tell(file);
   if (env.CALLWEAVE_API_KEYS_FILE) tell(env.CALLWEAVE_API_KEYS_FILE);

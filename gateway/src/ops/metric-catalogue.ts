@@ -256,7 +256,7 @@ export const METRICS = {
   },
   callweave_certificate_expire_time_seconds: {
     type: "gauge",
-    help: "When the certificate of a port, or the authority of its clients, ends, Unix time; without TLS there is none",
+    help: "When the certificate of a port, the authority of its clients, or what is shown to NATS and to connectors ends, Unix time; without TLS there is none",
     labels: ["use"],
   },
   nodejs_gc_duration_seconds: {

@@ -114,15 +114,15 @@ export interface DeskSource {
   };
 }
 
-/** A certificate of a port. */
+/** A certificate of a port, or one that the gateway shows itself. */
 export interface CertificateView {
   /** What it is for. */
-  readonly use: "grpc" | "grpc_client_ca" | "desk";
+  readonly use: "grpc" | "grpc_client_ca" | "desk" | "nats" | "connector";
   /** When it ends, wall clock in ms. */
   readonly expireTimeMs: number;
 }
 
-/** The certificates of the ports. */
+/** The certificates of the ports, of NATS and of the connectors. */
 export interface CertificateSource {
   views(): readonly CertificateView[];
 }

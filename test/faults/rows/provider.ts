@@ -177,7 +177,7 @@ export const PROVIDER_FAULTS: readonly FaultRow[] = [
     number: 51,
     fault: "A name does not resolve, a certificate has expired or was replaced",
     promise:
-      "Connections that are open go on; new ones wait and try again, and no key is sent to who is not trusted. Certificates and keys of the gateway are read anew on change and on SIGHUP.",
+      "Connections that are open go on; new ones wait and try again, and no key is sent to who is not trusted. Certificates and keys of the gateway are read anew on change and on SIGHUP, those too that it shows to NATS and to the provider.",
     injected:
       "the resolver of the process fails for a while; an expired certificate; files replaced under a running gateway",
     tests: [
@@ -186,13 +186,22 @@ export const PROVIDER_FAULTS: readonly FaultRow[] = [
         "a name that does not resolve: the talk goes on, and it signs in when the name is back",
         "a certificate that has expired: no sign-in, no key sent, and the reason is in the log",
       ),
-      ...integration("telcoflow-tls", "sends no key to a server that it does not trust"),
+      ...integration(
+        "telcoflow-tls",
+        "takes up another certificate: what is open goes on, control and REST show the new one next",
+        "sends no key to a server that it does not trust",
+      ),
+      ...integration(
+        "own-credentials",
+        "is read anew without a restart: the connection stays, the next one shows the new certificate",
+        "is read anew when files change: sign-ins stay, the next ones show it; half a change is none",
+      ),
       ...integration("credentials", "of the server are replaced under open connections"),
       ...integration("credentials-taken-away", "is replaced under open connections, and its end is told"),
       ...unit("auth/reload-on-change", "keeps what there is when it cannot be read, and goes on when it can"),
     ],
     limit:
-      "The ends of the ports' own certificates are a metric (`callweave_certificate_expire_time_seconds`), those of the provider and of NATS are not. A new authority for the provider needs a restart.",
+      "When the gateway's own certificates end, those of the ports and those that it shows to NATS and to the provider, is a metric (`callweave_certificate_expire_time_seconds`); those of the provider and of NATS are not in it.",
   },
   {
     number: 52,

@@ -6,7 +6,13 @@ import { TelcoflowCounters } from "./counters.js";
 import { type Logger, silentLogger, withFields } from "./logger.js";
 import { isMediaUrlAllowed } from "./media-host.js";
 import { dispatch } from "./messages.js";
-import { resolveOptions, type TelcoflowOptions, type TelcoflowSettings } from "./options.js";
+import {
+  nextIdentity,
+  resolveOptions,
+  type TelcoflowCredentials,
+  type TelcoflowOptions,
+  type TelcoflowSettings,
+} from "./options.js";
 import { Reconciler } from "./reconciler.js";
 import { redactRemote, redactUrl } from "./redact.js";
 import { RestClient } from "./rest.js";
@@ -94,6 +100,18 @@ export class TelcoflowConnector implements Connector {
   start(handler: ConnectorHandler): Promise<void> {
     this.handler = handler;
     return this.control.start();
+  }
+
+  /**
+   * Checks credentials that are to replace those there are; the answer takes them up: connections that are open go on,
+   * later ones show the new ones. Throws RangeError naming the option that is wrong, or that another connector is meant.
+   */
+  prepareCredentials(credentials: TelcoflowCredentials): () => void {
+    const identity = nextIdentity(this.settings, credentials);
+    return () => {
+      this.settings.identity = identity;
+      this.rest.renew();
+    };
   }
 
   lookForCalls(): void {

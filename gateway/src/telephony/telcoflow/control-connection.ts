@@ -133,8 +133,8 @@ export class ControlConnection {
     const socket: ProviderSocket = new ProviderSocket(
       {
         url: `${settings.baseUrl}/v1/agent/session-manager`,
-        headers: settings.headers,
-        tls: "cert" in settings.auth ? { ...settings.auth, ca: settings.ca } : { ca: settings.ca },
+        headers: settings.identity.headers,
+        tls: settings.identity.tls,
         handshakeTimeoutMs: settings.handshakeTimeoutMs,
         pingMs: settings.controlPingMs,
         pongTimeoutMs: settings.controlPongTimeoutMs,
@@ -232,7 +232,7 @@ export class ControlConnection {
     this.counters.badFrames++;
     const over = meter.hit();
     if (meter.inWindow === 1) {
-      const shown = redactRemote(text, this.settings.secrets);
+      const shown = redactRemote(text, this.settings.identity.secrets);
       this.log.warn({ problem: redactRemote(problem), frame: shown }, "bad control frame ignored");
     }
     if (!over || !socket.isOpen) return;
@@ -250,7 +250,7 @@ export class ControlConnection {
       this.ended?.();
       return;
     }
-    const text = redactRemote(end.text, this.settings.secrets);
+    const text = redactRemote(end.text, this.settings.identity.secrets);
     if (wasSignedIn) {
       this.counters.controlLost++;
       this.state = "waiting";

@@ -9,6 +9,7 @@ export {
   type FrameObserver,
   PRODUCTION_BASE_URL,
   type TelcoflowAuth,
+  type TelcoflowCredentials,
   type TelcoflowLimits,
   type TelcoflowOptions,
 } from "./options.js";

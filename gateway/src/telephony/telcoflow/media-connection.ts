@@ -78,11 +78,12 @@ export class MediaConnection {
       maxRequests: settings.maxCreditRequests,
       maxOutstandingBytes: settings.maxCreditBytes,
     });
+    const { ca } = settings.identity.tls;
     this.socket = new ProviderSocket(
       {
         url: address.url,
         headers: { authorization: `Bearer ${address.token}`, "x-sdk-version": settings.sdkVersion },
-        tls: { ca: settings.ca },
+        tls: ca === undefined ? {} : { ca },
         handshakeTimeoutMs: settings.handshakeTimeoutMs,
         pingMs: settings.mediaPingMs,
         pongTimeoutMs: settings.mediaPongTimeoutMs,
@@ -197,7 +198,7 @@ export class MediaConnection {
       this.counters.badFrames++;
       this.meter.hit();
       if (this.meter.inWindow !== 1) return;
-      const secrets = [...this.settings.secrets, this.address.token];
+      const secrets = [...this.settings.identity.secrets, this.address.token];
       this.log.warn(
         {
           problem: redactRemote(`${parsed.problem} ${parsed.detail}`, secrets),
@@ -228,7 +229,7 @@ export class MediaConnection {
       command.timer.cancel();
       if (message.success) command.resolve();
       else {
-        const secrets = [...this.settings.secrets, this.address.token];
+        const secrets = [...this.settings.identity.secrets, this.address.token];
         command.reject(commandRefused(command.name, message.errorCode, message.errorMessage, secrets));
       }
     },
@@ -237,7 +238,9 @@ export class MediaConnection {
         this.settlePending("the call ended before an answer");
         this.guard(() => this.handler.onTerminated());
       } else if (message.event === "call.error") {
-        this.guard(() => this.handler.onCallError(redactRemote(message.errorCode, this.settings.secrets)));
+        this.guard(() =>
+          this.handler.onCallError(redactRemote(message.errorCode, this.settings.identity.secrets)),
+        );
       } else this.counters.unknownEvents++;
     },
   };

@@ -1,5 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { DEFAULT_LIMITS, maxFrameBytes, resolveOptions, type TelcoflowOptions } from "./options.js";
+import {
+  DEFAULT_LIMITS,
+  maxFrameBytes,
+  nextIdentity,
+  resolveOptions,
+  type TelcoflowOptions,
+} from "./options.js";
 
 const auth = { apiKey: "k-secret", connectorUuid: "u" };
 
@@ -8,8 +14,8 @@ describe("resolveOptions", () => {
     const settings = resolveOptions({ name: "main", auth });
     expect(settings).toMatchObject({ sampleRateHz: 16_000, audioMode: "mixed", ...DEFAULT_LIMITS });
     expect(settings.baseUrl).toMatch(/^wss:/);
-    expect(settings.headers).toMatchObject({ "x-api-key": "k-secret", "x-connector-uuid": "u" });
-    expect(settings.secrets).toEqual(["k-secret"]);
+    expect(settings.identity.headers).toMatchObject({ "x-api-key": "k-secret", "x-connector-uuid": "u" });
+    expect(settings.identity.secrets).toEqual(["k-secret"]);
   });
 
   it("trusts no further media host when the base URL is another", () => {
@@ -34,6 +40,29 @@ describe("resolveOptions", () => {
     expect(make).toThrow(RangeError);
     expect(make).toThrow(name);
     expect(make).not.toThrow(/k-secret/);
+  });
+});
+
+describe("nextIdentity", () => {
+  const next = (apiKey: string, settings = resolveOptions({ name: "main", auth })) =>
+    nextIdentity(settings, { auth: { ...auth, apiKey }, ca: "c" });
+
+  it("shows the new key and keeps the last sixteen out of logs", () => {
+    const settings = resolveOptions({ name: "main", auth });
+    for (let i = 1; i <= 20; i++) settings.identity = next(`key-${i}`, settings);
+    expect(settings.identity.headers).toMatchObject({ "x-api-key": "key-20", "x-connector-uuid": "u" });
+    expect(settings.identity.tls).toEqual({ ca: "c" });
+    expect(settings.identity.secrets).toEqual(Array.from({ length: 16 }, (_, i) => `key-${20 - i}`));
+  });
+
+  it("is of the same connector and can be used", () => {
+    const settings = resolveOptions({ name: "main", auth });
+    const another = () => nextIdentity(settings, { auth: { ...auth, connectorUuid: "v" } });
+    expect(another).toThrow("auth.connectorUuid cannot be changed");
+    expect(() => nextIdentity(settings, { auth: { cert: "c", key: "k-secret" } })).toThrow(
+      "from a key to a certificate",
+    );
+    expect(() => next("no\nkey")).toThrow("auth.apiKey must be visible ASCII");
   });
 });
 

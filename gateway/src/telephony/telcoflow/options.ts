@@ -7,15 +7,19 @@ export type TelcoflowAuth =
   /** Mutual TLS; PEM texts. */
   | { readonly cert: string; readonly key: string };
 
+/** What may be replaced while a connector runs. */
+export interface TelcoflowCredentials {
+  readonly auth: TelcoflowAuth;
+  /** Certificate authorities to trust, PEM text. Default: those of Node.js. */
+  readonly ca?: string;
+}
+
 /** What must be said about a connector. */
-export interface TelcoflowOptions extends Partial<TelcoflowLimits> {
+export interface TelcoflowOptions extends Partial<TelcoflowLimits>, TelcoflowCredentials {
   /** Name of the connector in calls, logs and metrics. */
   readonly name: string;
-  readonly auth: TelcoflowAuth;
   /** wss:// or ws:// address of the provider. Default the production address. */
   readonly baseUrl?: string;
-  /** Further certificate authorities to trust, PEM text. Default: those of Node.js. */
-  readonly ca?: string;
   /** Rate of all calls of the connector: 8000, 16000 or 24000. Default 16000. */
   readonly sampleRateHz?: 8000 | 16000 | 24000;
   /** "isolated": while spying, each leg alone on channels 1, 2, …. Default "mixed". */
@@ -159,22 +163,29 @@ export const DEFAULT_LIMITS: TelcoflowLimits = {
 export const PRODUCTION_BASE_URL = "wss://wss-prod.agentao.com";
 const PRODUCTION_MEDIA_HOSTS = [".agentao.com"];
 
+/** How a connector shows who it is. */
+export interface Identity {
+  readonly auth: TelcoflowAuth;
+  /** Of the control connection and of REST; media connections take the authority alone. */
+  readonly tls: { readonly ca?: string; readonly cert?: string; readonly key?: string };
+  /** Headers of the control connection and of REST; secret. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Texts that must not appear anywhere. */
+  readonly secrets: readonly string[];
+}
+
 /** Options with every default filled in. */
 export interface TelcoflowSettings extends TelcoflowLimits {
   readonly name: string;
-  readonly auth: TelcoflowAuth;
+  /** Replaced when credentials are loaded anew: to be read at each connection. */
+  identity: Identity;
   readonly baseUrl: string;
-  readonly ca: string | undefined;
   readonly sampleRateHz: 8000 | 16000 | 24000;
   readonly audioMode: "mixed" | "isolated";
   readonly callFlow: CallFlow | undefined;
   readonly mediaHosts: readonly string[];
   readonly sdkVersion: string;
   readonly observer: FrameObserver | undefined;
-  /** Headers of the control connection and of REST; secret. */
-  readonly headers: Readonly<Record<string, string>>;
-  /** Texts that must not appear anywhere. */
-  readonly secrets: readonly string[];
 }
 
 /** Fills in the defaults. Throws RangeError naming the option that is wrong, never with its value. */
@@ -200,37 +211,65 @@ export function resolveOptions(options: TelcoflowOptions): TelcoflowSettings {
     }
     limits[key] = value;
   }
-  const headers: Record<string, string> = { "x-sdk-version": options.sdkVersion ?? "1.0.0" };
-  const secrets: string[] = [];
-  const auth = options.auth;
-  if ("apiKey" in auth) {
-    if (!isHeaderValue(auth.apiKey)) throw new RangeError("auth.apiKey must be visible ASCII");
-    if (!isHeaderValue(auth.connectorUuid)) throw new RangeError("auth.connectorUuid must be visible ASCII");
-    headers["x-api-key"] = auth.apiKey;
-    headers["x-connector-uuid"] = auth.connectorUuid;
-    secrets.push(auth.apiKey);
-  } else {
-    if (!auth.cert || !auth.key) throw new RangeError("auth.cert and auth.key must both be given");
-    if (protocol !== "wss:") throw new RangeError("a client certificate needs a wss:// baseUrl");
-    secrets.push(auth.key);
-  }
+  const sdkVersion = options.sdkVersion ?? "1.0.0";
   return {
     ...(limits as unknown as TelcoflowLimits),
     name: options.name,
-    auth,
+    identity: resolveIdentity(options, { baseUrl, sdkVersion }),
     baseUrl,
-    ca: options.ca,
     sampleRateHz,
     audioMode: options.audioMode ?? "mixed",
     callFlow: options.callFlow,
     mediaHosts:
       options.mediaHosts ??
       (new URL(baseUrl).host === new URL(PRODUCTION_BASE_URL).host ? PRODUCTION_MEDIA_HOSTS : []),
-    sdkVersion: headers["x-sdk-version"] as string,
+    sdkVersion,
     observer: typeof options.observer === "function" ? options.observer : undefined,
-    headers,
-    secrets,
   };
+}
+
+/** Throws RangeError naming the option that is wrong, never with its value. */
+export function resolveIdentity(
+  { auth, ca }: TelcoflowCredentials,
+  { baseUrl, sdkVersion }: Pick<TelcoflowSettings, "baseUrl" | "sdkVersion">,
+): Identity {
+  const headers = { "x-sdk-version": sdkVersion };
+  const trusted = ca === undefined ? {} : { ca };
+  if ("apiKey" in auth) {
+    const { apiKey, connectorUuid } = auth;
+    if (!isHeaderValue(apiKey)) throw new RangeError("auth.apiKey must be visible ASCII");
+    if (!isHeaderValue(connectorUuid)) throw new RangeError("auth.connectorUuid must be visible ASCII");
+    return {
+      auth,
+      tls: trusted,
+      headers: { ...headers, "x-api-key": apiKey, "x-connector-uuid": connectorUuid },
+      secrets: [apiKey],
+    };
+  }
+  const { cert, key } = auth;
+  if (!cert || !key) throw new RangeError("auth.cert and auth.key must both be given");
+  if (new URL(baseUrl).protocol !== "wss:")
+    throw new RangeError("a client certificate needs a wss:// baseUrl");
+  return { auth, tls: { ...trusted, cert, key }, headers, secrets: [key] };
+}
+
+/** Credentials of the past whose texts are still kept out of logs. */
+const MAX_SECRETS = 16;
+
+/**
+ * The identity after `now`, of the same connector. Throws RangeError when it cannot be used, or would be another one: by
+ * key instead of certificate, or of another id.
+ */
+export function nextIdentity(settings: TelcoflowSettings, credentials: TelcoflowCredentials): Identity {
+  const fresh = resolveIdentity(credentials, settings);
+  const now = settings.identity;
+  const idOf = ({ auth }: Identity) => ("apiKey" in auth ? auth.connectorUuid : undefined);
+  if ("apiKey" in fresh.auth !== "apiKey" in now.auth)
+    throw new RangeError("auth cannot go from a key to a certificate or back while the connector runs");
+  if (idOf(fresh) !== idOf(now))
+    throw new RangeError("auth.connectorUuid cannot be changed while the connector runs");
+  const secrets = [...new Set([...fresh.secrets, ...now.secrets])].slice(0, MAX_SECRETS);
+  return { ...fresh, secrets };
 }
 
 function isHeaderValue(value: unknown): value is string {

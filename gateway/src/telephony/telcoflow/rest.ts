@@ -30,10 +30,8 @@ export class RestClient {
     private readonly clock: Clock,
   ) {
     this.base = settings.baseUrl.replace(/^ws/, "http");
-    const tls = "cert" in settings.auth ? settings.auth : {};
-    this.agent = this.base.startsWith("https:")
-      ? new HttpsAgent({ keepAlive: true, maxSockets: 4, ca: settings.ca, ...tls })
-      : new HttpAgent({ keepAlive: true, maxSockets: 4 });
+    const Agent = this.base.startsWith("https:") ? HttpsAgent : HttpAgent;
+    this.agent = new Agent({ keepAlive: true, maxSockets: 4 });
   }
 
   /**
@@ -47,7 +45,12 @@ export class RestClient {
     return this.listing;
   }
 
-  /** Lets go of idle connections. */
+  /** Lets go of the connections that are idle: they show an identity of the past. */
+  renew(): void {
+    for (const socket of Object.values(this.agent.freeSockets).flat()) socket?.destroy();
+  }
+
+  /** Lets go of all connections. */
   close(): void {
     this.agent.destroy();
   }
@@ -70,8 +73,10 @@ export class RestClient {
     return new Promise((resolve, reject) => {
       const send = this.base.startsWith("https:") ? httpsRequest : httpRequest;
       const request = send(`${this.base}${path}`, {
-        headers: { ...settings.headers, accept: "application/json" },
+        headers: { ...settings.identity.headers, accept: "application/json" },
         agent: this.agent,
+        // Here and not at the agent: it then keeps connections of another identity apart.
+        ...settings.identity.tls,
       });
       const fail = (error: RestError) => {
         timer.cancel();
@@ -97,7 +102,7 @@ export class RestClient {
           const body = Buffer.concat(chunks).toString();
           const status = response.statusCode ?? 0;
           if (status >= 200 && status < 300) resolve(body);
-          else reject(refusal(status, body, settings.secrets));
+          else reject(refusal(status, body, settings.identity.secrets));
         });
       });
       request.end();
