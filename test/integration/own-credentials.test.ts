@@ -7,7 +7,7 @@ import { loadConfig } from "../../gateway/src/config/index.js";
 import { FakeLogger } from "../../gateway/src/contract/testing.js";
 import { startGateway } from "../../gateway/src/serve.js";
 import { MemoryTelephony } from "../../gateway/src/telephony/memory/memory-telephony.js";
-import { Simulator } from "../../simulator/src/index.js";
+import { callee, Simulator } from "../../simulator/src/index.js";
 import { issueCertificate, makeAuthority } from "../harness/certificates.js";
 import { natsAvailable, startNats } from "../harness/nats.js";
 import { startProgram } from "../harness/process.js";
@@ -189,6 +189,9 @@ describe("what the gateway shows to its providers", () => {
     const second = await provider("new", uuids.b, BY_CERTIFICATE.after, first.port);
     for (const connectorUuid of [uuids.b, uuids.keyed])
       await second.waitForConnections({ connectorUuid, timeoutMs: 30_000 });
+    // Nobody is free: the callee is rung over a media connection, which trusts the new authority.
+    const phone = second.placeCall({ connector: uuids.b, callee: callee.picksUp({ afterSeconds: 0.1 }) });
+    await phone.waitFor("CONNECTED", 20_000);
     const log = `${child.stdout}${child.stderr}`;
     for (const line of [...secrets, "old-api-key", "new-api-key"]) expect(log).not.toContain(line);
   });
