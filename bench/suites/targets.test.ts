@@ -39,8 +39,8 @@ describe("targets", () => {
       cells: [cell(50, 0.2), cell(300, 0.2)],
     });
     expect(verdicts({ cpu })).toMatchObject({
-      "CPU per call-minute at 200 calls, over the relay's": "met",
-      "CPU per call-minute at 300 calls, over the relay's": "missed",
+      "CPU per call-minute at 200 calls, four streams, over the relay's": "met",
+      "CPU per call-minute at 300 calls, four streams, over the relay's": "missed",
       "CPU per call-minute at 300 calls, over that at 50": "met",
     });
     const capacity = result("capacity", {
