@@ -37,6 +37,7 @@ interface Options {
   readonly save: boolean;
   readonly json: boolean;
   readonly profile?: string;
+  readonly nodeArgs?: readonly string[];
 }
 
 const SUITES: readonly Suite[] = [cpuSuite, latencySuite, capacitySuite, formsSuite, agentsSuite];
@@ -85,7 +86,10 @@ const program = new Command("bench")
     0,
   )
   .option("--json", "the last line is one JSON object; the tables go to standard error", false)
-  .option("--profile <folder>", "write CPU profiles of the gateway there; figures then mean little");
+  .option("--profile <folder>", "write CPU profiles of the gateway there; figures then mean little")
+  .option("--node-args <flags>", "of the gateway's Node, for example what perf needs", (text) =>
+    text.split(" ").filter(Boolean),
+  );
 
 await main(program.parse().opts<Options>());
 
@@ -155,13 +159,13 @@ function suiteOptions(options: Options, say: (line: string) => void): SuiteOptio
   const quick = options.quick
     ? { rounds: 1, loads: [10], seconds: 2, warmUp: 1, passes: 1, anyMachine: true }
     : {};
-  const { rounds, loads, variants, seconds, warmUp, passes, retries, profile } = options;
+  const { rounds, loads, variants, seconds, warmUp, passes, retries, profile, nodeArgs = [] } = options;
   const given = { rounds, loads, variants, seconds, warmUp, passes };
   return {
     ...(options.only.length > 0 ? quick : {}),
     ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
     retries: options.quick ? 0 : retries,
-    nodeArgs: profile ? ["--cpu-prof", `--cpu-prof-dir=${profile}`] : [],
+    nodeArgs: [...(profile ? ["--cpu-prof", `--cpu-prof-dir=${profile}`] : []), ...nodeArgs],
     say,
   };
 }
