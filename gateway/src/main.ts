@@ -14,6 +14,7 @@ import {
 } from "./config/index.js";
 import { addDoctor } from "./doctor/doctor-command.js";
 import { setHeapGrowth } from "./ops/heap-growth.js";
+import { RestingHeap } from "./ops/resting-heap.js";
 import { makeGatewayId, startGateway, VERSION } from "./serve.js";
 import { MEMBER_OPTION, onSupervisorGone, tellServing } from "./supervisor/member-process.js";
 import { supervise } from "./supervisor/supervise.js";
@@ -166,8 +167,9 @@ async function serve(options: Source & { readonly member?: number }): Promise<vo
     logger,
   });
   process.on("SIGHUP", () => void reload.reload("SIGHUP"));
-  const { port, ops, deskPort } = await starting;
+  const { port, ops, deskPort, gateway } = await starting;
   setHeapGrowth(config.serve.heapGrowthPercent);
+  new RestingHeap({ callsUp: () => gateway.callCount, everyMs: config.serve.heapRestSeconds * 1000 });
   if (member !== undefined) tellServing({ port, opsPort: ops.port, deskPort });
 }
 

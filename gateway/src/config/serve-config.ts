@@ -11,6 +11,11 @@ export interface ServeConfig {
    * Default 200.
    */
   readonly heapGrowthPercent: number;
+  /**
+   * With no call up for so long the memory that calls have left is given back; again after each further such time, until 15
+   * minutes after the last call. 0: never. Default 30.
+   */
+  readonly heapRestSeconds: number;
   /** Default "info". */
   readonly logLevel: "trace" | "debug" | "info" | "warn" | "error" | "fatal";
   readonly drain: {
