@@ -457,7 +457,7 @@ export const configSchema = section({
       max_restarts: whole(0, 1_000, 5),
       window_seconds: whole(1, 86_400, 300),
     }).prefault({}),
-    heap_growth_percent: whole(0, 1_000, 200),
+    heap_growth_percent: whole(0, 1_000, 100),
     heap_rest_seconds: whole(0, 3_600, 30),
     log_level: choice(["trace", "debug", "info", "warn", "error", "fatal"]).default("info"),
     drain: section({

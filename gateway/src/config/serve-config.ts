@@ -8,7 +8,7 @@ export interface ServeConfig {
   readonly restart: RestartConfig;
   /**
    * How much the heap of a gateway may grow over what a full collection left before the next one. 0: as V8 decides.
-   * Default 200.
+   * Default 100.
    */
   readonly heapGrowthPercent: number;
   /**
