@@ -3,6 +3,7 @@ import type { ServerWritableStream } from "@grpc/grpc-js";
 import type { Credential } from "../contract/authenticator.js";
 import { ExpiryWatch } from "../contract/expiry.js";
 import { openListening } from "../contract/listening.js";
+import { directWrite } from "./direct-stream.js";
 import { toServiceError } from "./status.js";
 import { type EdgeContext, identify, requireReadable, unaries } from "./unary.js";
 import { fail, pump } from "./watch.js";
@@ -66,9 +67,7 @@ async function open(
 
 function sinkOf<Q, S>(call: ServerWritableStream<Q, S>) {
   return {
-    write: (message: S, done: (error?: Error | null) => void) => {
-      call.write(message, done);
-    },
+    write: directWrite(call),
     finish: () => {
       call.end();
     },

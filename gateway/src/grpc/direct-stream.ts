@@ -1,4 +1,4 @@
-import type { ServerDuplexStream } from "@grpc/grpc-js";
+import type { ServerDuplexStream, ServerWritableStream } from "@grpc/grpc-js";
 import { MessageCutter } from "./message-cutter.js";
 
 /** The parts of a call in grpc-js's server that have no public way in (1.14). */
@@ -54,7 +54,7 @@ export function readDirectly<In>(
  * layers, for the metadata. As `stream.write(message, done)` when the inside of grpc-js is not as expected.
  */
 export function directWrite<Out>(
-  stream: ServerDuplexStream<unknown, Out>,
+  stream: Pick<ServerWritableStream<unknown, Out>, "write">,
 ): (message: Out, done: (error?: Error | null) => void) => void {
   const call = internalsOf(stream);
   return (message, done) => {
