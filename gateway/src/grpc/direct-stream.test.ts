@@ -131,6 +131,32 @@ describe("readDirectly and directWrite", () => {
     expect(seen).toMatchObject({ direct: true, asData: 0 });
   });
 
+  it("ends the call at a message that cannot be read", async () => {
+    const { seen, handler } = echo();
+    const { call, ended } = await talk(handler);
+    for (const text of ["first", "bad", "last"]) call.write(Buffer.from(text));
+    expect(await ended).toMatchObject({ code: status.INTERNAL, details: "Error deserializing request" });
+    expect(seen.taken).toEqual(["first"]);
+  });
+
+  it("reads on behind a message that somebody fails at", async () => {
+    const taken: string[] = [];
+    const unhandled = new Promise((resolve) => process.once("unhandledRejection", resolve));
+    const { call, ended } = await talk((at) => {
+      at.on("data", () => {});
+      at.once("end", () => at.end());
+      readDirectly(at, (message) => {
+        taken.push(message.toString());
+        if (taken.length === 1) throw new Error("no good");
+      });
+    });
+    for (const text of ["first", "second", "third"]) call.write(Buffer.from(text));
+    call.end();
+    expect(await ended).toMatchObject({ code: status.OK });
+    expect(taken).toEqual(["first", "second", "third"]);
+    expect(String(await unhandled)).toContain("no good");
+  });
+
   it("does not touch a stream that is compressed", async () => {
     const { seen, handler } = echo();
     const { call, heard, ended } = await talk(handler, { "grpc.default_compression_algorithm": 2 });

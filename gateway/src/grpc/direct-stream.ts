@@ -1,4 +1,4 @@
-import type { ServerDuplexStream, ServerWritableStream } from "@grpc/grpc-js";
+import { type ServerDuplexStream, type ServerWritableStream, status } from "@grpc/grpc-js";
 import { MessageCutter } from "./message-cutter.js";
 
 /** The parts of a call in grpc-js's server that have no public way in (1.14). */
@@ -13,6 +13,7 @@ interface CallInternals {
   checkCancelled(): boolean;
   /** Takes what came on the HTTP/2 stream. */
   handleDataFrame(chunk: Buffer): void;
+  sendStatus(status: { code: status; details: string }): void;
   sendMessage(message: unknown, done: (error?: Error | null) => void): void;
 }
 
@@ -33,15 +34,26 @@ export function readDirectly<In>(
   if (call?.incomingEncoding !== "identity") return false;
   const cutter = new MessageCutter(call.maxReceiveMessageSize);
   const own = call.handleDataFrame;
+  let unreadable = false;
   const each = (bytes: Buffer): boolean => {
     call.callEventTracker?.addMessageReceived();
-    take(call.handler.deserialize(bytes) as In);
+    const message = messageOf<In>(call, bytes);
+    if (message === undefined) {
+      unreadable = true;
+      return false;
+    }
+    try {
+      take(message);
+    } catch (error) {
+      // What comes behind it is read all the same; told as grpc-js would, as what nobody caught.
+      void Promise.reject(error);
+    }
     return !call.checkCancelled();
   };
   call.handleDataFrame = (chunk) => {
-    if (call.checkCancelled()) return;
+    if (unreadable || call.checkCancelled()) return;
     const rest = cutter.cut(chunk, each);
-    if (!rest) return;
+    if (!rest || unreadable) return;
     call.handleDataFrame = own;
     own.call(call, rest);
   };
@@ -63,6 +75,16 @@ export function directWrite<Out>(
   };
 }
 
+/** The message, or undefined when it is none: the call is over then, as with grpc-js. */
+function messageOf<In>(call: CallInternals, bytes: Buffer): In | undefined {
+  try {
+    return call.handler.deserialize(bytes) as In;
+  } catch {
+    call.sendStatus({ code: status.INTERNAL, details: "Error deserializing request" });
+    return undefined;
+  }
+}
+
 /** Below the interceptors of a stream: the call itself. */
 function internalsOf(stream: object): CallInternals | undefined {
   let call: unknown = Reflect.get(stream, "call");
@@ -79,6 +101,7 @@ function isCall(call: unknown): call is CallInternals {
     handler,
     checkCancelled,
     handleDataFrame,
+    sendStatus,
     sendMessage,
   } = call as Partial<CallInternals>;
   return (
@@ -86,6 +109,6 @@ function isCall(call: unknown): call is CallInternals {
     typeof incomingEncoding === "string" &&
     typeof maxReceiveMessageSize === "number" &&
     typeof handler?.deserialize === "function" &&
-    [checkCancelled, handleDataFrame, sendMessage].every((method) => typeof method === "function")
+    [checkCancelled, handleDataFrame, sendStatus, sendMessage].every((method) => typeof method === "function")
   );
 }
