@@ -1,7 +1,6 @@
 /** Loaded into a process under test: tells about its event loop and its memory when asked. */
 import { monitorEventLoopDelay } from "node:perf_hooks";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
+import { collectAll } from "../../gateway/src/ops/heap-growth.js";
 import { answer, type Question } from "../ipc.js";
 
 /** What the probe says. */
@@ -25,8 +24,7 @@ process.on("message", (question: Question) => {
       reset: () => delay.reset(),
       /** Heap in use after a collection of garbage, in MB. */
       live: (): number => {
-        setFlagsFromString("--expose-gc");
-        (runInNewContext("gc") as () => void)();
+        collectAll();
         return process.memoryUsage().heapUsed / MB;
       },
       read: (): ProbeReading => {

@@ -1,18 +1,11 @@
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { decodeStatusDetails, STATUS_DETAILS_KEY } from "@callweave/proto";
 import * as grpc from "@grpc/grpc-js";
 import { describe, expect, it } from "vitest";
 import { CallError } from "../../gateway/src/call/call-error.js";
 import { snapshot } from "../../gateway/src/contract/testing.js";
+import { collectAll } from "../../gateway/src/ops/heap-growth.js";
 import { register, serve, start } from "./grpc-harness.js";
 import { until } from "./grpc-until.js";
-
-/** The engine's own, without a command-line flag. */
-function garbageCollector(): () => void {
-  setFlagsFromString("--expose-gc");
-  return runInNewContext("gc");
-}
 
 describe("gRPC edge / Serve", () => {
   it("begins a session and passes items both ways, in order", async () => {
@@ -210,14 +203,13 @@ describe("gRPC edge / Serve", () => {
     });
     // 48 MB of audio while nobody reads, paced so that the socket could take it all. What the client itself holds, 16
     // messages decoded, is in the figure too.
-    const collectGarbage = garbageCollector();
-    collectGarbage();
+    collectAll();
     const before = process.memoryUsage().arrayBuffers;
     for (let i = 0; i < 50_000; i++) {
       hub.stream?.sendAudio(1, i * 480, 480, new Uint8Array(960));
       if (i % 50 === 49) await new Promise((resolve) => setImmediate(resolve));
     }
-    collectGarbage();
+    collectAll();
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(24_000_000);
     stream.resume();
     await until(() => items.some((item) => item.audio?.sequence === 50_000));
