@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { type FileHandle, mkdir, open as openFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Database, open, type RootDatabase } from "lmdb";
+import type { Database, RootDatabase } from "lmdb";
 import { type FolderLock, lockFolder } from "../util/folder-lock.js";
+import { openLmdb } from "../util/open-lmdb.js";
 import { CALLER_KEY_BYTES, type CallerKeyStore, dayOf, type SharedSalt } from "./caller-keys.js";
 
 /** Where the key stands in the file, and the day of its last use. */
@@ -154,7 +155,7 @@ export async function openEmbeddedCallerKeys(stateDir: string): Promise<CallerKe
     // Made if it is not there, then written in place.
     await (await openFile(name, "a", 0o600)).close();
     const file = await openFile(name, "r+");
-    const root = open({ path, maxDbs: 4, overlappingSync: false });
+    const root = openLmdb(path, 4);
     const table = <V, K extends string | number | [number, string]>(of: string) =>
       root.openDB<V, K>({ name: of });
     return new LmdbCallerKeys(root, lock, file, table("rows"), table("days"), table("free"), table("notes"));

@@ -1,7 +1,8 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { type Database, type Key, open, type RootDatabase } from "lmdb";
+import type { Database, Key, RootDatabase } from "lmdb";
 import { type FolderLock, lockFolder } from "../util/folder-lock.js";
+import { openLmdb } from "../util/open-lmdb.js";
 import { decodeContext, encodeContext } from "./context-codec.js";
 import type { ContextQuery, ContextStore, QueriedContexts, VersionedContext } from "./context-store.js";
 import type { CallContext } from "./context-types.js";
@@ -123,8 +124,7 @@ function indexKeys(context: CallContext): IndexKey[] {
 export async function openEmbeddedContextStore(stateDir: string): Promise<ContextStore> {
   const path = join(stateDir, "contexts");
   await mkdir(path, { recursive: true, mode: 0o700 });
-  // Without overlapping sync a commit resolves after fsync and not before.
   const lock = await lockFolder(path);
-  const root = open({ path, maxDbs: 2, overlappingSync: false });
+  const root = openLmdb(path, 2);
   return new LmdbContextStore(root, lock, root.openDB({ name: "contexts" }), root.openDB({ name: "index" }));
 }

@@ -1,7 +1,8 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { type Database, open, type RootDatabase } from "lmdb";
+import type { Database, RootDatabase } from "lmdb";
 import { type FolderLock, lockFolder } from "../util/folder-lock.js";
+import { openLmdb } from "../util/open-lmdb.js";
 import {
   type ContextSpool,
   decodeRecord,
@@ -131,7 +132,6 @@ export async function openLocalContextSpool(
   const path = join(stateDir, "context-spool");
   await mkdir(path, { recursive: true, mode: 0o700 });
   const lock = await lockFolder(path);
-  // Without overlapping sync a commit resolves after fsync and not before.
-  const root = open({ path, maxDbs: 1, overlappingSync: false });
+  const root = openLmdb(path, 1);
   return new LocalContextSpool(root, root.openDB({ name: "contexts" }), lock, maxBytes, onError);
 }

@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { type Database, open, type RootDatabase } from "lmdb";
+import type { Database, RootDatabase } from "lmdb";
 import { type FolderLock, lockFolder } from "../util/folder-lock.js";
+import { openLmdb } from "../util/open-lmdb.js";
 import type { EventRecord, EventStorage } from "./event-storage.js";
 import { type EventLogOptions, StoredEventLog } from "./stored-event-log.js";
 
@@ -139,9 +140,8 @@ export async function openEmbeddedEventLog(
 ): Promise<StoredEventLog> {
   const path = join(stateDir, "events");
   await mkdir(path, { recursive: true, mode: 0o700 });
-  // Without overlapping sync a commit resolves after fsync and not before.
   const lock = await lockFolder(path);
-  const root = open({ path, maxDbs: 3, overlappingSync: false });
+  const root = openLmdb(path, 3);
   return new StoredEventLog(
     new LmdbEventStorage(
       root,
