@@ -3,6 +3,7 @@ import { type AuditSink, NO_AUDIT } from "../audit/audit-sink.js";
 import { CallError, invalidField } from "../call/call-error.js";
 import type { AgentHub, AgentNotice, AgentStream, AgentStreamHandler } from "../dispatch/agent-port.js";
 import type { Logger } from "../util/logger.js";
+import { readAudio } from "./audio-wire.js";
 import type { Authenticator, Credential } from "./authenticator.js";
 import { allows, authorize, authorizeSomewhere } from "./authorization.js";
 import { fromReattach, fromRegister, fromToken, toPbItem } from "./convert-agent.js";
@@ -157,6 +158,21 @@ export class ServeSession implements AgentStream {
     }
   }
 
+  /**
+   * The next message of the agent, if it is audio alone: from `from` to `to` of `bytes`, not larger than a message may be. Does
+   * what `message` would. Answers false, with nothing done, when that has to be asked.
+   */
+  audioMessage(bytes: Uint8Array, from: number, to: number): boolean {
+    if (this.deaf || !this.handler) return false;
+    const { stats, limits } = this.context;
+    const items = readAudio(bytes, from, to);
+    if (items < 1 || items > limits.maxItems) return false;
+    stats.messagesIn++;
+    stats.itemsIn += items;
+    readAudio(bytes, from, to, this.takeAudio);
+    return true;
+  }
+
   private begin(item: Item | undefined): void {
     const { agents } = this.context;
     const credential = this.credential;
@@ -191,14 +207,13 @@ export class ServeSession implements AgentStream {
   }
 
   private take(handler: AgentStreamHandler, item: Item): void {
+    if (item.$case === "audio") {
+      this.takeAudio(item.value.handle, item.value.pcm);
+      return;
+    }
     try {
-      if (item.$case === "audio") {
-        if (!this.mayTalk) this.require("Serve/audio");
-        handler.audio(item.value.handle, item.value.pcm);
-      } else {
-        this.requireItem(item);
-        this.dispatch(handler, item);
-      }
+      this.requireItem(item);
+      this.dispatch(handler, item);
     } catch (error) {
       this.context.stats.refusedItems++;
       const refusal = this.seal(error, item.$case);
@@ -210,6 +225,19 @@ export class ServeSession implements AgentStream {
       }
     }
   }
+
+  /** The hottest of all items. What comes behind the end of the stream in the same message is not looked at. */
+  private readonly takeAudio = (handle: number, pcm: Uint8Array): void => {
+    const { handler } = this;
+    if (this.deaf || !handler) return;
+    try {
+      if (!this.mayTalk) this.require("Serve/audio");
+      handler.audio(handle, pcm);
+    } catch (error) {
+      this.context.stats.refusedItems++;
+      this.send({ type: "itemRefused", handle, item: "audio", error: this.seal(error, "audio") });
+    }
+  };
 
   private dispatch(handler: AgentStreamHandler, item: Exclude<Item, { $case: "audio" }>): void {
     switch (item.$case) {

@@ -1,5 +1,7 @@
 import { AudioGapReason, encodeMessage, GatewayItem, type ServeResponse } from "@callweave/proto";
 import { CallError } from "../call/call-error.js";
+import { LinkedQueue } from "../util/linked-queue.js";
+import { AudioItem } from "./audio-wire.js";
 import { toDuration, toUint } from "./convert.js";
 import type { StreamLimits } from "./limits.js";
 
@@ -18,15 +20,11 @@ const GAP_BYTES = 64;
 /** Tag and length of an item. */
 const ITEM_OVERHEAD_BYTES = 6;
 
-interface QueuedAudio extends GatewayItem {
-  readonly item: NonNullable<Extract<GatewayItem["item"], { $case: "audio" }>>;
-  readonly samples: number;
-}
-
 /** The audio that waits for one handle. */
 class HandleQueue {
-  readonly items: (QueuedAudio | undefined)[] = [];
-  head = 0;
+  readonly items = new LinkedQueue<AudioItem>();
+  /** Behind it in the list of handles that have something to send. */
+  next: HandleQueue | undefined = undefined;
   queuedSamples = 0;
   sequence = 0;
   /** Position of the first sample dropped and not yet told; -1: none. */
@@ -41,25 +39,15 @@ class HandleQueue {
     readonly maxSamples: number,
   ) {}
 
-  get length(): number {
-    return this.items.length - this.head;
+  push(item: AudioItem): void {
+    this.items.push(item);
+    this.queuedSamples += item.samples;
   }
 
-  peek(): QueuedAudio {
-    return this.items[this.head] as QueuedAudio;
-  }
-
-  shift(): QueuedAudio {
-    const item = this.items[this.head] as QueuedAudio;
-    this.items[this.head++] = undefined;
+  /** The oldest; only while there is one. */
+  shift(): AudioItem {
+    const item = this.items.shift() as AudioItem;
     this.queuedSamples -= item.samples;
-    if (this.head === this.items.length) {
-      this.items.length = 0;
-      this.head = 0;
-    } else if (this.head >= 256) {
-      this.items.splice(0, this.head);
-      this.head = 0;
-    }
     return item;
   }
 }
@@ -84,7 +72,7 @@ export class StreamWriter {
   private controlBytes = 0;
   private readonly handles = new Map<number, HandleQueue>();
   /** Handles with audio, in turn; entries of ended handles are passed over. */
-  private active: HandleQueue[] = [];
+  private readonly active = new LinkedQueue<HandleQueue>();
   private armed = false;
   private inFlight = false;
   private state: "open" | "ending" | "closed" = "open";
@@ -138,13 +126,8 @@ export class StreamWriter {
   sendAudio(handle: number, position: number, samples: number, pcm: Uint8Array): void {
     const queue = this.handles.get(handle);
     if (!queue || this.state !== "open") return;
-    const sequence = ++queue.sequence;
-    queue.items.push({
-      item: { $case: "audio", value: { handle, sequence, position: toUint(position), pcm } },
-      samples,
-    });
-    queue.queuedSamples += samples;
-    while (queue.queuedSamples > queue.maxSamples && queue.length > 1) this.dropOldest(queue);
+    queue.push(new AudioItem(handle, ++queue.sequence, toUint(position), pcm, samples));
+    while (queue.queuedSamples > queue.maxSamples && queue.items.size > 1) this.dropOldest(queue);
     if (!queue.active) {
       queue.active = true;
       this.active.push(queue);
@@ -197,13 +180,13 @@ export class StreamWriter {
     this.controlSizes = [];
     this.controlHead = 0;
     this.controlBytes = 0;
-    this.active = [];
+    this.active.clear();
     this.handles.clear();
   }
 
   private dropOldest(queue: HandleQueue): void {
     const dropped = queue.shift();
-    if (queue.gapFrom < 0) queue.gapFrom = dropped.item.value.position;
+    if (queue.gapFrom < 0) queue.gapFrom = dropped.position;
     this.droppedAudioMs += (dropped.samples * 1000) / queue.sampleRateHz;
   }
 
@@ -263,29 +246,29 @@ export class StreamWriter {
   private collectAudio(items: GatewayItem[], startBytes: number): GatewayItem[] {
     const { maxItems, maxMessageBytes } = this.limits;
     let bytes = startBytes;
-    let turn = 0;
-    // The list grows at its end while handles have more; what was served is cut off at once afterwards.
-    for (; turn < this.active.length && items.length < maxItems; turn++) {
-      const queue = this.active[turn] as HandleQueue;
-      if (queue.ended) continue;
+    // A handle that has more goes to the end of the list.
+    for (let queue = this.active.first; queue && items.length < maxItems; queue = this.active.first) {
+      if (queue.ended) {
+        this.active.shift();
+        continue;
+      }
+      const next = queue.items.first as AudioItem;
       const gap = queue.gapFrom >= 0;
-      const next = queue.peek();
-      const size = next.item.value.pcm.length + AUDIO_OVERHEAD_BYTES + (gap ? GAP_BYTES : 0);
+      const size = next.pcm.length + AUDIO_OVERHEAD_BYTES + (gap ? GAP_BYTES : 0);
       if (items.length > 0 && (bytes + size > maxMessageBytes || (gap && items.length + 2 > maxItems))) break;
       if (gap) items.push(takeGap(queue, next));
       items.push(queue.shift());
       bytes += size;
-      if (queue.length > 0) this.active.push(queue);
+      this.active.shift();
+      if (queue.items.size > 0) this.active.push(queue);
       else queue.active = false;
     }
-    if (turn >= this.active.length) this.active.length = 0;
-    else if (turn > 0) this.active.splice(0, turn);
     return items;
   }
 }
 
 /** The gap that ends where `next` begins. */
-function takeGap(queue: HandleQueue, next: QueuedAudio): GatewayItem {
+function takeGap(queue: HandleQueue, next: AudioItem): GatewayItem {
   const from = queue.gapFrom;
   queue.gapFrom = -1;
   return {
@@ -294,7 +277,7 @@ function takeGap(queue: HandleQueue, next: QueuedAudio): GatewayItem {
       value: {
         handle: queue.handle,
         from,
-        duration: toDuration(((next.item.value.position - from) * 1000) / queue.sampleRateHz),
+        duration: toDuration(((next.position - from) * 1000) / queue.sampleRateHz),
         reason: AudioGapReason.SLOW_RECEIVER,
       },
     },

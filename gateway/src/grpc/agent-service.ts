@@ -1,5 +1,6 @@
 import type { AgentServiceDefinition, ServeRequest, ServeResponse, ServiceHandlers } from "@callweave/proto";
 import type { ServerDuplexStream } from "@grpc/grpc-js";
+import { encodeServeResponse } from "../contract/audio-wire.js";
 import { publicError } from "../contract/public-error.js";
 import { ServeSession } from "../contract/serve-session.js";
 import { directWrite, readDirectly } from "./direct-stream.js";
@@ -21,7 +22,7 @@ function serve(edge: EdgeContext, call: ServerDuplexStream<ServeRequest, ServeRe
     {
       name,
       peer,
-      write: directWrite(call),
+      write: directWrite(call, encodeServeResponse),
       finish: (error) => {
         if (error) call.emit("error", serviceError(error));
         else call.end();
@@ -40,7 +41,10 @@ function serve(edge: EdgeContext, call: ServerDuplexStream<ServeRequest, ServeRe
       };
       // Nothing is read before it is known who speaks.
       call.on("data", take);
-      readDirectly(call, take);
+      const { maxMessageBytes } = options.stream;
+      readDirectly(call, take, (bytes, from, to) =>
+        to - from <= maxMessageBytes ? session.audioMessage(bytes, from, to) : false,
+      );
     },
     (error: unknown) => {
       session.refuse(publicError(error, logger, name));

@@ -15,6 +15,9 @@ import { directWrite, readDirectly } from "./direct-stream.js";
 const MAX_BYTES = 1000;
 type Echo = ServerDuplexStream<Buffer, Buffer>;
 
+/** Messages that went grpc-js's own way to their bytes. */
+let serialized = 0;
+
 const method: MethodDefinition<Buffer, Buffer> = {
   path: "/test.Echo/Talk",
   requestStream: true,
@@ -24,7 +27,10 @@ const method: MethodDefinition<Buffer, Buffer> = {
     if (bytes.toString() === "bad") throw new Error("bad");
     return bytes;
   },
-  responseSerialize: (value) => value,
+  responseSerialize: (value) => {
+    serialized++;
+    return value;
+  },
   responseDeserialize: (bytes) => bytes,
 };
 
@@ -63,11 +69,11 @@ async function talk(handler: (call: Echo) => void, options = {}) {
 }
 
 /** Says back what it hears, directly; `direct` is what readDirectly answered. */
-function echo() {
+function echo(encode?: (message: Buffer, before: number) => Buffer) {
   const seen = { direct: undefined as boolean | undefined, asData: 0, taken: [] as string[] };
   const handler = (call: Echo) => {
     const waiting: Buffer[] = [];
-    const write = directWrite(call);
+    const write = directWrite(call, encode);
     let busy = false;
     let over = false;
     const next = (): void => {
@@ -108,6 +114,51 @@ describe("readDirectly and directWrite", () => {
     expect(await ended).toMatchObject({ code: status.OK });
     expect(seen).toMatchObject({ direct: true, asData: 0 });
     expect(heard).toEqual(sent);
+  });
+
+  it("writes what is encoded for it behind gRPC's prefix, from the first message on", async () => {
+    const { handler } = echo((message, before) => Buffer.concat([Buffer.alloc(before, 0xff), message]));
+    const { call, heard, ended } = await talk(handler);
+    const sent = Array.from({ length: 300 }, (_, i) => "x".repeat(i));
+    serialized = 0;
+    for (const text of sent) call.write(Buffer.from(text));
+    call.end();
+    expect(await ended).toMatchObject({ code: status.OK });
+    expect(heard).toEqual(sent);
+    expect(serialized).toBe(0);
+  });
+
+  it("ends the call at a message that cannot be encoded, as grpc-js does", async () => {
+    const { handler } = echo((message, before) => {
+      if (message.toString() === "odd") throw new Error("odd");
+      return Buffer.concat([Buffer.alloc(before), message]);
+    });
+    const { call, heard, ended } = await talk(handler);
+    for (const text of ["first", "odd", "last"]) call.write(Buffer.from(text));
+    expect(await ended).toMatchObject({ code: status.INTERNAL, details: "Error serializing response" });
+    expect(heard).toEqual(["first"]);
+  });
+
+  it("asks for each message before it is read, and reads what is not taken", async () => {
+    const taken: string[] = [];
+    const { call, ended } = await talk((at) => {
+      at.on("data", () => {});
+      at.once("end", () => at.end());
+      readDirectly(
+        at,
+        (message) => taken.push(`read ${message}`),
+        (bytes, from, to) => {
+          const text = bytes.toString("utf8", from, to);
+          if (text.startsWith("r")) return false;
+          return taken.push(text) > 0;
+        },
+      );
+    });
+    // The first bytes would be unreadable; taken before, nobody reads them.
+    for (const text of ["bad", "", "r1", "two", "r2"]) call.write(Buffer.from(text));
+    call.end();
+    expect(await ended).toMatchObject({ code: status.OK });
+    expect(taken).toEqual(["bad", "", "read r1", "two", "read r2"]);
   });
 
   it("leaves a message that is too large, and what it refuses, to grpc-js", async () => {
@@ -208,7 +259,8 @@ describe("readDirectly and directWrite", () => {
     const written: unknown[] = [];
     const stream = { call: { nextCall: {} }, write: (message: unknown) => written.push(message) };
     expect(readDirectly(stream as unknown as Echo, () => {})).toBe(false);
-    directWrite(stream as unknown as Echo)(Buffer.from("a"), () => {});
+    const encode = () => Buffer.from("of its own");
+    directWrite(stream as unknown as Echo, encode)(Buffer.from("a"), () => {});
     expect(written).toEqual([Buffer.from("a")]);
   });
 });

@@ -1,5 +1,5 @@
 import { type ServerDuplexStream, type ServerWritableStream, status } from "@grpc/grpc-js";
-import { MessageCutter } from "./message-cutter.js";
+import { type EachMessage, MessageCutter, PREFIX_BYTES } from "./message-cutter.js";
 
 /** The parts of a call in grpc-js's server that have no public way in (1.14). */
 interface CallInternals {
@@ -15,6 +15,8 @@ interface CallInternals {
   handleDataFrame(chunk: Buffer): void;
   sendStatus(status: { code: status; details: string }): void;
   sendMessage(message: unknown, done: (error?: Error | null) => void): void;
+  /** The message behind its prefix, as it goes out. */
+  serializeMessage(message: unknown): Buffer;
 }
 
 /**
@@ -24,26 +26,31 @@ interface CallInternals {
  * listeners of the stream, which must give them to the same `take`. Begin it in the turn in which the first "data"
  * listener is added. Nothing is ever paused: `take` must not need it.
  *
+ * `takeBytes` is given each message before it is read, as a part of `bytes`; true: it took it, and `take` is not called.
+ *
  * Answers false, and does nothing, when the inside of grpc-js is not as expected; all messages come as "data" then.
  */
 export function readDirectly<In>(
   stream: ServerDuplexStream<In, unknown>,
   take: (message: In) => void,
+  takeBytes: EachMessage = () => false,
 ): boolean {
   const call = internalsOf(stream);
   if (call?.incomingEncoding !== "identity") return false;
   const cutter = new MessageCutter(call.maxReceiveMessageSize);
   const own = call.handleDataFrame;
   let unreadable = false;
-  const each = (bytes: Buffer): boolean => {
+  const each: EachMessage = (bytes, from, to) => {
     call.callEventTracker?.addMessageReceived();
-    const message = messageOf<In>(call, bytes);
-    if (message === undefined) {
-      unreadable = true;
-      return false;
-    }
     try {
-      take(message);
+      if (!takeBytes(bytes, from, to)) {
+        const message = messageOf<In>(call, bytes.subarray(from, to));
+        if (message === undefined) {
+          unreadable = true;
+          return false;
+        }
+        take(message);
+      }
     } catch (error) {
       // What comes behind it is read all the same; told as grpc-js would, as what nobody caught.
       void Promise.reject(error);
@@ -64,11 +71,23 @@ export function readDirectly<In>(
  * Writes a message without the two layers in front of the HTTP/2 stream, which queue what is never queued here: the next
  * message must be written after `done`, and the stream ended after the last. The first message of a stream takes all
  * layers, for the metadata. As `stream.write(message, done)` when the inside of grpc-js is not as expected.
+ *
+ * `encode` makes the bytes of a message behind `before` bytes of any content, where gRPC's prefix goes: grpc-js's own way copies
+ * the message behind it. Used where it can be, for each message of the stream.
  */
 export function directWrite<Out>(
   stream: Pick<ServerWritableStream<unknown, Out>, "write">,
+  encode?: (message: Out, before: number) => Buffer,
 ): (message: Out, done: (error?: Error | null) => void) => void {
   const call = internalsOf(stream);
+  if (call && encode) {
+    call.serializeMessage = (message) => {
+      const bytes = encode(message as Out, PREFIX_BYTES);
+      bytes[0] = 0;
+      bytes.writeUInt32BE(bytes.length - PREFIX_BYTES, 1);
+      return bytes;
+    };
+  }
   return (message, done) => {
     if (call?.metadataSent) call.sendMessage(message, done);
     else stream.write(message, done);
@@ -103,12 +122,15 @@ function isCall(call: unknown): call is CallInternals {
     handleDataFrame,
     sendStatus,
     sendMessage,
+    serializeMessage,
   } = call as Partial<CallInternals>;
   return (
     typeof metadataSent === "boolean" &&
     typeof incomingEncoding === "string" &&
     typeof maxReceiveMessageSize === "number" &&
     typeof handler?.deserialize === "function" &&
-    [checkCancelled, handleDataFrame, sendStatus, sendMessage].every((method) => typeof method === "function")
+    [checkCancelled, handleDataFrame, sendStatus, sendMessage, serializeMessage].every(
+      (method) => typeof method === "function",
+    )
   );
 }

@@ -12,7 +12,7 @@ function framed(message: Uint8Array, flag = 0): Buffer {
 function cutAll(cutter: MessageCutter, chunks: readonly Buffer[]) {
   const messages: Buffer[] = [];
   for (const chunk of chunks) {
-    const rest = cutter.cut(chunk, (message) => messages.push(message) > 0);
+    const rest = cutter.cut(chunk, (bytes, from, to) => messages.push(bytes.subarray(from, to)) > 0);
     if (rest) return { messages, rest };
   }
   return { messages, rest: undefined };
@@ -70,7 +70,10 @@ describe("MessageCutter", () => {
   it("stops when it is told so", () => {
     const chunk = Buffer.concat([framed(Buffer.from("a")), framed(Buffer.from("b"))]);
     const seen: string[] = [];
-    const rest = new MessageCutter(10).cut(chunk, (message) => seen.push(String(message)) < 1);
+    const rest = new MessageCutter(10).cut(
+      chunk,
+      (bytes, from, to) => seen.push(bytes.toString("utf8", from, to)) < 1,
+    );
     expect(seen).toEqual(["a"]);
     expect(rest).toEqual(framed(Buffer.from("b")));
   });

@@ -1,9 +1,12 @@
 /** Compressed flag and length before each message of gRPC (gRPC over HTTP/2, "Length-Prefixed-Message"). */
-const PREFIX_BYTES = 5;
+export const PREFIX_BYTES = 5;
+
+/** A message: what is from `from` to `to` of `bytes`. Answers false to stop. */
+export type EachMessage = (bytes: Buffer, from: number, to: number) => boolean;
 
 /**
- * Cuts the bytes of a gRPC stream into its messages, which are views of what came in, not copies. A message that is
- * compressed or larger than `maxMessageBytes` is not cut: it and all behind it are handed back.
+ * Cuts the bytes of a gRPC stream into its messages, which are told as parts of what came in, without a copy or a view. A
+ * message that is compressed or larger than `maxMessageBytes` is not cut: it and all behind it are handed back.
  */
 export class MessageCutter {
   private pieces: Buffer[] = [];
@@ -23,7 +26,7 @@ export class MessageCutter {
    * Hands each message that is whole to `each`, in order, until that answers false. Answers what it does not cut, from a
    * message's prefix on; undefined when all was cut or waits for more.
    */
-  cut(chunk: Buffer, each: (message: Buffer) => boolean): Buffer | undefined {
+  cut(chunk: Buffer, each: EachMessage): Buffer | undefined {
     const bytes = this.joined(chunk);
     if (!bytes) return undefined;
     let at = 0;
@@ -38,7 +41,7 @@ export class MessageCutter {
         needed = PREFIX_BYTES + size;
         break;
       }
-      if (!each(bytes.subarray(at + PREFIX_BYTES, end))) return bytes.subarray(end);
+      if (!each(bytes, at + PREFIX_BYTES, end)) return bytes.subarray(end);
       at = end;
     }
     if (at < bytes.length) this.keep(at === 0 ? bytes : bytes.subarray(at), needed);
