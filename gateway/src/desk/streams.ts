@@ -1,5 +1,6 @@
-import { decodeMessage, encodeMessage, ServeRequest, ServeResponse } from "@callweave/proto";
+import { decodeMessage, ServeRequest } from "@callweave/proto";
 import { type CallError, invalidField } from "../call/call-error.js";
+import { encodeServeResponse } from "../contract/audio-wire.js";
 import { openListening } from "../contract/listening.js";
 import { ServeSession } from "../contract/serve-session.js";
 import type { Method } from "./methods.js";
@@ -124,7 +125,7 @@ function serve(wire: DeskWire, visitor: Visitor, sink: StreamSink): BrowserStrea
     {
       name: sink.name,
       peer: visitor.peer,
-      write: (message, done) => sink.send(encodeMessage(ServeResponse, message), done),
+      write: (message, done) => sink.send(encodeServeResponse(message), done),
       finish: (error) => {
         sink.end(error);
         // Later: it may be the core that ends it.

@@ -1,7 +1,8 @@
-import { encodeMessage, type Registered, ServeRequest, ServeResponse } from "@callweave/proto";
+import { type Registered, ServeRequest, type ServeResponse } from "@callweave/proto";
 import type { BusMessage, BusSubscription } from "../bus/bus.js";
 import { agentSubject, isInbox } from "../bus/subjects.js";
 import { CallError, invalidField } from "../call/call-error.js";
+import { encodeServeResponse } from "../contract/audio-wire.js";
 import { bearerHash, type Credential, sameHash } from "../contract/authenticator.js";
 import { publicError } from "../contract/public-error.js";
 import { ServeSession, type ServeTransport } from "../contract/serve-session.js";
@@ -237,7 +238,7 @@ export class AgentLink implements ServeTransport {
   private publish(message: ServeResponse, done: (error?: Error | null) => void): void {
     const { bus } = this.context;
     const headers = { [HEADERS.sequence]: String(++this.downSequence), ...contentHeaders("protobuf") };
-    if (!bus.publish(this.down, encodeMessage(ServeResponse, message), { headers })) {
+    if (!bus.publish(this.down, encodeServeResponse(message), { headers })) {
       // A number is missing now: the agent has to come back.
       done(new Error("not published"));
       setImmediate(() => this.gone());
