@@ -5,7 +5,7 @@ import { CallError } from "../call/call-error.js";
 import { Authenticator } from "./authenticator.js";
 import { DEFAULT_STREAM_LIMITS } from "./limits.js";
 import { principalOf, type Role } from "./principal.js";
-import { ServeSession, type ServeStats } from "./serve-session.js";
+import { ServeSession, serveStats } from "./serve-session.js";
 import { FakeHub, FakeLogger } from "./testing.js";
 
 const MAX_ITEMS = 4;
@@ -15,15 +15,7 @@ const FATAL_HANDLE = 14;
 
 /** A session whose core writes down what it is told. */
 function begin() {
-  const stats: ServeStats = {
-    serveStreams: 0,
-    messagesIn: 0,
-    itemsIn: 0,
-    unknownItems: 0,
-    refusedItems: 0,
-    queueFull: 0,
-    droppedAudioMs: 0,
-  };
+  const stats = serveStats();
   const agents = new FakeHub();
   const { handler } = agents;
   const told: string[] = [];

@@ -46,6 +46,19 @@ export interface ServeStats {
   droppedAudioMs: number;
 }
 
+/** Counters at the start. */
+export function serveStats(): ServeStats {
+  return {
+    serveStreams: 0,
+    messagesIn: 0,
+    itemsIn: 0,
+    unknownItems: 0,
+    refusedItems: 0,
+    queueFull: 0,
+    droppedAudioMs: 0,
+  };
+}
+
 /** The frames of one stream, whatever carries them. */
 export interface ServeTransport extends WriterSink {
   /** For the log: the RPC, or the subject. */

@@ -16,6 +16,7 @@ import type { WebSocket } from "ws";
 import { Authenticator } from "../contract/authenticator.js";
 import { operations } from "../contract/operations.js";
 import { principalOf } from "../contract/principal.js";
+import { serveStats } from "../contract/serve-session.js";
 import { FakeApi, FakeLogger, stored } from "../contract/testing.js";
 import { watches } from "../contract/watches.js";
 import { DeskConnection } from "./connection.js";
@@ -73,13 +74,7 @@ function rig(options: DeskOptions = {}, credential = principalOf("default", "des
     slowedDown: 0,
     tooSlow: 0,
     refused: 0,
-    serveStreams: 0,
-    messagesIn: 0,
-    itemsIn: 0,
-    unknownItems: 0,
-    refusedItems: 0,
-    queueFull: 0,
-    droppedAudioMs: 0,
+    ...serveStats(),
   };
   const wire = {
     api,

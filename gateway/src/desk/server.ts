@@ -11,6 +11,7 @@ import { DEFAULT_PORTS } from "../config/member-config.js";
 import { Authenticator, isLoopback } from "../contract/authenticator.js";
 import { operations } from "../contract/operations.js";
 import { publicError } from "../contract/public-error.js";
+import { serveStats } from "../contract/serve-session.js";
 import { watches } from "../contract/watches.js";
 import type { GatewayApi } from "../gateway-api.js";
 import type { Logger } from "../util/logger.js";
@@ -50,13 +51,7 @@ export class DeskServer {
     slowedDown: 0,
     tooSlow: 0,
     refused: 0,
-    serveStreams: 0,
-    messagesIn: 0,
-    itemsIn: 0,
-    unknownItems: 0,
-    refusedItems: 0,
-    queueFull: 0,
-    droppedAudioMs: 0,
+    ...serveStats(),
   };
   private readonly wire: DeskWire;
   private readonly origins: Origins;

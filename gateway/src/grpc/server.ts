@@ -9,6 +9,7 @@ import {
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { Authenticator, isLoopback } from "../contract/authenticator.js";
 import { operations } from "../contract/operations.js";
+import { serveStats } from "../contract/serve-session.js";
 import { watches } from "../contract/watches.js";
 import type { GatewayApi } from "../gateway-api.js";
 import { agentService } from "./agent-service.js";
@@ -57,13 +58,7 @@ export function createGrpcServer(api: GatewayApi, options: GrpcEdgeOptions, logg
 
 class Edge implements GrpcEdge {
   readonly stats: EdgeStats = {
-    serveStreams: 0,
-    messagesIn: 0,
-    itemsIn: 0,
-    unknownItems: 0,
-    refusedItems: 0,
-    queueFull: 0,
-    droppedAudioMs: 0,
+    ...serveStats(),
     malformed: 0,
   };
   readonly setServing: (serving: boolean) => void;

@@ -1,6 +1,6 @@
 import type { Bus } from "../bus/bus.js";
 import type { Authenticator } from "../contract/authenticator.js";
-import type { ServeStats } from "../contract/serve-session.js";
+import { type ServeStats, serveStats } from "../contract/serve-session.js";
 import type { GatewayApi } from "../gateway-api.js";
 import type { Logger } from "../util/logger.js";
 import type { ResolvedNatsOptions } from "./options.js";
@@ -39,13 +39,7 @@ export interface WireContext {
 /** Counters at the start. */
 export function natsStats(): NatsStats {
   return {
-    serveStreams: 0,
-    messagesIn: 0,
-    itemsIn: 0,
-    unknownItems: 0,
-    refusedItems: 0,
-    queueFull: 0,
-    droppedAudioMs: 0,
+    ...serveStats(),
     requests: 0,
     errors: 0,
     requestsRunning: 0,
