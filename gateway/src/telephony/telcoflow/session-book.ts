@@ -34,6 +34,11 @@ export class SessionBook {
     private readonly clock: Clock,
   ) {}
 
+  /** Sessions of which it is known that they ended. */
+  get endedCount(): number {
+    return this.ended.size;
+  }
+
   /** True when no further session may be added. */
   get isFull(): boolean {
     return this.sessions.size >= this.limits.maxSessions;
@@ -60,12 +65,11 @@ export class SessionBook {
   end(sessionId: string): void {
     this.sessions.delete(sessionId);
     this.ended.delete(sessionId);
-    this.ended.set(sessionId, this.clock.nowMs());
-    if (this.ended.size > this.limits.maxSessions) {
-      for (const oldest of this.ended.keys()) {
-        this.ended.delete(oldest);
-        break;
-      }
+    const now = this.clock.nowMs();
+    this.ended.set(sessionId, now);
+    for (const [oldest, atMs] of this.ended) {
+      if (this.ended.size <= this.limits.maxSessions && now - atMs < this.limits.endedMemoryMs) break;
+      this.ended.delete(oldest);
     }
   }
 
