@@ -52,9 +52,13 @@ export async function openEventLog(
   bus: Bus | undefined,
   news: EventLogNews,
 ): Promise<{ readonly log: EventLog; readonly source: EventStoreSource | undefined }> {
-  const { nats, events, gateway } = config;
+  const { nats, events, gateway, serve } = config;
   if (!bus || !nats) {
-    const log = await openEmbeddedEventLog(gateway.stateDir, { ...events, onError: news.onError });
+    const log = await openEmbeddedEventLog(gateway.stateDir, {
+      ...events,
+      onError: news.onError,
+      restAfterMs: serve.heapRestSeconds * 1000,
+    });
     return { log, source: undefined };
   }
   const log = new JetStreamEventLog(bus, {
@@ -78,6 +82,7 @@ export async function openContexts(
   const { mongodb, spool } = config.contexts;
   const { store, stats } = await openContextStore({
     stateDir: config.gateway.stateDir,
+    rest: { restAfterMs: config.serve.heapRestSeconds * 1000 },
     ...(mongodb && { mongodb }),
     ...(bus && { bus }),
     spool: { ...spool, replicas: spool.replicas || (config.nats?.replicas ?? 1) },

@@ -313,7 +313,7 @@ export const CONFIG_TEXTS: Readonly<Record<string, string>> = {
   "serve.heap_growth_percent":
     "How much the heap may grow over what a full garbage collection left before the next one. 0: as V8 decides, which is too little for hundreds of calls. More: fewer pauses, more memory.",
   "serve.heap_rest_seconds":
-    "With no call up for so long, memory that calls have left is given back, in a pause of some 50 ms; again after each further such time, until 15 minutes after the last call. 0: never.",
+    "With no call up for so long, memory that calls have left is given back, in a pause of some 50 ms; again after each further such time, until 15 minutes after the last call. Stores on disk that were used much are closed when nobody used them for so long, and opened again, in 1 ms, by the next use. 0: never.",
   "serve.log_level": "Lines below this level are not logged.",
   "serve.drain.max_wait_seconds":
     "How long calls may go on after SIGTERM or SIGINT; a second signal ends at once.",

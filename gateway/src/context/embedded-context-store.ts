@@ -2,7 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Database, Key, RootDatabase } from "lmdb";
 import { type FolderLock, lockFolder } from "../util/folder-lock.js";
-import { openLmdb } from "../util/open-lmdb.js";
+import { type LmdbRestOptions, RestingLmdb } from "../util/resting-lmdb.js";
 import { decodeContext, encodeContext } from "./context-codec.js";
 import type { ContextQuery, ContextStore, QueriedContexts, VersionedContext } from "./context-store.js";
 import type { CallContext } from "./context-types.js";
@@ -15,22 +15,25 @@ type IndexKey = [kind: "s" | "t" | "r" | "e" | "x", ...rest: (string | number)[]
 /** Sorts after every call id. */
 const LAST = "\u{10ffff}";
 
+interface Tables {
+  readonly contexts: Database<StoredContext, ContextKey>;
+  readonly index: Database<ContextKey, Key>;
+}
+
 /** Contexts in LMDB: one record per call, and index entries that change with it in one transaction. */
 class LmdbContextStore implements ContextStore {
   constructor(
-    private readonly root: RootDatabase,
+    private readonly file: RestingLmdb<Tables>,
     private readonly lock: FolderLock,
-    private readonly contexts: Database<StoredContext, ContextKey>,
-    private readonly index: Database<ContextKey, Key>,
   ) {}
 
   async get(tenant: string, callId: string): Promise<VersionedContext | undefined> {
-    const stored = this.contexts.get([tenant, callId]);
+    const stored = this.file.tables.contexts.get([tenant, callId]);
     return stored && { version: stored[0], context: decodeContext(stored[1]), durability: "STORE" };
   }
 
   async getBySession(tenant: string, sessionId: string): Promise<VersionedContext | undefined> {
-    const found = this.index.get(["s", tenant, sessionId]);
+    const found = this.file.tables.index.get(["s", tenant, sessionId]);
     return found && this.get(...found);
   }
 
@@ -38,21 +41,22 @@ class LmdbContextStore implements ContextStore {
     const { tenant, callId } = context;
     const expected = before?.version ?? 0;
     const text = encodeContext(context);
-    return this.root.transaction(() => {
-      const stored = this.contexts.get([tenant, callId]);
+    return this.file.transaction(() => {
+      const { contexts, index } = this.file.tables;
+      const stored = contexts.get([tenant, callId]);
       if ((stored?.[0] ?? 0) !== expected) return undefined;
       const old = stored && indexKeys(decodeContext(stored[1]));
       const after = indexKeys(context);
       const kept = new Set(after.map((key) => JSON.stringify(key)));
-      for (const key of old ?? []) if (!kept.has(JSON.stringify(key))) this.index.remove(key);
-      for (const key of after) this.index.put(key, [tenant, callId]);
-      this.contexts.put([tenant, callId], [expected + 1, text]);
+      for (const key of old ?? []) if (!kept.has(JSON.stringify(key))) index.remove(key);
+      for (const key of after) index.put(key, [tenant, callId]);
+      contexts.put([tenant, callId], [expected + 1, text]);
       return "STORE" as const;
     });
   }
 
   remove(tenant: string, callId: string): Promise<boolean> {
-    return this.root.transaction(() => this.removeNow([tenant, callId]));
+    return this.file.transaction(() => this.removeNow([tenant, callId]));
   }
 
   async query(query: ContextQuery): Promise<QueriedContexts> {
@@ -64,7 +68,8 @@ class LmdbContextStore implements ContextStore {
           ? ["e", tenant, callee]
           : ["t", tenant];
     const start = after ? [after.createTimeMs, after.callId] : [Number.MAX_SAFE_INTEGER, LAST];
-    const range = this.index.getRange({
+    const { contexts, index } = this.file.tables;
+    const range = index.getRange({
       start: [...prefix, ...start],
       end: [...prefix, sinceMs - 1, LAST],
       reverse: true,
@@ -72,7 +77,7 @@ class LmdbContextStore implements ContextStore {
     const found: CallContext[] = [];
     for (const { value: key } of range) {
       if (after && key[1] === after.callId) continue;
-      const stored = this.contexts.get(key);
+      const stored = contexts.get(key);
       const context = stored && decodeContext(stored[1]);
       if (!context || (statuses.length > 0 && !statuses.includes(context.status))) continue;
       if (found.push(context) === limit) break;
@@ -81,8 +86,8 @@ class LmdbContextStore implements ContextStore {
   }
 
   removeExpired(nowMs: number, limit: number): Promise<number> {
-    return this.root.transaction(() => {
-      const range = this.index.getRange({ start: ["x", 0], end: ["x", nowMs, LAST], limit });
+    return this.file.transaction(() => {
+      const range = this.file.tables.index.getRange({ start: ["x", 0], end: ["x", nowMs, LAST], limit });
       const keys = Array.from(range, ({ value }) => value);
       for (const key of keys) this.removeNow(key);
       return keys.length;
@@ -90,16 +95,17 @@ class LmdbContextStore implements ContextStore {
   }
 
   async close(): Promise<void> {
-    await this.root.close();
+    await this.file.close();
     await this.lock.release();
   }
 
   /** Inside a transaction. */
   private removeNow(key: ContextKey): boolean {
-    const stored = this.contexts.get(key);
+    const { contexts, index } = this.file.tables;
+    const stored = contexts.get(key);
     if (!stored) return false;
-    for (const entry of indexKeys(decodeContext(stored[1]))) this.index.remove(entry);
-    this.contexts.remove(key);
+    for (const entry of indexKeys(decodeContext(stored[1]))) index.remove(entry);
+    contexts.remove(key);
     return true;
   }
 }
@@ -121,10 +127,16 @@ function indexKeys(context: CallContext): IndexKey[] {
  * Opens (or makes) the contexts in the folder `contexts` of the gateway's state folder. Rejects when the folder cannot
  * be written, or when another process has it open.
  */
-export async function openEmbeddedContextStore(stateDir: string): Promise<ContextStore> {
+export async function openEmbeddedContextStore(
+  stateDir: string,
+  rest: LmdbRestOptions = {},
+): Promise<ContextStore> {
   const path = join(stateDir, "contexts");
   await mkdir(path, { recursive: true, mode: 0o700 });
   const lock = await lockFolder(path);
-  const root = openLmdb(path, 2);
-  return new LmdbContextStore(root, lock, root.openDB({ name: "contexts" }), root.openDB({ name: "index" }));
+  const tablesOf = (root: RootDatabase): Tables => ({
+    contexts: root.openDB({ name: "contexts" }),
+    index: root.openDB({ name: "index" }),
+  });
+  return new LmdbContextStore(new RestingLmdb(path, 2, tablesOf, rest), lock);
 }

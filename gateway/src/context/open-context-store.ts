@@ -1,5 +1,6 @@
 import type { Bus } from "../bus/bus.js";
 import { systemClock } from "../util/clock.js";
+import type { LmdbRestOptions } from "../util/resting-lmdb.js";
 import type { ContextStore } from "./context-store.js";
 import { openEmbeddedContextStore } from "./embedded-context-store.js";
 import { FailoverContextStore } from "./failover-context-store.js";
@@ -27,6 +28,8 @@ export interface OpenContextStoreOptions {
   /** With: what waits for MongoDB is readable at every gateway. */
   readonly bus?: Bus;
   readonly stateDir: string;
+  /** When the file of the embedded store rests. Default: never. */
+  readonly rest?: LmdbRestOptions;
   readonly spool?: SpoolOptions & Omit<FailoverOptions, "onSpool" | "logger" | "clock" | "random">;
   readonly onError?: (error: unknown) => void;
   readonly onSpool?: (state: SpoolState) => void;
@@ -49,8 +52,8 @@ const BUS_READY_MS = 2000;
  * none (secrets are not quoted).
  */
 export async function openContextStore(options: OpenContextStoreOptions): Promise<OpenedContextStore> {
-  const { mongodb, bus, stateDir, spool = {}, onError = () => {}, onSpool, logger } = options;
-  if (!mongodb) return { store: await openEmbeddedContextStore(stateDir) };
+  const { mongodb, bus, stateDir, rest, spool = {}, onError = () => {}, onSpool, logger } = options;
+  if (!mongodb) return { store: await openEmbeddedContextStore(stateDir, rest) };
   const log = logger && { logger };
   const database = new MongoContextStore({ ...mongodb, ...log });
   const local = await openLocalContextSpool(stateDir, spool.maxLocalBytes ?? 256 * 2 ** 20, onError).catch(

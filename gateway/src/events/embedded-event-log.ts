@@ -3,7 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Database, RootDatabase } from "lmdb";
 import { type FolderLock, lockFolder } from "../util/folder-lock.js";
-import { openLmdb } from "../util/open-lmdb.js";
+import { type LmdbRestOptions, RestingLmdb } from "../util/resting-lmdb.js";
 import type { EventRecord, EventStorage } from "./event-storage.js";
 import { type EventLogOptions, StoredEventLog } from "./stored-event-log.js";
 
@@ -13,6 +13,12 @@ const PRUNE_BATCH = 1000;
 type StoredRecord = [tenant: string, callId: string, callSequence: number, timeMs: number, text: string];
 type CallKey = [tenant: string, callId: string, callSequence: number];
 
+interface Tables {
+  readonly events: Database<StoredRecord, number>;
+  readonly calls: Database<number, CallKey>;
+  readonly meta: Database<string | number, string>;
+}
+
 /** Keeps events in LMDB: by store sequence, with an index per call. */
 class LmdbEventStorage implements EventStorage {
   readonly storeId: string;
@@ -21,12 +27,10 @@ class LmdbEventStorage implements EventStorage {
   private bytes: number;
 
   constructor(
-    private readonly root: RootDatabase,
+    private readonly file: RestingLmdb<Tables>,
     private readonly lock: FolderLock,
-    private readonly events: Database<StoredRecord, number>,
-    private readonly calls: Database<number, CallKey>,
-    private readonly meta: Database<string | number, string>,
   ) {
+    const { events, meta } = file.tables;
     let storeId = meta.get("store_id");
     if (typeof storeId !== "string") {
       storeId = randomBytes(8).toString("hex");
@@ -41,27 +45,29 @@ class LmdbEventStorage implements EventStorage {
 
   async write(records: readonly EventRecord[]): Promise<void> {
     await this.changeBytes(sizeOf(records), () => {
+      const { events, calls } = this.file.tables;
       for (const { sequence, tenant, callId, callSequence, timeMs, text } of records) {
-        this.events.put(sequence, [tenant, callId, callSequence, timeMs, text]);
-        this.calls.put([tenant, callId, callSequence], sequence);
+        events.put(sequence, [tenant, callId, callSequence, timeMs, text]);
+        calls.put([tenant, callId, callSequence], sequence);
       }
     });
     this.lastSequence = records.at(-1)?.sequence ?? this.lastSequence;
   }
 
   read(after: number, upTo: number, limit: number): EventRecord[] {
-    const range = this.events.getRange({ start: after + 1, end: upTo + 1, limit });
+    const range = this.file.tables.events.getRange({ start: after + 1, end: upTo + 1, limit });
     return Array.from(range, ({ key, value }) => record(key, value));
   }
 
   ofCall(tenant: string, callId: string, afterCallSequence: number): EventRecord[] {
-    const range = this.calls.getRange({
+    const { events, calls } = this.file.tables;
+    const range = calls.getRange({
       start: [tenant, callId, afterCallSequence + 1],
       end: [tenant, callId, Number.MAX_SAFE_INTEGER],
     });
     const records: EventRecord[] = [];
     for (const { value: sequence } of range) {
-      const value = this.events.get(sequence);
+      const value = events.get(sequence);
       if (value) records.push(record(sequence, value));
     }
     return records;
@@ -70,7 +76,7 @@ class LmdbEventStorage implements EventStorage {
   async prune(beforeMs: number, maxBytes: number): Promise<number> {
     let bytes = this.bytes;
     const gone: EventRecord[] = [];
-    for (const { key, value } of this.events.getRange({ limit: PRUNE_BATCH })) {
+    for (const { key, value } of this.file.tables.events.getRange({ limit: PRUNE_BATCH })) {
       const next = record(key, value);
       if (next.timeMs >= beforeMs && bytes <= maxBytes) break;
       bytes -= Buffer.byteLength(next.text);
@@ -80,7 +86,7 @@ class LmdbEventStorage implements EventStorage {
     if (!last) return 0;
     await this.changeBytes(-sizeOf(gone), () => {
       this.removeRecords(gone);
-      this.meta.put("pruned_to", last.sequence);
+      this.file.tables.meta.put("pruned_to", last.sequence);
     });
     this.prunedTo = last.sequence;
     return gone.length;
@@ -93,14 +99,15 @@ class LmdbEventStorage implements EventStorage {
   }
 
   private removeRecords(records: readonly EventRecord[]): void {
+    const { events, calls } = this.file.tables;
     for (const { sequence, tenant, callId, callSequence } of records) {
-      this.events.remove(sequence);
-      this.calls.remove([tenant, callId, callSequence]);
+      events.remove(sequence);
+      calls.remove([tenant, callId, callSequence]);
     }
   }
 
   async close(): Promise<void> {
-    await this.root.close();
+    await this.file.close();
     await this.lock.release();
   }
 
@@ -108,11 +115,11 @@ class LmdbEventStorage implements EventStorage {
   private async changeBytes(delta: number, change: () => void): Promise<void> {
     let counted = false;
     try {
-      await this.root.transaction(() => {
+      await this.file.transaction(() => {
         this.bytes += delta;
         counted = true;
         change();
-        this.meta.put("bytes", this.bytes);
+        this.file.tables.meta.put("bytes", this.bytes);
       });
     } catch (error) {
       if (counted) this.bytes -= delta;
@@ -136,20 +143,18 @@ function record(sequence: number, value: StoredRecord): EventRecord {
  */
 export async function openEmbeddedEventLog(
   stateDir: string,
-  options: EventLogOptions = {},
+  options: EventLogOptions & LmdbRestOptions = {},
 ): Promise<StoredEventLog> {
   const path = join(stateDir, "events");
   await mkdir(path, { recursive: true, mode: 0o700 });
   const lock = await lockFolder(path);
-  const root = openLmdb(path, 3);
-  return new StoredEventLog(
-    new LmdbEventStorage(
-      root,
-      lock,
-      root.openDB({ name: "events" }),
-      root.openDB({ name: "calls" }),
-      root.openDB({ name: "meta" }),
-    ),
-    options,
-  );
+  let storage: LmdbEventStorage | undefined;
+  const tablesOf = (root: RootDatabase): Tables => {
+    const meta = root.openDB<string | number, string>({ name: "meta" });
+    if (storage && meta.get("store_id") !== storage.storeId)
+      throw new Error("the event log in the state folder was replaced by another");
+    return { events: root.openDB({ name: "events" }), calls: root.openDB({ name: "calls" }), meta };
+  };
+  storage = new LmdbEventStorage(new RestingLmdb(path, 3, tablesOf, options), lock);
+  return new StoredEventLog(storage, options);
 }
