@@ -23,6 +23,7 @@ export const PARSERS = [
   "gateway/src/events/cursor.ts",
   "gateway/src/nats/messages.ts",
   "gateway/src/nats/wire-subjects.ts",
+  "gateway/src/telephony/telcoflow/frame-splitter.ts",
   "gateway/src/telephony/telcoflow/frames.ts",
   "gateway/src/telephony/telcoflow/redact.ts",
   "gateway/src/telephony/telcoflow/validators.ts",
@@ -37,7 +38,7 @@ export default defineConfig({
   test: {
     include: [
       "gateway/src/{audio,config,contract,desk,util}/**/*.test.ts",
-      "gateway/src/telephony/telcoflow/{frames,redact,validators}.test.ts",
+      "gateway/src/telephony/telcoflow/{frame-splitter,frames,redact,validators}.test.ts",
       "test/fuzz/targets.test.ts",
     ],
     testTimeout: 60_000,

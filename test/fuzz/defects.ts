@@ -30,7 +30,7 @@ export const DEFECTS: readonly Defect[] = [
     what: "a byte that is kept twice running is lost and the samples shift",
     area: "telephony",
     file: `${TELCOFLOW}/frames.ts`,
-    find: "this.keep(channel, bytes % 2 === 0 ? (frame[frame.length - 1] as number) : -1);",
+    find: "this.keep(channel, pcmBytes % 2 === 0 ? last : -1);",
     replace: "this.keep(channel, -1);",
   },
   {

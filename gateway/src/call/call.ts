@@ -87,9 +87,7 @@ export class Call implements CallCore, CallLegHandler {
       deps.hold(facts),
       () => leg.audioReady(),
     );
-    this.playback.onSent = (pcm) => {
-      if (this.audio.agentTapped) this.audio.said(pcm);
-    };
+    this.playback.listener = this.audio;
     this.marks = new Marks(this.playback);
     this.events = new EventRecorder(
       facts,

@@ -37,6 +37,14 @@ export const PLAYBACK_DEFAULTS: Omit<PlaybackOptions, "sampleRateHz"> = {
 /** How a wait for playback ended. */
 export type WaitEnd = "PLAYED" | "CLEARED";
 
+/** Who hears what the provider is given of the agent's audio. */
+export interface SentListener {
+  /** Whether anybody does: nothing is told otherwise. */
+  readonly agentTapped: boolean;
+  /** `pcm` is s16le at the rate of the call, never written to again. */
+  said(pcm: Uint8Array): void;
+}
+
 /** What the outlet lets through. */
 export type Outlet =
   /** The agent's audio, as the provider asks for it. */
@@ -82,8 +90,8 @@ export class Playback implements PlaybackSource {
   private tailTimer: Timer | undefined;
   private lastEnqueueMs = 0;
   private closed = false;
-  /** Told what the provider is given of the agent's audio: a view of what the leg had filled, which it may keep too. */
-  onSent: ((pcm: Uint8Array) => void) | undefined;
+  /** Told what the provider is given of the agent's audio, while somebody hears it. */
+  listener: SentListener | undefined;
 
   constructor(
     private readonly options: PlaybackOptions,
@@ -135,7 +143,9 @@ export class Playback implements PlaybackSource {
     if (!fromHold) {
       this.sentBytes += n;
       this.agentEndMs = this.endMs;
-      this.onSent?.(target.subarray(offset, offset + n));
+      // A copy: the leg uses its memory again.
+      if (this.listener?.agentTapped)
+        this.listener.said(Uint8Array.from(target.subarray(offset, offset + n)));
       this.schedule();
     }
     if (this.outlet !== "AGENT") this.kickLater();

@@ -1,4 +1,12 @@
 import fc from "fast-check";
+import {
+  cuts,
+  encode,
+  good,
+  plain,
+  split,
+  wrong,
+} from "../../../gateway/src/telephony/telcoflow/frame-rig.js";
 import { AudioFrameReader } from "../../../gateway/src/telephony/telcoflow/frames.js";
 import { redactRemote, redactUrl } from "../../../gateway/src/telephony/telcoflow/redact.js";
 import {
@@ -164,6 +172,24 @@ export const telephonyTargets = [
       { maxLength: 12 },
     ),
     run: binary,
+  }),
+  target({
+    name: "media-stream",
+    what: "frames of a provider's WebSocket, right and wrong, cut anywhere",
+    area: "telephony",
+    weight: 4,
+    inputs: fc.record({
+      frames: fc.array(fc.oneof({ weight: 4, arbitrary: good }, { weight: 1, arbitrary: wrong }), {
+        maxLength: 12,
+      }),
+      at: cuts,
+    }),
+    run: async ({ frames, at }) => {
+      const bytes = Buffer.concat(frames.flat().map(encode));
+      const [{ reader }, expected] = [await split(bytes, at), await plain(bytes)];
+      must(reader.failed === expected.failed, "what breaks the protocol is found, and nothing else");
+      must(reader.log.join() === expected.log.join(), "the same is heard, in the same order", reader.log);
+    },
   }),
   target({
     name: "rest-answers",

@@ -15,28 +15,33 @@ export class AudioFrameReader {
   /** The odd byte of each channel; -1 when there is none. Made at the first odd frame. */
   private carried: Int16Array | undefined;
 
-  /** Hands the audio of a frame to the sink: once, or not at all when there is no whole sample. */
-  read(frame: Uint8Array, sink: AudioSink): AudioFrameKind {
-    if (frame.length <= AUDIO_HEADER_BYTES) return "short";
-    const channel = frame[0] as number;
-    const bytes = frame.length - AUDIO_HEADER_BYTES;
+  /**
+   * Hands the audio of a frame to the sink: once, or not at all when there is no whole sample. The frame is what is in `bytes`
+   * from `start` to `end`, and is needed only until this returns.
+   */
+  read(bytes: Uint8Array, sink: AudioSink, start = 0, end = bytes.length): AudioFrameKind {
+    const pcmBytes = end - start - AUDIO_HEADER_BYTES;
+    if (pcmBytes < 1) return "short";
+    const channel = bytes[start] as number;
+    const from = start + AUDIO_HEADER_BYTES;
+    const last = bytes[end - 1] as number;
     const carry = this.carried ? (this.carried[channel] as number) : -1;
     if (carry < 0) {
-      if (bytes % 2 === 0) {
-        sink(channel, frame.subarray(AUDIO_HEADER_BYTES));
-        return "audio";
+      const odd = pcmBytes % 2 === 1;
+      if (odd) this.keep(channel, last);
+      if (pcmBytes > 1) {
+        const pcm = Buffer.allocUnsafe(pcmBytes & ~1);
+        pcm.set(viewOf(bytes, from, pcm.length));
+        sink(channel, pcm);
       }
-      this.keep(channel, frame[frame.length - 1] as number);
-      if (bytes > 1) sink(channel, frame.subarray(AUDIO_HEADER_BYTES, frame.length - 1));
-      return "odd";
+      return odd ? "odd" : "audio";
     }
-    const whole = (bytes + 1) & ~1;
-    const target = new Uint8Array(whole);
-    target[0] = carry;
-    target.set(frame.subarray(AUDIO_HEADER_BYTES, whole), 1);
-    this.keep(channel, bytes % 2 === 0 ? (frame[frame.length - 1] as number) : -1);
-    sink(channel, target);
-    return bytes % 2 === 0 ? "audio" : "odd";
+    const pcm = Buffer.allocUnsafe((pcmBytes + 1) & ~1);
+    pcm[0] = carry;
+    pcm.set(bytes.subarray(from, from + pcm.length - 1), 1);
+    this.keep(channel, pcmBytes % 2 === 0 ? last : -1);
+    sink(channel, pcm);
+    return pcmBytes % 2 === 0 ? "audio" : "odd";
   }
 
   /** Forgets the kept bytes: the stream begins anew. */
@@ -50,12 +55,24 @@ export class AudioFrameReader {
   }
 }
 
+let seen: { readonly bytes: Uint8Array; readonly from: number; readonly view: Uint8Array } | undefined;
+
+/** A view of bytes. Frames are mostly read from the same place and as long as the one before, so the last one is kept. */
+function viewOf(bytes: Uint8Array, from: number, length: number): Uint8Array {
+  if (seen?.bytes === bytes && seen.from === from && seen.view.length === length) return seen.view;
+  const view = bytes.subarray(from, from + length);
+  seen = { bytes, from, view };
+  return view;
+}
+
+let agentFrameBytes = Buffer.alloc(0);
+
 /**
- * A frame for `pcmBytes` of agent audio on channel 0, to be filled from offset 1 on. Fresh memory each time, because a
- * socket may hold it after send() returned.
+ * A frame for `pcmBytes` of agent audio on channel 0, to be filled from offset 1 on, and longer than that. The same memory
+ * every time: whoever sends it makes a copy (ProviderSocket.sendBinary masks it into one).
  */
-export function newAgentFrame(pcmBytes: number): Buffer {
-  const frame = Buffer.allocUnsafe(AUDIO_HEADER_BYTES + pcmBytes);
-  frame[0] = 0;
-  return frame;
+export function agentFrame(pcmBytes: number): Buffer {
+  const bytes = AUDIO_HEADER_BYTES + pcmBytes;
+  if (agentFrameBytes.length < bytes) agentFrameBytes = Buffer.alloc(bytes);
+  return agentFrameBytes;
 }

@@ -4,7 +4,7 @@ import type { PlaybackSource } from "../telephony.js";
 import { AudioCredit } from "./audio-credit.js";
 import { RateMeter } from "./backoff.js";
 import type { TelcoflowCounters } from "./counters.js";
-import { AUDIO_HEADER_BYTES, AudioFrameReader, newAgentFrame } from "./frames.js";
+import { AUDIO_HEADER_BYTES, AudioFrameReader, agentFrame } from "./frames.js";
 import type { Logger } from "./logger.js";
 import {
   type CommandName,
@@ -97,7 +97,7 @@ export class MediaConnection {
       {
         onOpen: () => this.handler.onOpen(),
         onText: (text) => this.receiveText(text),
-        onBinary: (data) => this.receiveAudio(data),
+        onBinary: (bytes, start, end) => this.receiveAudio(bytes, start, end),
         onEnd: (end) => this.ended(end),
       },
     );
@@ -169,11 +169,11 @@ export class MediaConnection {
 
   private readonly sink = (channel: number, pcm: Uint8Array) => this.handler.onAudio(channel, pcm);
 
-  private receiveAudio(data: Buffer): void {
+  private receiveAudio(bytes: Buffer, start: number, end: number): void {
     const { counters } = this;
     let kind: ReturnType<AudioFrameReader["read"]>;
     try {
-      kind = this.reader.read(data, this.sink);
+      kind = this.reader.read(bytes, this.sink, start, end);
     } catch (error) {
       this.handlerFailed(error);
       return;
@@ -183,7 +183,7 @@ export class MediaConnection {
       return;
     }
     counters.audioFramesIn++;
-    counters.audioBytesIn += data.length - AUDIO_HEADER_BYTES;
+    counters.audioBytesIn += end - start - AUDIO_HEADER_BYTES;
     if (kind === "odd") counters.oddAudioFrames++;
   }
 
@@ -262,17 +262,17 @@ export class MediaConnection {
           this.stall();
           return;
         }
-        let frame = newAgentFrame(bytes);
+        const frame = agentFrame(bytes);
         const read = playback.read(frame, AUDIO_HEADER_BYTES, bytes);
         if (read <= 0) return;
-        if (read < bytes) frame = frame.subarray(0, AUDIO_HEADER_BYTES + read);
         credit.spend(read);
-        const fills = socket.bufferedAmount + frame.length >= this.settings.maxSendBufferBytes;
+        const length = AUDIO_HEADER_BYTES + read;
+        const fills = socket.bufferedAmount + length >= this.settings.maxSendBufferBytes;
         if (fills) {
           this.stalled = true;
           counters.sendStalls++;
         }
-        socket.send(frame, fills ? this.unstall : undefined);
+        socket.sendBinary(frame, length, fills ? this.unstall : undefined);
         counters.audioFramesOut++;
         counters.audioBytesOut += read;
         if (fills) return;

@@ -1,13 +1,14 @@
 import type { IncomingMessage } from "node:http";
 import WebSocket, { type ClientOptions } from "ws";
 import type { Clock, Timer } from "../../util/clock.js";
+import { clientFrame } from "./client-frame.js";
 import type { TelcoflowCounters } from "./counters.js";
+import { SplitConnection } from "./split-connection.js";
 
 /** Bytes of a refused upgrade's body that are read. */
 const MAX_REFUSAL_BYTES = 2048;
 
 const TEXT = { binary: false };
-const BINARY = { binary: true };
 
 /** Limits of one socket. */
 export interface SocketOptions {
@@ -44,8 +45,8 @@ export interface SocketEnd {
 export interface SocketHandler {
   onOpen(): void;
   onText(text: string): void;
-  /** Never written to again: it may be kept. */
-  onBinary(data: Buffer): void;
+  /** What came is at `start` to `end` of `bytes`, until this returns. */
+  onBinary(bytes: Buffer, start: number, end: number): void;
   onEnd(end: SocketEnd): void;
 }
 
@@ -55,8 +56,10 @@ export interface SocketHandler {
  */
 export class ProviderSocket {
   private readonly ws: WebSocket | undefined;
+  private readonly connection: SplitConnection;
   private ended = false;
   private opened = false;
+  private failed = false;
   private heard = false;
   private detail = "";
   private pingTimer: Timer | undefined;
@@ -67,6 +70,15 @@ export class ProviderSocket {
     private readonly counters: TelcoflowCounters,
     private readonly handler: SocketHandler,
   ) {
+    this.connection = new SplitConnection({
+      secure: options.url.startsWith("wss:"),
+      maxPayloadBytes: options.maxPayloadBytes,
+      takes: () => this.opened && !this.ended && !this.failed,
+      onBinary: (bytes, start, end) => {
+        this.heard = true;
+        handler.onBinary(bytes, start, end);
+      },
+    });
     // The types lack closeTimeout.
     const clientOptions: ClientOptions & { closeTimeout: number } = {
       headers: { ...options.headers },
@@ -77,6 +89,7 @@ export class ProviderSocket {
       closeTimeout: options.closeTimeoutMs,
       perMessageDeflate: false,
       followRedirects: false,
+      createConnection: this.connection.open,
       ...options.tls,
     };
     let ws: WebSocket;
@@ -95,7 +108,7 @@ export class ProviderSocket {
     ws.on("message", (data, isBinary) => {
       this.heard = true;
       if (this.ended) return;
-      if (isBinary) handler.onBinary(data as Buffer);
+      if (isBinary) handler.onBinary(data as Buffer, 0, (data as Buffer).length);
       else handler.onText(data.toString());
     });
     ws.on("pong", () => {
@@ -107,6 +120,7 @@ export class ProviderSocket {
     });
     ws.on("unexpected-response", (_request, response) => this.refused(response));
     ws.on("error", (error: NodeJS.ErrnoException) => {
+      this.failed = true;
       const code = error.code ?? "ERROR";
       if (code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH" || code === "WS_ERR_TOO_MANY_BUFFERED_PARTS") {
         this.counters.oversizeFrames++;
@@ -125,16 +139,26 @@ export class ProviderSocket {
     return !this.ended && this.ws?.readyState === WebSocket.OPEN;
   }
 
-  /** Bytes given to send() that the network has not taken yet. */
+  /** Bytes given to send() and sendBinary() that the network has not taken yet. */
   get bufferedAmount(): number {
-    return this.ws?.bufferedAmount ?? 0;
+    return this.connection.waitingBytes;
   }
 
-  /** Sends, or drops the message when the socket is not open. `sent` is called when the network has taken it. */
-  send(data: string | Buffer, sent?: () => void): boolean {
+  /** Sends, or drops the message when the socket is not open. */
+  send(text: string): boolean {
     if (!this.isOpen) return false;
     // An error of a write comes as the end of the socket.
-    this.ws!.send(data, typeof data === "string" ? TEXT : BINARY, sent);
+    this.ws!.send(text, TEXT);
+    return true;
+  }
+
+  /**
+   * The same with a binary message, the first `length` bytes of `payload`, which may be used again at once. `sent` is called when
+   * the network has taken it.
+   */
+  sendBinary(payload: Buffer, length: number, sent?: () => void): boolean {
+    if (!this.isOpen) return false;
+    this.connection.write(clientFrame(payload, length), sent);
     return true;
   }
 
