@@ -1,7 +1,7 @@
 const BLOCK_BYTES = 16_384;
 
 /**
- * Bytes first in, first out, copied once on the way in. Memory is taken in blocks as needed and given back as read; one block
+ * Bytes first in, first out, copied once on the way in, or not at all when they are read before `settle()`. Memory is taken in blocks as needed and given back as read; one block
  * stays while audio comes and goes, since a new one for every frame keeps the garbage collector busy.
  */
 export class ByteQueue {
@@ -9,6 +9,9 @@ export class ByteQueue {
   private readAt = 0;
   private writeAt = 0;
   private size = 0;
+  /** Bytes that were lent: all that wait, from `lentAt` on. */
+  private lent: Uint8Array | undefined;
+  private lentAt = 0;
 
   /** Bytes waiting. */
   get length(): number {
@@ -32,9 +35,34 @@ export class ByteQueue {
     this.size += bytes.length;
   }
 
+  /**
+   * As write(), but what is read of it before settle() is not copied here. `bytes` must not change until then. Nothing else is
+   * written in between.
+   */
+  lend(bytes: Uint8Array): void {
+    if (this.size > 0) {
+      this.write(bytes);
+      return;
+    }
+    this.lent = bytes;
+    this.lentAt = 0;
+    this.size = bytes.length;
+  }
+
+  /** What was lent and not read is copied. */
+  settle(): void {
+    const { lent } = this;
+    if (!lent) return;
+    this.lent = undefined;
+    if (this.size === 0) return;
+    this.size = 0;
+    this.write(this.lentAt === 0 ? lent : lent.subarray(this.lentAt));
+  }
+
   /** Moves up to `maxBytes` into `target` at `offset`; answers how many. */
   read(target: Uint8Array, offset: number, maxBytes: number): number {
     const total = Math.min(maxBytes, this.size);
+    if (this.lent) return this.readLent(this.lent, target, offset, total);
     let done = 0;
     while (done < total) {
       const n = Math.min(total - done, BLOCK_BYTES - this.readAt);
@@ -55,10 +83,19 @@ export class ByteQueue {
     return total;
   }
 
+  private readLent(lent: Uint8Array, target: Uint8Array, offset: number, total: number): number {
+    const from = this.lentAt;
+    this.lentAt += total;
+    this.size -= total;
+    target.set(from === 0 && total === lent.length ? lent : lent.subarray(from, this.lentAt), offset);
+    return total;
+  }
+
   /** Drops everything and gives all memory back; answers how many bytes were dropped. */
   clear(): number {
     const dropped = this.size;
     this.blocks = [];
+    this.lent = undefined;
     this.readAt = 0;
     this.writeAt = 0;
     this.size = 0;

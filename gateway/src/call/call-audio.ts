@@ -41,10 +41,9 @@ export class CallAudio {
     this.samplesIn = position;
   }
 
-  /** True when somebody listens to the agent alone. */
-  get agentTapped(): boolean {
-    return this.agent.size > 0;
-  }
+  /** True when somebody listens to the agent alone. A field, since it is looked at for every frame. */
+  agentTapped = false;
+  private mixedTapped = false;
 
   /** Listeners in all. */
   get tapCount(): number {
@@ -58,7 +57,7 @@ export class CallAudio {
     if (this.paused) {
       this.keptIn += pcm.length >> 1;
       this.tellKept(PAUSED_GAP_MS);
-    } else if (this.mixed.size > 0) for (const tap of this.mixed) tap.audio(position, pcm);
+    } else if (this.mixedTapped) for (const tap of this.mixed) tap.audio(position, pcm);
     return position;
   }
 
@@ -78,7 +77,7 @@ export class CallAudio {
     if (this.paused) {
       this.keptOut += pcm.length >> 1;
       this.tellKept(PAUSED_GAP_MS);
-    } else if (this.agent.size > 0) for (const tap of this.agent) tap.audio(position, pcm);
+    } else if (this.agentTapped) for (const tap of this.agent) tap.audio(position, pcm);
   }
 
   private tellKept(leastMs: number): void {
@@ -98,7 +97,16 @@ export class CallAudio {
   tap(source: "MIXED" | "AGENT", tap: AudioTap): () => void {
     const set = source === "MIXED" ? this.mixed : this.agent;
     set.add(tap);
-    return () => set.delete(tap);
+    this.look();
+    return () => {
+      set.delete(tap);
+      this.look();
+    };
+  }
+
+  private look(): void {
+    this.mixedTapped = this.mixed.size > 0;
+    this.agentTapped = this.agent.size > 0;
   }
 
   /** The call is over. */
@@ -106,6 +114,7 @@ export class CallAudio {
     const taps = [...this.mixed, ...this.agent];
     this.mixed.clear();
     this.agent.clear();
+    this.look();
     for (const tap of taps) tap.ended();
   }
 }

@@ -2,7 +2,6 @@ import { describe, expect, it } from "vitest";
 import { ManualClock } from "../util/clock.js";
 import { Redactor } from "../util/redact.js";
 import { AFTER_DEFAULTS, AfterWait } from "./after-wait.js";
-import { ByteQueue } from "./byte-queue.js";
 import { ALLOWED, allowedVerbs, requireAllowed } from "./call-commands.js";
 import { CallError, REASON_STATUS } from "./call-error.js";
 import { CallRegistry } from "./call-registry.js";
@@ -62,28 +61,6 @@ describe("CallError", () => {
     const unknown = CallError.from(cause);
     expect(unknown).toMatchObject({ reason: "INTERNAL", message: "internal error", cause });
     expect(unknown.status).toBe(REASON_STATUS.INTERNAL);
-  });
-});
-
-describe("ByteQueue", () => {
-  it("gives its memory back when empty", () => {
-    const queue = new ByteQueue();
-    queue.write(new Uint8Array(100_000));
-    expect(queue.length).toBe(100_000);
-    const target = new Uint8Array(100_000);
-    expect(queue.read(target, 0, 60_000)).toBe(60_000);
-    expect(queue.read(target, 0, 60_000)).toBe(40_000);
-    expect(queue.read(target, 0, 1)).toBe(0);
-  });
-
-  it("tells how much a clear dropped", () => {
-    const queue = new ByteQueue();
-    queue.write(new Uint8Array(20_000));
-    expect(queue.clear()).toBe(20_000);
-    queue.write(Uint8Array.of(1, 2, 3));
-    const target = new Uint8Array(3);
-    queue.read(target, 0, 3);
-    expect([...target]).toEqual([1, 2, 3]);
   });
 });
 

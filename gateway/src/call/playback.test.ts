@@ -34,6 +34,31 @@ describe("Playback", () => {
     expect(Buffer.from(got).equals(Buffer.from(sent))).toBe(true);
   });
 
+  it("keeps what the provider takes at once and what it takes later, whatever becomes of the item's memory", () => {
+    const got: number[] = [];
+    let room = 0;
+    const hold = { read: () => 0 };
+    const options = { ...PLAYBACK_DEFAULTS, sampleRateHz: 8000, maxQueuedMs: 1_000 };
+    const playback: Playback = new Playback(options, new ManualClock(), hold, () => {
+      const target = new Uint8Array(room);
+      got.push(...target.subarray(0, playback.read(target, 0, room)));
+      room = 0;
+    });
+    const item = new Uint8Array(320);
+    const expected: number[] = [];
+    for (const [i, bytes] of [320, 0, 100, 640, 320].entries()) {
+      item.fill(i + 1);
+      room = bytes;
+      playback.enqueue(item);
+      for (let n = 0; n < 320; n++) expected.push(i + 1);
+      item.fill(0xee);
+    }
+    expect(playback.snapshot().queuedMs).toBe((expected.length - got.length) / 16);
+    const target = new Uint8Array(10_000);
+    got.push(...target.subarray(0, playback.read(target, 0, 10_000)));
+    expect(got).toEqual(expected);
+  });
+
   it("takes an item that just fits and refuses the whole of one that does not", () => {
     const { playback } = make(1_000);
     playback.enqueue(pcm(600));

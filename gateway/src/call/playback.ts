@@ -102,7 +102,10 @@ export class Playback implements PlaybackSource {
     this.bytesPerMs = (options.sampleRateHz * 2) / 1000;
   }
 
-  /** Takes a whole item (even bytes), copied once, or refuses it whole with PLAYBACK_FULL. */
+  /**
+   * Takes a whole item (even bytes) or refuses it whole with PLAYBACK_FULL. What the provider takes at once is given to it as it
+   * is, the rest is copied: the item's memory is the caller's again when this returns.
+   */
   enqueue(pcm: Uint8Array): void {
     if (this.closed || pcm.length === 0) return;
     const queuedMs = this.ring.length / this.bytesPerMs;
@@ -118,10 +121,14 @@ export class Playback implements PlaybackSource {
         },
       );
     }
-    this.ring.write(pcm);
     this.acceptedBytes += pcm.length;
     this.lastEnqueueMs = this.clock.nowMs();
-    this.ready();
+    this.ring.lend(pcm);
+    try {
+      this.ready();
+    } finally {
+      this.ring.settle();
+    }
     if (this.ring.length > 0) this.offerTailLater();
   }
 
