@@ -1,3 +1,4 @@
+import type { Readable } from "node:stream";
 import { gzipSync } from "node:zlib";
 import {
   Client,
@@ -33,6 +34,13 @@ const method: MethodDefinition<Buffer, Buffer> = {
   },
   responseDeserialize: (bytes) => bytes,
 };
+
+/** The HTTP/2 stream of a call. */
+function http2Of(call: Echo): Readable {
+  let inner = Reflect.get(call, "call");
+  while ("nextCall" in inner) inner = inner.nextCall;
+  return inner.stream;
+}
 
 const stops: (() => void)[] = [];
 afterEach(() => {
@@ -159,6 +167,39 @@ describe("readDirectly and directWrite", () => {
     call.end();
     expect(await ended).toMatchObject({ code: status.OK });
     expect(taken).toEqual(["bad", "", "read r1", "two", "read r2"]);
+  });
+
+  it("hands over what comes without the stream in between, and in order while that is paused", async () => {
+    const sent = Array.from({ length: 200 }, (_, i) => `${i}`);
+    const taken: string[] = [];
+    let http2: Readable | undefined;
+    let throughStream = 0;
+    const { call, ended } = await talk((at) => {
+      at.on("data", () => {});
+      at.once("end", () => at.end());
+      http2 = http2Of(at);
+      http2.on("data", () => throughStream++);
+      readDirectly(at, (message) => taken.push(message.toString()));
+    });
+    const half = async (from: number, to: number) => {
+      for (const text of sent.slice(from, to)) {
+        await new Promise((resolve) => call.write(Buffer.from(text), resolve));
+      }
+    };
+    await half(0, 100);
+    await vi.waitFor(() => expect(taken.length).toBe(100), 10_000);
+    // What came before the handler was there waits in the stream.
+    expect(throughStream).toBeLessThan(10);
+    http2?.pause();
+    await half(100, 150);
+    await vi.waitFor(() => expect(http2?.readableLength).toBeGreaterThan(0), 10_000);
+    expect(taken.length).toBe(100);
+    http2?.resume();
+    await half(150, 200);
+    call.end();
+    expect(await ended).toMatchObject({ code: status.OK });
+    expect(taken).toEqual(sent);
+    expect(throughStream).toBeGreaterThan(0);
   });
 
   it("leaves a message that is too large, and what it refuses, to grpc-js", async () => {

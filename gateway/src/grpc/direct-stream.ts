@@ -1,3 +1,4 @@
+import { Readable } from "node:stream";
 import { type ServerDuplexStream, type ServerWritableStream, status } from "@grpc/grpc-js";
 import { type EachMessage, MessageCutter, PREFIX_BYTES } from "./message-cutter.js";
 
@@ -8,6 +9,8 @@ interface CallInternals {
   readonly incomingEncoding: string;
   readonly maxReceiveMessageSize: number;
   readonly handler: { deserialize(bytes: Buffer): unknown };
+  /** The HTTP/2 stream. */
+  readonly stream: Readable;
   readonly callEventTracker?: { addMessageReceived(): void } | null;
   /** True once the call is over. */
   checkCancelled(): boolean;
@@ -57,10 +60,12 @@ export function readDirectly<In>(
     }
     return !call.checkCancelled();
   };
+  const putBack = handOver(call.stream, (chunk) => call.handleDataFrame(chunk));
   call.handleDataFrame = (chunk) => {
     if (unreadable || call.checkCancelled()) return;
     const rest = cutter.cut(chunk, each);
     if (!rest || unreadable) return;
+    putBack();
     call.handleDataFrame = own;
     own.call(call, rest);
   };
@@ -94,6 +99,25 @@ export function directWrite<Out>(
   };
 }
 
+/**
+ * Gives what a flowing stream reads to `take`, its one "data" listener, without the stream in between: for each chunk that would
+ * call for more in a turn of its own, although HTTP/2 brings all there is unasked. What comes while the stream is
+ * paused, or has something waiting, takes the way through it. Answers how to undo it.
+ */
+function handOver(stream: Readable, take: (chunk: Buffer) => void): () => void {
+  const { push } = stream;
+  stream.push = (chunk: Buffer | null, encoding) => {
+    if (chunk === null || !stream.readableFlowing || stream.readableLength > 0) {
+      return push.call(stream, chunk, encoding);
+    }
+    take(chunk);
+    return true;
+  };
+  return () => {
+    stream.push = push;
+  };
+}
+
 /** The message, or undefined when it is none: the call is over then, as with grpc-js. */
 function messageOf<In>(call: CallInternals, bytes: Buffer): In | undefined {
   try {
@@ -118,6 +142,7 @@ function isCall(call: unknown): call is CallInternals {
     incomingEncoding,
     maxReceiveMessageSize,
     handler,
+    stream,
     checkCancelled,
     handleDataFrame,
     sendStatus,
@@ -129,6 +154,7 @@ function isCall(call: unknown): call is CallInternals {
     typeof incomingEncoding === "string" &&
     typeof maxReceiveMessageSize === "number" &&
     typeof handler?.deserialize === "function" &&
+    stream instanceof Readable &&
     [checkCancelled, handleDataFrame, sendStatus, sendMessage, serializeMessage].every(
       (method) => typeof method === "function",
     )
