@@ -28,8 +28,11 @@ const RATE_HZ = 8_000;
 const TONE_HZ = 1_000;
 /** Calls that do not stay last so long. ms. */
 const CALL_MS = { min: 4_000, max: 16_000 } as const;
-/** Before the first sample: code is compiled, heaps find their size. At most a third of the time. ms. */
-const WARM_UP_MS = 120_000;
+/**
+ * Before the first sample: code is compiled, heaps find their size, and the first ended calls are forgotten, which takes ten minutes. At
+ * most a third of the time. ms.
+ */
+const WARM_UP_MS = 720_000;
 const SAMPLES = 300;
 const IDLE_MS = 15_000;
 /** Handles that may be left when the last call is over: a connection of /metrics, a timer between two beats. */
