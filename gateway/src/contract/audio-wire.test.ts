@@ -1,14 +1,16 @@
 import {
   type AgentItem,
   decodeMessage,
+  EndReason,
   encodeMessage,
   type GatewayItem,
+  ListenCallResponse,
   ServeRequest,
   ServeResponse,
 } from "@callweave/proto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { AudioItem, encodeServeResponse, readAudio } from "./audio-wire.js";
+import { AudioItem, encodeListenCallResponse, encodeServeResponse, readAudio } from "./audio-wire.js";
 
 interface Heard {
   readonly handle: number;
@@ -199,6 +201,24 @@ describe("encodeServeResponse", () => {
     );
   });
 
+  it("writes those of ListenCall likewise", () => {
+    const message = fc.oneof(
+      { weight: 3, arbitrary: audioItem as fc.Arbitrary<ListenCallResponse> },
+      fc.constantFrom<ListenCallResponse>(
+        { item: undefined },
+        { item: { $case: "ended", value: EndReason.DISCONNECTED } },
+        { item: { $case: "audio", value: { handle: 0, sequence: 2, position: 3, pcm: Uint8Array.of(1) } } },
+      ),
+    );
+    fc.assert(
+      fc.property(message, fc.nat(8), (some, before) => {
+        const bytes = encodeListenCallResponse(some, before).subarray(before);
+        expect(bytes.equals(ListenCallResponse.encode(some).finish())).toBe(true);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
   it.each([
     ["a handle below 0", -1, 1, 1],
     ["a handle that is too large", 2 ** 32, 1, 1],
@@ -217,6 +237,10 @@ describe("encodeServeResponse", () => {
       }
     };
     expect(of(() => encodeServeResponse(message))).toBe(of(() => ServeResponse.encode(message).finish()));
+    const [item] = message.items;
+    expect(of(() => encodeListenCallResponse(item as AudioItem))).toBe(
+      of(() => ListenCallResponse.encode(item as AudioItem).finish()),
+    );
   });
 
   it("is read by the generated code as the numbers and bytes that it was given", () => {

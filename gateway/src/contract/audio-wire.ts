@@ -1,12 +1,20 @@
-import { type CallAudio, encodeMessage, GatewayItem, type ServeResponse } from "@callweave/proto";
+import {
+  type CallAudio,
+  encodeMessage,
+  GatewayItem,
+  ListenCallResponse,
+  type ServeResponse,
+} from "@callweave/proto";
 
-// What passes on Serve for each 20 ms of a call, read and written by hand: the contract's own bytes, without the objects and
+// What passes on Serve and ListenCall for each 20 ms of a call, read and written by hand: the contract's own bytes, without the objects and
 // copies of the generated code. Everything else is left to that. The test of this file compares the two.
 
 /** ServeRequest.items and ServeResponse.items. */
 const ITEM_TAG = (1 << 3) | 2;
 /** AgentItem.audio and GatewayItem.audio. */
 const AUDIO_TAG = (6 << 3) | 2;
+/** ListenCallResponse.audio. */
+const LISTEN_AUDIO_TAG = (2 << 3) | 2;
 /** AgentAudio.handle and CallAudio.handle. */
 const HANDLE_TAG = 1 << 3;
 /** AgentAudio.pcm. */
@@ -76,10 +84,10 @@ function shortVarint(bytes: Uint8Array, at: number): number {
 }
 
 /**
- * Audio on its way to an agent: the item, and what the queue knows of it, as one object. The bytes of `pcm` are not copied
- * before the message is written.
+ * Audio on its way to an agent or a listener: the item, and what the queue knows of it, as one object. The bytes of `pcm` are not
+ * copied before the message is written.
  */
-export class AudioItem implements GatewayItem, CallAudio {
+export class AudioItem implements GatewayItem, ListenCallResponse, CallAudio {
   /** Behind it in its queue. */
   next: AudioItem | undefined = undefined;
   /** Of the CallAudio on the wire; -1: numbers that the generated code has to judge. */
@@ -137,14 +145,32 @@ export function encodeServeResponse({ items }: ServeResponse, before = 0): Buffe
   return out;
 }
 
-function isPlain(item: GatewayItem): item is AudioItem {
+/** The same for ListenCall. */
+export function encodeListenCallResponse(message: ListenCallResponse, before = 0): Buffer {
+  if (!isPlain(message)) {
+    const bytes = encodeMessage(ListenCallResponse, message);
+    const out = Buffer.allocUnsafe(before + bytes.length);
+    out.set(bytes, before);
+    return out;
+  }
+  const out = Buffer.allocUnsafe(before + delimitedBytes(message.audioBytes));
+  writeCallAudio(out, before, LISTEN_AUDIO_TAG, message);
+  return out;
+}
+
+function isPlain(item: GatewayItem | ListenCallResponse): item is AudioItem {
   return item instanceof AudioItem && item.audioBytes >= 0;
 }
 
 function writeAudio(out: Buffer, start: number, item: AudioItem): number {
+  return writeCallAudio(out, writeVarint(out, start, delimitedBytes(item.audioBytes)), AUDIO_TAG, item);
+}
+
+/** A field of CallAudio. */
+function writeCallAudio(out: Buffer, start: number, tag: number, item: AudioItem): number {
   const { handle, sequence, position, pcm, audioBytes } = item;
-  let at = writeVarint(out, start, delimitedBytes(audioBytes));
-  out[at++] = AUDIO_TAG;
+  let at = start;
+  out[at++] = tag;
   at = writeVarint(out, at, audioBytes);
   if (handle !== 0) {
     out[at++] = HANDLE_TAG;

@@ -7,6 +7,8 @@ import {
 import type { TapGapReason } from "../call/call-audio.js";
 import type { EndReason } from "../call/call-state.js";
 import type { Listener } from "../gateway-api.js";
+import { LinkedQueue } from "../util/linked-queue.js";
+import { AudioItem } from "./audio-wire.js";
 import { toDuration, toUint } from "./convert.js";
 
 /** Where the messages of a listener go. */
@@ -17,12 +19,14 @@ export interface ListenSink {
   finish(): void;
 }
 
-interface Queued {
-  readonly message: ListenCallResponse;
-  /** 0 for a gap. */
-  readonly samples: number;
+/** A gap that waits, among audio. */
+interface QueuedGap extends ListenCallResponse {
+  next: Queued | undefined;
+  readonly samples: 0;
   readonly position: number;
 }
+
+type Queued = AudioItem | QueuedGap;
 
 /** However small the items are, no more wait than this. */
 const MAX_QUEUED_ITEMS = 10_000;
@@ -36,8 +40,7 @@ export class ListenWriter implements Listener {
   droppedMs = 0;
   private first: ListenCallResponse | undefined;
   private last: ListenCallResponse | undefined;
-  private queue: (Queued | undefined)[] = [];
-  private head = 0;
+  private readonly queue = new LinkedQueue<Queued>();
   private queuedSamples = 0;
   private sequence = 0;
   /** Position of the first sample dropped and not yet told; -1: none. */
@@ -63,13 +66,12 @@ export class ListenWriter implements Listener {
   }
 
   audio(position: number, samples: number, pcm: Uint8Array): void {
-    const value = { handle: 0, sequence: ++this.sequence, position: toUint(position), pcm };
-    this.push({ message: { item: { $case: "audio", value } }, samples, position });
+    this.push(new AudioItem(0, ++this.sequence, toUint(position), pcm, samples));
   }
 
   gap(from: number, durationMs: number, reason: TapGapReason): void {
-    const message = gapMessage(from, durationMs, AudioGapReason[reason]);
-    this.push({ message, samples: 0, position: from });
+    const { item } = gapMessage(from, durationMs, AudioGapReason[reason]);
+    this.push({ item, next: undefined, samples: 0, position: from });
   }
 
   ended(reason: EndReason): void {
@@ -81,8 +83,7 @@ export class ListenWriter implements Listener {
   /** The stream is gone. */
   close(): void {
     this.closed = true;
-    this.queue = [];
-    this.head = 0;
+    this.queue.clear();
   }
 
   private push(item: Queued): void {
@@ -90,7 +91,8 @@ export class ListenWriter implements Listener {
     this.queue.push(item);
     this.queuedSamples += item.samples;
     const maxSamples = (this.maxQueuedMs * this.sampleRateHz) / 1000;
-    while (this.waiting > 1 && (this.queuedSamples > maxSamples || this.waiting > MAX_QUEUED_ITEMS)) {
+    const { queue } = this;
+    while (queue.size > 1 && (this.queuedSamples > maxSamples || queue.size > MAX_QUEUED_ITEMS)) {
       const dropped = this.shift();
       if (this.gapFrom < 0) this.gapFrom = dropped.position;
       this.droppedMs += (dropped.samples * 1000) / this.sampleRateHz;
@@ -98,18 +100,10 @@ export class ListenWriter implements Listener {
     this.arm();
   }
 
-  private get waiting(): number {
-    return this.queue.length - this.head;
-  }
-
+  /** The oldest; only while there is one. */
   private shift(): Queued {
-    const item = this.queue[this.head] as Queued;
-    this.queue[this.head++] = undefined;
+    const item = this.queue.shift() as Queued;
     this.queuedSamples -= item.samples;
-    if (this.head >= 256 || this.head === this.queue.length) {
-      this.queue.splice(0, this.head);
-      this.head = 0;
-    }
     return item;
   }
 
@@ -148,11 +142,12 @@ export class ListenWriter implements Listener {
       this.first = undefined;
       return message;
     }
-    if (this.waiting === 0) return this.last;
+    const { first } = this.queue;
+    if (!first) return this.last;
     const from = this.gapFrom;
-    if (from < 0) return this.shift().message;
+    if (from < 0) return this.shift();
     this.gapFrom = -1;
-    const { position } = this.queue[this.head] as Queued;
+    const { position } = first;
     return gapMessage(from, ((position - from) * 1000) / this.sampleRateHz, AudioGapReason.SLOW_RECEIVER);
   }
 }

@@ -1,5 +1,6 @@
-import { decodeMessage, encodeMessage, ListenCallRequest, ListenCallResponse } from "@callweave/proto";
+import { decodeMessage, ListenCallRequest, type ListenCallResponse } from "@callweave/proto";
 import { invalidField } from "../call/call-error.js";
+import { encodeListenCallResponse } from "../contract/audio-wire.js";
 import { OPERATION_DEFINITIONS, type Operation, type Operations } from "../contract/operations.js";
 import type { Watch, Watches } from "../contract/watches.js";
 
@@ -31,7 +32,7 @@ export function deskMethods(operations: Operations, watches: Watches): ReadonlyM
       {
         kind: "listen",
         read: reader("CallService/ListenCall", (bytes) => decodeMessage(ListenCallRequest, bytes)),
-        write: (message) => encodeMessage(ListenCallResponse, message),
+        write: (message) => encodeListenCallResponse(message),
       },
     ],
   ]);

@@ -1,5 +1,6 @@
 import type { CallServiceDefinition, ServiceHandlers } from "@callweave/proto";
 import type { ServerWritableStream } from "@grpc/grpc-js";
+import { encodeListenCallResponse } from "../contract/audio-wire.js";
 import type { Credential } from "../contract/authenticator.js";
 import { ExpiryWatch } from "../contract/expiry.js";
 import { openListening } from "../contract/listening.js";
@@ -39,7 +40,7 @@ async function open(
   const gone = new AbortController();
   call.once("cancelled", () => gone.abort());
   call.once("close", () => gone.abort());
-  const sink = sinkOf(call);
+  const sink = sinkOf(call, encodeListenCallResponse);
   const listening = await openListening(
     api,
     call.request,
@@ -65,9 +66,9 @@ async function open(
   else expiry.follow(credential);
 }
 
-function sinkOf<Q, S>(call: ServerWritableStream<Q, S>) {
+function sinkOf<Q, S>(call: ServerWritableStream<Q, S>, encode?: (message: S, before: number) => Buffer) {
   return {
-    write: directWrite(call),
+    write: directWrite(call, encode),
     finish: () => {
       call.end();
     },

@@ -1,7 +1,8 @@
-import { encodeMessage, ListenCallReply, ListenCallRequest, ListenCallResponse } from "@callweave/proto";
+import { ListenCallReply, ListenCallRequest, type ListenCallResponse } from "@callweave/proto";
 import type { BusMessage, BusSubscription } from "../bus/bus.js";
 import { BusError } from "../bus/bus.js";
 import { CallError } from "../call/call-error.js";
+import { encodeListenCallResponse } from "../contract/audio-wire.js";
 import type { Credential } from "../contract/authenticator.js";
 import { toDuration, toPbAudioFormat } from "../contract/convert.js";
 import { fromPbError } from "../contract/from-pb-event.js";
@@ -205,7 +206,7 @@ export class AudioOnDemand {
   /** `done` when the server has it. While NATS is away nothing is sent, and the writer drops its oldest. */
   private send(subject: string, message: ListenCallResponse, done: () => void): void {
     const { bus } = this.context;
-    const bytes = encodeMessage(ListenCallResponse, message);
+    const bytes = encodeListenCallResponse(message);
     bus.publish(subject, bytes, { headers: contentHeaders("protobuf") });
     bus.flush().then(done, () => {
       const stop = bus.onStatus((connected) => {
