@@ -33,6 +33,8 @@ export const CONFIG_TEXTS: Readonly<Record<string, string>> = {
   "gateway.grpc.keepalive_timeout_ms": "Not answered in this time: the connection is dropped.",
   "gateway.grpc.max_listen_ms":
     "Audio that waits for a slow listener of `ListenCall`; beyond it the oldest is dropped and told.",
+  "gateway.grpc.listen_bundle_ms":
+    "How long audio of a listener waits for more, to go out in one message: messages are what a listener costs. 0: not at all. At most half of `max_listen_ms` counts.",
   "gateway.state_dir":
     "Folder of events and contexts; one gateway at a time. None: `callweave` in `XDG_STATE_HOME`, else in `~/.local/state` (Linux), `~/Library/Application Support` (macOS).",
   "gateway.limits.max_calls": "Live calls; beyond it nothing is claimed.",
@@ -219,6 +221,7 @@ export const CONFIG_TEXTS: Readonly<Record<string, string>> = {
   "desk.max_frames_per_second": "Frames of one browser; beyond it they are read later, nothing is lost.",
   "desk.max_buffered_bytes":
     "What may wait for a browser that does not read; beyond it the connection is closed (4008) and the page resumes by cursor.",
+  "desk.listen_bundle_ms": "As `gateway.grpc.listen_bundle_ms`, for browsers.",
   "desk.max_listen_ms": "Audio that waits for a slow browser; beyond it the oldest is dropped and told.",
   "desk.ping_interval_ms":
     "How often a browser is asked for a sign of life; not answered until the next time: cut.",
@@ -298,6 +301,7 @@ export const CONFIG_TEXTS: Readonly<Record<string, string>> = {
     "Calls, sources and formats whose audio is published at a time; one more is refused with LIMIT_REACHED.",
   "nats.wire.listen_lease_seconds":
     "How long the audio of a call is published after the last `ListenCall` for it.",
+  "nats.wire.listen_bundle_ms": "As `gateway.grpc.listen_bundle_ms`, for what is published.",
   "nats.wire.max_listen_ms":
     "Audio that waits to be published when NATS is slow; beyond it the oldest is dropped and told.",
   "serve.gateways":

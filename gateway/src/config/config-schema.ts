@@ -152,6 +152,7 @@ const grpc = section({
   keepalive_time_ms: whole(1000, 3_600_000, 10_000),
   keepalive_timeout_ms: whole(100, 600_000, 5000),
   max_listen_ms: whole(100, 60_000, 2000),
+  listen_bundle_ms: whole(0, 500, 60),
 });
 
 const e164Rule = 'must be a number in E.164 ("+15550100")';
@@ -285,6 +286,7 @@ const nats = section({
     max_audio_publishers: whole(0, 100_000, 1_000),
     listen_lease_seconds: whole(1, 3_600, 30),
     max_listen_ms: whole(100, 60_000, 2_000),
+    listen_bundle_ms: whole(0, 500, 60),
   }).prefault({}),
 });
 
@@ -335,6 +337,7 @@ const desk = section({
   max_frames_per_second: whole(60, 100_000, 500),
   max_buffered_bytes: whole(1_048_576, 2 ** 30, 8 * 1024 * 1024),
   max_listen_ms: whole(100, 60_000, 2_000),
+  listen_bundle_ms: whole(0, 500, 60),
   ping_interval_ms: whole(500, 600_000, 10_000),
 });
 

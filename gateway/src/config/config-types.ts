@@ -63,6 +63,8 @@ export interface GrpcConfig {
   readonly keepaliveTimeoutMs: number;
   /** Audio waiting for a slow listener. Default 2,000. */
   readonly maxListenMs: number;
+  /** How long audio of a listener waits for more, to go out in one message; 0: not at all. Default 60. */
+  readonly listenBundleMs: number;
 }
 
 /** Credentials beside the static keys. */
@@ -402,6 +404,8 @@ export interface NatsWireConfig {
   readonly listenLeaseSeconds: number;
   /** Audio that waits to be published. Default 2,000. */
   readonly maxListenMs: number;
+  /** How long audio of a listener waits for more, to go out in one message; 0: not at all. Default 60. */
+  readonly listenBundleMs: number;
 }
 
 /** The page for people, and the wire for browsers. Its keys are those of gRPC. */
@@ -438,6 +442,8 @@ export interface DeskConfig {
   readonly maxBufferedBytes: number;
   /** Audio waiting for a slow browser; the oldest is dropped and told. Default 2,000. */
   readonly maxListenMs: number;
+  /** How long audio of a listener waits for more, to go out in one message; 0: not at all. Default 60. */
+  readonly listenBundleMs: number;
   /** How often a browser is asked for a sign of life. Default 10,000. */
   readonly pingIntervalMs: number;
 }

@@ -339,6 +339,7 @@ describe("loadConfig / nats", () => {
         maxAudioPublishers: 1_000,
         listenLeaseSeconds: 5,
         maxListenMs: 2_000,
+        listenBundleMs: 60,
       },
     });
     const env = { ...HOME, NATS_URL: "nats://a:4222, tls://b:4222", NATS_USER: "u", NATS_PASSWORD: "secret" };

@@ -2,10 +2,11 @@ import type { ListenCallResponse } from "@callweave/proto";
 import { describe, expect, it } from "vitest";
 import { ListenWriter } from "./listen-writer.js";
 
-function setup(maxQueuedMs = 100) {
+function setup(maxListenMs = 100, listenBundleMs = 0) {
   const written: ListenCallResponse[] = [];
   let done: (() => void) | undefined;
   const turns: (() => void)[] = [];
+  const later: { fn: () => void; ms: number }[] = [];
   const state = { finished: false };
   const writer = new ListenWriter(
     {
@@ -18,8 +19,8 @@ function setup(maxQueuedMs = 100) {
       },
     },
     8000,
-    maxQueuedMs,
-    (fn) => turns.push(fn),
+    { maxListenMs, listenBundleMs },
+    (fn, ms) => (ms === 0 ? turns.push(fn) : later.push({ fn, ms })),
   );
   const turn = () => {
     for (const fn of turns.splice(0)) fn();
@@ -33,7 +34,13 @@ function setup(maxQueuedMs = 100) {
     turn();
     while (done) wrote();
   };
-  return { writer, written, state, turn, wrote, drain };
+  /** The time of all that was to be sent later is over. */
+  const wait = () => {
+    const waits = later.splice(0);
+    for (const { fn } of waits) fn();
+    return waits.map(({ ms }) => ms);
+  };
+  return { writer, written, state, turn, wrote, drain, wait };
 }
 
 const format = { encoding: 1, sampleRateHertz: 8000 };
@@ -94,5 +101,109 @@ describe("ListenWriter", () => {
     writer.ended("TERMINATED");
     drain();
     expect(written).toEqual([]);
+  });
+
+  describe("with a bundle of 60 ms", () => {
+    const begun = (maxListenMs = 1_000) => {
+      const made = setup(maxListenMs, 60);
+      made.writer.start(format);
+      made.drain();
+      made.written.length = 0;
+      return made;
+    };
+    /** 20 ms, the n-th of a call, filled with n. */
+    const frame = (n: number) => [n * 160, 160, new Uint8Array(320).fill(n)] as const;
+    const audios = (written: ListenCallResponse[]) =>
+      written.map(({ item }) =>
+        item?.$case === "audio"
+          ? [item.value.sequence, item.value.position, [...item.value.pcm.filter((_, i) => i % 320 === 0)]]
+          : item?.$case,
+      );
+
+    it("sends what follows on each other as one message, once that time is over", () => {
+      const { writer, written, turn, wait, wrote } = begun();
+      for (const n of [0, 1, 2]) writer.audio(...frame(n));
+      turn();
+      expect(written).toEqual([]);
+      expect(wait()).toEqual([60]);
+      expect(audios(written)).toEqual([[1, 0, [0, 1, 2]]]);
+      wrote();
+      expect(wait()).toEqual([]);
+      writer.audio(...frame(3));
+      expect(wait()).toEqual([60]);
+      expect(audios(written).slice(1)).toEqual([[2, 480, [3]]]);
+    });
+
+    it("sends no more than that at once, and what is over at the next time", () => {
+      const { writer, written, wait, wrote } = begun();
+      for (let n = 0; n < 7; n++) writer.audio(...frame(n));
+      wait();
+      wrote();
+      // As much as a bundle waits: it goes at once.
+      expect(audios(written)).toEqual([
+        [1, 0, [0, 1, 2]],
+        [2, 480, [3, 4, 5]],
+      ]);
+      wrote();
+      expect(wait()).toEqual([60]);
+      expect(audios(written).at(-1)).toEqual([3, 960, [6]]);
+    });
+
+    it("keeps what is longer than a bundle whole, and holes apart", () => {
+      const { writer, written, wait, wrote } = begun();
+      writer.audio(0, 800, new Uint8Array(1_600).fill(9));
+      writer.audio(800, 160, new Uint8Array(320).fill(1));
+      writer.audio(1_120, 160, new Uint8Array(320).fill(2));
+      writer.gap(1_280, 20, "PAUSED");
+      writer.audio(1_440, 160, new Uint8Array(320).fill(3));
+      wait();
+      for (let i = 0; i < 5; i++) {
+        wrote();
+        wait();
+      }
+      expect(audios(written)).toEqual([
+        [1, 0, [9, 9, 9, 9, 9]],
+        [2, 800, [1]],
+        [3, 1_120, [2]],
+        "gap",
+        [4, 1_440, [3]],
+      ]);
+    });
+
+    it("does not let the end wait, nor what came before it", () => {
+      const { writer, written, state, drain } = begun();
+      writer.audio(...frame(0));
+      writer.ended("TERMINATED");
+      drain();
+      expect(audios(written)).toEqual([[1, 0, [0]], "ended"]);
+      expect(state.finished).toBe(true);
+    });
+
+    it("waits for no longer than half of what may wait", () => {
+      const { writer, written, wait } = begun(100);
+      for (const n of [0, 1, 2]) writer.audio(...frame(n));
+      expect(wait()).toEqual([50]);
+      expect(audios(written)).toEqual([[1, 0, [0, 1]]]);
+    });
+
+    it("tells what a slow listener lost before the next bundle", () => {
+      const { writer, written, wait, wrote } = begun(200);
+      writer.audio(...frame(0));
+      wait();
+      for (let n = 1; n < 21; n++) writer.audio(...frame(n));
+      for (let i = 0; i < 9; i++) {
+        wrote();
+        wait();
+      }
+      expect(writer.droppedMs).toBe(200);
+      expect(audios(written)).toEqual([
+        [1, 0, [0]],
+        "gap",
+        [12, 11 * 160, [11, 12, 13]],
+        [13, 14 * 160, [14, 15, 16]],
+        [14, 17 * 160, [17, 18, 19]],
+        [15, 20 * 160, [20]],
+      ]);
+    });
   });
 });

@@ -6,7 +6,7 @@ import type { Credential } from "./authenticator.js";
 import { clientActor } from "./client-actor.js";
 import { toPbAudioFormat } from "./convert.js";
 import { admit, recordDenied } from "./guard.js";
-import { type ListenSink, ListenWriter } from "./listen-writer.js";
+import { type ListenLimits, type ListenSink, ListenWriter } from "./listen-writer.js";
 import { audioFormat, callId, enumName } from "./validate.js";
 
 const OPERATION = "CallService/ListenCall";
@@ -83,7 +83,7 @@ export interface OpenListening {
 }
 
 /**
- * Begins to hear a call; the messages of ListenCall go to `sink`, and wait there up to `maxListenMs` of audio. Aborted
+ * Begins to hear a call; the messages of ListenCall go to `sink`, and wait there within `limits`. Aborted
  * meanwhile, nothing is heard. Rejects with CallError.
  */
 export async function openListening(
@@ -91,12 +91,12 @@ export async function openListening(
   request: ListenCallRequest,
   credential: Credential,
   sink: ListenSink,
-  maxListenMs: number,
+  limits: ListenLimits,
   signal: AbortSignal,
   audit: AuditSink = NO_AUDIT,
 ): Promise<OpenListening> {
   const admitted = await admitListener(api, credential, request, audit);
-  const writer = new ListenWriter(sink, admitted.sampleRateHz, maxListenMs);
+  const writer = new ListenWriter(sink, admitted.sampleRateHz, limits);
   const listening = await admitted.begin(writer);
   let stopped = false;
   const stop = () => {

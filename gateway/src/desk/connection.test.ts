@@ -99,7 +99,7 @@ const settle = () => new Promise((resolve) => setTimeout(resolve, 5));
 
 describe("DeskConnection", () => {
   it("drops the oldest audio of a slow browser, tells it, and keeps every event (fault 12)", async () => {
-    const { api, socket, open, stats } = rig({ maxListenMs: 100 });
+    const { api, socket, open, stats } = rig({ maxListenMs: 100, listenBundleMs: 0 });
     let tell = () => {};
     api.watchItems = async function* () {
       for (let sequence = 1; ; sequence++) {

@@ -55,6 +55,8 @@ export interface DeskOptions {
   readonly maxBufferedBytes?: number;
   /** Audio waiting for a slow browser, in ms; beyond it the oldest is dropped and told. Default 2,000. */
   readonly maxListenMs?: number;
+  /** How long audio of a listener waits for more, to go out in one message, in ms; 0: not at all. Default 60. */
+  readonly listenBundleMs?: number;
   /** A ping after this long, and the connection is cut when the one before was not answered, in ms. Default 10,000. */
   readonly pingIntervalMs?: number;
   /** Context cards in other pages. */
@@ -116,6 +118,7 @@ export function resolveDeskOptions(options: DeskOptions): ResolvedDeskOptions {
     maxFramesPerSecond: 500,
     maxBufferedBytes: 8 * 1024 * 1024,
     maxListenMs: 2_000,
+    listenBundleMs: 60,
     pingIntervalMs: 10_000,
     ...options,
     tls: options.tls,

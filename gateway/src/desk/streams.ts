@@ -110,7 +110,7 @@ async function listen(
     request,
     visitor.credential,
     { write: (message, done) => sink.send(write(message), done), finish: over },
-    wire.options.maxListenMs,
+    wire.options,
     signal,
     wire.options.audit,
   );

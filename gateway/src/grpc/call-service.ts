@@ -46,7 +46,7 @@ async function open(
     call.request,
     credential,
     sink,
-    options.maxListenMs,
+    options,
     gone.signal,
     options.audit,
   );

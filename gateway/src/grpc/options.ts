@@ -47,6 +47,8 @@ export interface GrpcEdgeOptions {
   readonly keepaliveTimeoutMs?: number;
   /** Audio waiting for a slow listener of ListenCall, in ms; beyond it the oldest is dropped and told. Default 2,000. */
   readonly maxListenMs?: number;
+  /** How long audio of a listener waits for more, to go out in one message, in ms; 0: not at all. Default 60. */
+  readonly listenBundleMs?: number;
   /** Limits of Serve streams. */
   readonly stream?: Partial<StreamLimits>;
 }
@@ -75,6 +77,7 @@ export function resolveOptions(options: GrpcEdgeOptions): ResolvedOptions {
     keepaliveTimeMs: options.keepaliveTimeMs ?? 10_000,
     keepaliveTimeoutMs: options.keepaliveTimeoutMs ?? 5_000,
     maxListenMs: options.maxListenMs ?? 2_000,
+    listenBundleMs: options.listenBundleMs ?? 60,
     stream: { ...DEFAULT_STREAM_LIMITS, ...options.stream },
   };
 }

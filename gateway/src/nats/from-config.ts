@@ -20,5 +20,6 @@ export function natsWireOptions(
     maxAudioPublishers: wire.maxAudioPublishers,
     listenLeaseMs: wire.listenLeaseSeconds * 1000,
     maxListenMs: wire.maxListenMs,
+    listenBundleMs: wire.listenBundleMs,
   };
 }

@@ -173,7 +173,7 @@ export class AudioOnDemand {
       write: (message: ListenCallResponse, done: () => void) => this.send(subject, message, done),
       finish: end,
     };
-    const writer = new ListenWriter(sink, admitted.sampleRateHz, options.maxListenMs);
+    const writer = new ListenWriter(sink, admitted.sampleRateHz, options);
     const begin = async () => {
       try {
         listening = await admitted.begin(writer);

@@ -31,6 +31,8 @@ export interface NatsWireOptions {
   readonly listenLeaseMs?: number;
   /** Audio that waits to be published, in ms; beyond it the oldest is dropped and told. Default 2,000. */
   readonly maxListenMs?: number;
+  /** How long audio of a listener waits for more, to go out in one message, in ms; 0: not at all. Default 60. */
+  readonly listenBundleMs?: number;
   /**
    * Heartbeat intervals without any frame after which the stream of an agent ends with HEARTBEAT_LOST. One more than a
    * pool allows by default, so that the pool's own answer comes first where the session has but one stream. Default 4.
@@ -61,6 +63,7 @@ export function resolveNatsOptions(options: NatsWireOptions): ResolvedNatsOption
     maxAudioPublishers: 1_000,
     listenLeaseMs: 30_000,
     maxListenMs: 2_000,
+    listenBundleMs: 60,
     silentIntervals: 4,
     forwardTimeoutMs: 500,
     ...options,
