@@ -86,16 +86,15 @@ async function stream(messages: readonly Uint8Array[], halfClose: boolean): Prom
   session.admit(CREDENTIAL);
   let asked = 0;
   for (const bytes of messages) {
-    let request: ServeRequest;
-    try {
-      request = decodeMessage(ServeRequest, bytes);
-    } catch {
-      // As the wire does: bytes that are no message never reach the session.
-      continue;
-    }
-    asked += request.items.filter(({ item }) => item?.$case === "command").length;
+    const request = requestOf(bytes);
+    asked += request?.items.filter(({ item }) => item?.$case === "command").length ?? 0;
     const before = stats.itemsIn;
-    session.message(request);
+    // As the wire of gRPC does: audio alone is taken as its bytes, and what is no message never reaches the session.
+    if (session.audioMessage(bytes, 0, bytes.length)) {
+      const audio = request?.items.every(({ item }) => item?.$case === "audio") === true;
+      must(audio, "what is taken as audio is audio alone", request);
+      must(stats.itemsIn - before === request?.items.length, "all of it is taken", request);
+    } else if (request) session.message(request);
     must(
       stats.itemsIn - before <= DEFAULT_STREAM_LIMITS.maxItems,
       "a message brings its most items",
@@ -125,6 +124,15 @@ async function stream(messages: readonly Uint8Array[], halfClose: boolean): Prom
       }
     }
   log.check();
+}
+
+/** The generated code's word; undefined when the bytes are no message. */
+function requestOf(bytes: Uint8Array): ServeRequest | undefined {
+  try {
+    return decodeMessage(ServeRequest, bytes);
+  } catch {
+    return undefined;
+  }
 }
 
 /** What reaches the core is within the bounds of the contract. */
