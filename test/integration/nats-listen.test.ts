@@ -47,7 +47,7 @@ describe.skipIf(!available)("audio on demand", () => {
     const [first, second] = [new FakeApi(), new FakeApi()];
     for (const api of [first, second]) api.calls_ = [snapshot({ gatewayId: "g-2" })];
     await wire(at, { api: first, gatewayId: "g-1" });
-    const { wire: owner } = await wire(at, { api: second, gatewayId: "g-2" });
+    const { wire: owner, bus: owned } = await wire(at, { api: second, gatewayId: "g-2" });
     const nc = await outsider(at);
     for (let i = 0; i < 8; i++)
       expect((await listen(nc)).body.subject).toBe("callweave.default.calls.c-1.audio.MIXED");
@@ -59,6 +59,8 @@ describe.skipIf(!available)("audio on demand", () => {
       expect(JSON.stringify(body)).not.toContain("secret");
     }
     owner.stop();
+    // Until the server knows, it may still give a request to the one that is gone.
+    await owned.flush();
     expect((await listen(nc)).body.reason).toBe("ERROR_REASON_CALL_OWNER_AWAY");
   });
 

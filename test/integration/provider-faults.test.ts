@@ -129,7 +129,11 @@ describe("the media connection", () => {
     await goesOn(dropped);
     await played;
     expect(await other.call.drained()).toBe("PLAYED");
-    expect(framesMissing(other.phone, "caller", frames)).toEqual([]);
+    // What was played by the gateway's clock may be a moment later at a provider on a busy machine.
+    await until(
+      () => framesMissing(other.phone, "caller", frames).length === 0,
+      "the last frame to be heard",
+    );
     expect(holesIn(other.ears.numbers())).toEqual([]);
     expect(dropped.phone.state).toBe("ANSWERED");
     expect(trail.all("ended")).toEqual([]);
