@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { expect, it } from "vitest";
-import { setHeapGrowth } from "./heap-growth.js";
+import { markInSteps, setHeapGrowth } from "./heap-growth.js";
 
 function told(percent: number): string[] {
   const said: string[] = [];
@@ -29,4 +29,20 @@ it("is something that this V8 knows, also while it runs, and collects", () => {
   garbage = undefined;
   setHeapGrowth(200);
   expect(process.memoryUsage().heapUsed).toBeLessThan(before + 20_000_000);
+});
+
+it.each([
+  [1, 1, true],
+  [1, 2, false],
+  [2, 2, true],
+  [2, 3, true],
+  [2, 4, false],
+])("marks in steps where %i gateways have %i cores: %s", (gateways, cores, steps) => {
+  const said: string[] = [];
+  markInSteps(gateways, cores, (flags) => said.push(flags));
+  expect(said).toEqual(steps ? ["--no-concurrent-marking"] : []);
+});
+
+it("asks this V8 for something that it knows", () => {
+  expect(String(execFileSync(process.execPath, ["--v8-options"]))).toContain("--concurrent-marking ");
 });
