@@ -1,8 +1,9 @@
 const BLOCK_BYTES = 16_384;
 
 /**
- * Bytes first in, first out, copied once on the way in, or not at all when they are read before `settle()`. Memory is taken in blocks as needed and given back as read; one block
- * stays while audio comes and goes, since a new one for every frame keeps the garbage collector busy.
+ * Bytes first in, first out, copied once on the way in, or not at all when they are read before `settle()`. Memory is taken in
+ * blocks as needed and given back as read; one block stays while audio comes and goes, since a new one for every frame
+ * keeps the garbage collector busy.
  */
 export class ByteQueue {
   private blocks: Buffer[] = [];

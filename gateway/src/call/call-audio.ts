@@ -41,9 +41,10 @@ export class CallAudio {
     this.samplesIn = position;
   }
 
-  /** True when somebody listens to the agent alone. A field, since it is looked at for every frame. */
-  agentTapped = false;
-  private mixedTapped = false;
+  /** True when somebody listens to the agent alone. */
+  get agentTapped(): boolean {
+    return this.agent.size > 0;
+  }
 
   /** Listeners in all. */
   get tapCount(): number {
@@ -57,7 +58,7 @@ export class CallAudio {
     if (this.paused) {
       this.keptIn += pcm.length >> 1;
       this.tellKept(PAUSED_GAP_MS);
-    } else if (this.mixedTapped) for (const tap of this.mixed) tap.audio(position, pcm);
+    } else if (this.mixed.size > 0) for (const tap of this.mixed) tap.audio(position, pcm);
     return position;
   }
 
@@ -97,16 +98,7 @@ export class CallAudio {
   tap(source: "MIXED" | "AGENT", tap: AudioTap): () => void {
     const set = source === "MIXED" ? this.mixed : this.agent;
     set.add(tap);
-    this.look();
-    return () => {
-      set.delete(tap);
-      this.look();
-    };
-  }
-
-  private look(): void {
-    this.mixedTapped = this.mixed.size > 0;
-    this.agentTapped = this.agent.size > 0;
+    return () => set.delete(tap);
   }
 
   /** The call is over. */
@@ -114,7 +106,6 @@ export class CallAudio {
     const taps = [...this.mixed, ...this.agent];
     this.mixed.clear();
     this.agent.clear();
-    this.look();
     for (const tap of taps) tap.ended();
   }
 }

@@ -151,8 +151,7 @@ export class Playback implements PlaybackSource {
       this.sentBytes += n;
       this.agentEndMs = this.endMs;
       // A copy: the leg uses its memory again.
-      if (this.listener?.agentTapped)
-        this.listener.said(Uint8Array.from(target.subarray(offset, offset + n)));
+      if (this.listener?.agentTapped) this.listener.said(new Uint8Array(target.subarray(offset, offset + n)));
       this.schedule();
     }
     if (this.outlet !== "AGENT") this.kickLater();

@@ -6,8 +6,8 @@ import {
   type ServeResponse,
 } from "@callweave/proto";
 
-// What passes on Serve and ListenCall for each 20 ms of a call, read and written by hand: the contract's own bytes, without the objects and
-// copies of the generated code. Everything else is left to that. The test of this file compares the two.
+// What passes on Serve and ListenCall for each 20 ms of a call, read and written by hand: the contract's own bytes, without
+// the objects and copies of the generated code. Everything else is left to that. The test of this file compares the two.
 
 /** ServeRequest.items and ServeResponse.items. */
 const ITEM_TAG = (1 << 3) | 2;

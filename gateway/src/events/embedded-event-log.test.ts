@@ -6,6 +6,7 @@ import type { StoredEvent } from "../call/call-events.js";
 import { ManualClock } from "../util/clock.js";
 import { openEmbeddedEventLog } from "./embedded-event-log.js";
 import type { StoredEventLog } from "./stored-event-log.js";
+import { event } from "./testing.js";
 
 const REST_MS = 1_000;
 /** Enough uses for the file to be closed at rest. */
@@ -33,16 +34,7 @@ afterEach(async () => {
 });
 
 function append(sequence: number): Promise<StoredEvent> {
-  return log.append({
-    tenant: "t",
-    callId: "c-1",
-    pool: "p",
-    sequence,
-    ownerEpoch: 1,
-    time: clock.wallNow(),
-    position: 0,
-    body: { type: "answered" },
-  });
+  return log.append(event(sequence, { time: clock.wallNow() }));
 }
 
 it("goes on after a rest, with all that was written before", async () => {

@@ -13,6 +13,7 @@ import type { EventWire } from "./event-wire.js";
 import { JetStreamEventLog } from "./jetstream-event-log.js";
 import { MemoryEventLog, MemoryEventStorage } from "./memory-event-log.js";
 import type { EventLogOptions, StoredEventLog } from "./stored-event-log.js";
+import { event as anEvent } from "./testing.js";
 
 const ALL = { callIds: [], pools: [] };
 const SNAPSHOT: CallSnapshot = {
@@ -38,17 +39,7 @@ const SNAPSHOT: CallSnapshot = {
 const clock = new ManualClock(new Date("2026-06-30T00:00:00Z"));
 
 function event(sequence: number, over: Partial<CallEvent> = {}): CallEvent {
-  return {
-    tenant: "t",
-    callId: "c-1",
-    pool: "p",
-    sequence,
-    ownerEpoch: 1,
-    time: clock.wallNow(),
-    position: sequence * 10,
-    body: { type: "answered" },
-    ...over,
-  };
+  return anEvent(sequence, { time: clock.wallNow(), position: sequence * 10, ...over });
 }
 
 /** Reads a number of items, then leaves. */

@@ -7,6 +7,7 @@ import { ManualClock } from "../util/clock.js";
 import { decodeEvent, encodeEvent } from "./event-codec.js";
 import type { EventWire } from "./event-wire.js";
 import { JetStreamEventLog, type JetStreamEventLogOptions } from "./jetstream-event-log.js";
+import { event as anEvent } from "./testing.js";
 
 const ALL = { callIds: [], pools: [] };
 const wire: EventWire = {
@@ -15,17 +16,7 @@ const wire: EventWire = {
 };
 
 function event(sequence: number, over: Partial<CallEvent> = {}): CallEvent {
-  return {
-    tenant: "t",
-    callId: "c",
-    pool: "p",
-    sequence,
-    ownerEpoch: 1,
-    time: new Date(0),
-    position: 0,
-    body: { type: "answered" },
-    ...over,
-  };
+  return anEvent(sequence, { callId: "c", ...over });
 }
 
 const label = (item: WatchItem) =>

@@ -1,4 +1,9 @@
-import type { CallServiceDefinition, ServiceHandlers } from "@callweave/proto";
+import type {
+  CallServiceDefinition,
+  ListenCallRequest,
+  ListenCallResponse,
+  ServiceHandlers,
+} from "@callweave/proto";
 import type { ServerWritableStream } from "@grpc/grpc-js";
 import { encodeListenCallResponse } from "../contract/audio-wire.js";
 import type { Credential } from "../contract/authenticator.js";
@@ -40,7 +45,7 @@ async function open(
   const gone = new AbortController();
   call.once("cancelled", () => gone.abort());
   call.once("close", () => gone.abort());
-  const sink = sinkOf(call, encodeListenCallResponse);
+  const sink = sinkOf(call);
   const listening = await openListening(
     api,
     call.request,
@@ -66,9 +71,9 @@ async function open(
   else expiry.follow(credential);
 }
 
-function sinkOf<Q, S>(call: ServerWritableStream<Q, S>, encode?: (message: S, before: number) => Buffer) {
+function sinkOf(call: ServerWritableStream<ListenCallRequest, ListenCallResponse>) {
   return {
-    write: directWrite(call, encode),
+    write: directWrite(call, encodeListenCallResponse),
     finish: () => {
       call.end();
     },

@@ -1,8 +1,7 @@
 import { randomFillSync } from "node:crypto";
 import bufferUtil from "bufferutil";
+import { WHOLE_BINARY } from "./frame-splitter.js";
 
-/** First byte of a binary message in one frame (RFC 6455, 5.2). */
-const WHOLE_BINARY = 0x82;
 const MASKED = 0x80;
 const MASK_BYTES = 4;
 

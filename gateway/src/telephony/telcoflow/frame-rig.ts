@@ -43,7 +43,7 @@ export function encode({ first, payload, length = payload.length, masked = false
 /** A binary message in one frame. */
 export const binary = (payload: Uint8Array): Frame => ({ first: 0x82, payload });
 /** A text message. */
-export const text = (words: string): Frame => ({ first: 0x81, payload: Buffer.from(words) });
+const text = (words: string): Frame => ({ first: 0x81, payload: Buffer.from(words) });
 
 /** What ws makes of bytes, until it finds an error. */
 class Reader {
@@ -105,13 +105,20 @@ export async function split(bytes: Buffer, cuts: readonly number[], takes: () =>
 }
 
 /** The same bytes through ws alone. */
-export async function plain(bytes: Buffer): Promise<Reader> {
+async function plain(bytes: Buffer): Promise<Reader> {
   const reader = new Reader();
   reader.write(bytes);
   return reader.settled();
 }
 
 const payload = fc.uint8Array({ maxLength: 200 });
+/** What is heard of frames that come in pieces through the splitter, and of the same through ws alone. */
+export async function bothWays(frames: readonly Frame[], cuts: readonly number[]) {
+  const bytes = Buffer.concat(frames.map(encode));
+  const [{ reader }, expected] = [await split(bytes, cuts), await plain(bytes)];
+  return { reader, expected };
+}
+
 /** What a provider may send, a message at a time. */
 export const good: fc.Arbitrary<Frame[]> = fc.oneof(
   { weight: 5, arbitrary: payload.map((bytes) => [binary(bytes)]) },
@@ -137,7 +144,7 @@ export const good: fc.Arbitrary<Frame[]> = fc.oneof(
   },
 );
 /** Any header at all, any length announced. */
-export const wrong: fc.Arbitrary<Frame[]> = fc
+const wrong: fc.Arbitrary<Frame[]> = fc
   .record({
     first: fc.integer({ min: 0, max: 255 }),
     payload,
@@ -145,5 +152,7 @@ export const wrong: fc.Arbitrary<Frame[]> = fc
     length: fc.oneof(fc.nat(300), fc.constantFrom(2_001, 65_535, 65_536, 2 ** 40)),
   })
   .map((frame) => [frame]);
+/** Mostly right, sometimes wrong. */
+export const mixed = fc.oneof({ weight: 4, arbitrary: good }, { weight: 1, arbitrary: wrong });
 /** Places where what is read is cut. */
 export const cuts = fc.array(fc.nat(20_000), { maxLength: 30 });

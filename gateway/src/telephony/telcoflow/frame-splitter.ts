@@ -12,7 +12,7 @@ export interface SplitTarget {
 const MAX_HEAD_BYTES = 65_536;
 
 /** RFC 6455, 5.2: the first byte of a binary message in one frame, without extensions. */
-const WHOLE_BINARY = 0x82;
+export const WHOLE_BINARY = 0x82;
 const RSV_BITS = 0x70;
 const CONTINUATION = 0;
 const BINARY = 2;

@@ -1,3 +1,5 @@
+import { KeptView } from "./kept-view.js";
+
 /** Bytes before the audio of a binary frame: one, the channel. */
 export const AUDIO_HEADER_BYTES = 1;
 
@@ -6,6 +8,9 @@ export type AudioSink = (channel: number, pcm: Uint8Array) => void;
 
 /** What a binary frame was: audio, audio of an odd length (its last byte is kept), or nothing. */
 export type AudioFrameKind = "audio" | "odd" | "short";
+
+/** Of all connections: they read into the same memory. */
+const frameView = new KeptView();
 
 /**
  * Reads binary frames (one byte of channel, then s16le) into whole samples. A frame of odd length leaves its last byte
@@ -31,7 +36,7 @@ export class AudioFrameReader {
       if (odd) this.keep(channel, last);
       if (pcmBytes > 1) {
         const pcm = Buffer.allocUnsafe(pcmBytes & ~1);
-        pcm.set(viewOf(bytes, from, pcm.length));
+        pcm.set(frameView.of(bytes, from, pcm.length));
         sink(channel, pcm);
       }
       return odd ? "odd" : "audio";
@@ -53,16 +58,6 @@ export class AudioFrameReader {
     this.carried ??= new Int16Array(256).fill(-1);
     this.carried[channel] = byte;
   }
-}
-
-let seen: { readonly bytes: Uint8Array; readonly from: number; readonly view: Uint8Array } | undefined;
-
-/** A view of bytes. Frames are mostly read from the same place and as long as the one before, so the last one is kept. */
-function viewOf(bytes: Uint8Array, from: number, length: number): Uint8Array {
-  if (seen?.bytes === bytes && seen.from === from && seen.view.length === length) return seen.view;
-  const view = bytes.subarray(from, from + length);
-  seen = { bytes, from, view };
-  return view;
 }
 
 let agentFrameBytes = Buffer.alloc(0);

@@ -2,6 +2,7 @@ import { isIP, type NetConnectOpts, connect as netConnect, type Socket } from "n
 import { type ConnectionOptions as TlsOptions, connect as tlsConnect } from "node:tls";
 import type { ClientOptions } from "ws";
 import { FrameSplitter } from "./frame-splitter.js";
+import { KeptView } from "./kept-view.js";
 
 /** Options of SplitConnection. */
 export interface SplitConnectionOptions {
@@ -17,6 +18,7 @@ export interface SplitConnectionOptions {
 /** What is read at a time at most, by all connections in turn: what came in is taken or copied before the next is read. */
 const READ_BYTES = 65_536;
 let readBuffer: Buffer | undefined;
+const readView = new KeptView<Buffer>();
 
 /**
  * The connection below a WebSocket of ours. Whole binary messages are handed over as they are read (FrameSplitter), everything else
@@ -67,7 +69,7 @@ export class SplitConnection {
 
   /** False pauses reading, until the stream is read from again. */
   private received(n: number, bytes: Uint8Array): boolean {
-    this.splitter.push(viewOf(bytes as Buffer, n));
+    this.splitter.push(readView.of(bytes as Buffer, 0, n));
     const { socket } = this;
     return socket !== undefined && socket.readableLength < socket.readableHighWaterMark;
   }
@@ -77,12 +79,4 @@ export class SplitConnection {
     const { socket } = this;
     return socket !== undefined && socket.readableFlowing === true && socket.readableLength === 0;
   }
-}
-
-let seen: Buffer = Buffer.alloc(0);
-
-/** What was read. Most reads are as long as the one before, so the last view is kept. */
-function viewOf(bytes: Buffer, length: number): Buffer {
-  if (seen.buffer !== bytes.buffer || seen.length !== length) seen = bytes.subarray(0, length);
-  return seen;
 }
