@@ -25,7 +25,11 @@ export class FakeProvider {
     await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
     const provider = new FakeProvider(http, `ws://127.0.0.1:${(http.address() as AddressInfo).port}`);
     if (options.upgrade) {
-      http.on("upgrade", (_request, socket) => options.upgrade?.(socket));
+      http.on("upgrade", (_request, socket) => {
+        // Whoever gives up before the answer is read resets the connection.
+        socket.on("error", () => {});
+        options.upgrade?.(socket);
+      });
       return provider;
     }
     const server = new WebSocketServer({ server: http, autoPong: options.autoPong ?? true });
