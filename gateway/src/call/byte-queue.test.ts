@@ -1,14 +1,20 @@
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { ByteQueue } from "./byte-queue.js";
 
-type Step = { write: number } | { lend: number; reads: readonly number[] } | { read: number } | "clear";
+type Step =
+  | { write: number }
+  | { lend: number; reads: readonly number[] }
+  | { read: number }
+  | { skip: number }
+  | "clear";
 
 const size = fc.oneof(fc.integer({ min: 1, max: 40 }), fc.constantFrom(16_383, 16_384, 16_385, 40_000));
 const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ write: size }),
   fc.record({ lend: size, reads: fc.array(size, { maxLength: 3 }) }),
   fc.record({ read: size }),
+  fc.record({ skip: size }),
   fc.constant("clear" as const),
 );
 
@@ -28,6 +34,10 @@ describe("ByteQueue", () => {
           expect([target[0], target[n + 1]]).toEqual([0xaa, 0xaa]);
           model = model.slice(n);
         };
+        const skip = (max: number) => {
+          expect(queue.skip(max)).toBe(Math.min(max, model.length));
+          model = model.slice(max);
+        };
         for (const step of steps) {
           if (step === "clear") {
             expect(queue.clear()).toBe(model.length);
@@ -41,11 +51,12 @@ describe("ByteQueue", () => {
             const bytes = make(step.lend);
             queue.lend(bytes);
             model.push(...bytes);
-            for (const max of step.reads) read(max);
+            for (const [i, max] of step.reads.entries()) (i === 1 ? skip : read)(max);
             queue.settle();
             // Whose memory it is may use it again.
             bytes.fill(0xee);
-          } else read(step.read);
+          } else if ("skip" in step) skip(step.skip);
+          else read(step.read);
           expect(queue.length).toBe(model.length);
         }
         read(model.length + 1);
@@ -71,6 +82,20 @@ describe("ByteQueue", () => {
     expect(queue.read(target, 0, 60_000)).toBe(60_000);
     expect(queue.read(target, 0, 60_000)).toBe(40_000);
     expect(queue.read(target, 0, 1)).toBe(0);
+  });
+
+  it("writes into what was read while some waits all the time", () => {
+    const queue = new ByteQueue();
+    const taken = vi.spyOn(Buffer, "allocUnsafeSlow");
+    const piece = new Uint8Array(1_000);
+    for (let i = 0; i < 50; i++) queue.write(piece);
+    expect(taken).toHaveBeenCalledTimes(4);
+    for (let i = 0; i < 1_000; i++) {
+      queue.write(piece);
+      expect(queue.skip(1_000)).toBe(1_000);
+    }
+    expect(taken.mock.calls.length).toBeLessThanOrEqual(5);
+    taken.mockRestore();
   });
 
   it("tells how much a clear dropped", () => {

@@ -3,10 +3,12 @@ const BLOCK_BYTES = 16_384;
 /**
  * Bytes first in, first out, copied once on the way in, or not at all when they are read before `settle()`. Memory is taken in
  * blocks as needed and given back as read; one block stays while audio comes and goes, since a new one for every frame
- * keeps the garbage collector busy.
+ * keeps the garbage collector busy, and one more while some waits all the time.
  */
 export class ByteQueue {
   private blocks: Buffer[] = [];
+  /** Read, for what is written next. */
+  private spare: Buffer | undefined;
   private readAt = 0;
   private writeAt = 0;
   private size = 0;
@@ -24,7 +26,8 @@ export class ByteQueue {
     let at = 0;
     while (at < bytes.length) {
       if (this.blocks.length === 0 || this.writeAt === BLOCK_BYTES) {
-        this.blocks.push(Buffer.allocUnsafeSlow(BLOCK_BYTES));
+        this.blocks.push(this.spare ?? Buffer.allocUnsafeSlow(BLOCK_BYTES));
+        this.spare = undefined;
         this.writeAt = 0;
       }
       const n = Math.min(bytes.length - at, BLOCK_BYTES - this.writeAt);
@@ -69,19 +72,41 @@ export class ByteQueue {
       const n = Math.min(total - done, BLOCK_BYTES - this.readAt);
       target.set(this.blocks[0]!.subarray(this.readAt, this.readAt + n), offset + done);
       done += n;
-      this.readAt += n;
-      if (this.readAt === BLOCK_BYTES) {
-        if (this.blocks.length > 1) this.blocks.shift();
-        this.readAt = 0;
-      }
+      this.pass(n);
     }
-    this.size -= total;
+    return total;
+  }
+
+  /** Drops up to `maxBytes` of the oldest; answers how many. */
+  skip(maxBytes: number): number {
+    const total = Math.min(maxBytes, this.size);
+    if (this.lent) {
+      this.lentAt += total;
+      this.size -= total;
+      return total;
+    }
+    for (let rest = total; rest > 0; ) {
+      const n = Math.min(rest, BLOCK_BYTES - this.readAt);
+      rest -= n;
+      this.pass(n);
+    }
+    return total;
+  }
+
+  /** Goes on behind `bytes` of the first block. */
+  private pass(bytes: number): void {
+    this.readAt += bytes;
+    this.size -= bytes;
+    if (this.readAt === BLOCK_BYTES) {
+      if (this.blocks.length > 1) this.spare = this.blocks.shift();
+      this.readAt = 0;
+    }
     if (this.size === 0) {
       // Nothing waits: the block that is left is filled from its beginning.
+      this.spare = undefined;
       this.readAt = 0;
       this.writeAt = 0;
     }
-    return total;
   }
 
   private readLent(lent: Uint8Array, target: Uint8Array, offset: number, total: number): number {
@@ -96,6 +121,7 @@ export class ByteQueue {
   clear(): number {
     const dropped = this.size;
     this.blocks = [];
+    this.spare = undefined;
     this.lent = undefined;
     this.readAt = 0;
     this.writeAt = 0;

@@ -1,4 +1,5 @@
 import type { ListenCallResponse } from "@callweave/proto";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ListenWriter } from "./listen-writer.js";
 
@@ -205,5 +206,70 @@ describe("ListenWriter", () => {
         [15, 20 * 160, [20]],
       ]);
     });
+  });
+
+  it("tells every sample once and in order, as audio or as a gap", () => {
+    /** What is heard at a position. */
+    const byte = (position: number) => (position * 31 + (position >> 8)) & 0xff;
+    const step = fc.oneof(
+      fc.record({ audio: fc.constantFrom(160, 160, 160, 80, 1, 700) }),
+      fc.record({ gap: fc.integer({ min: 1, max: 400 }) }),
+      fc.constantFrom("wrote" as const, "wait" as const, "turn" as const),
+    );
+    fc.assert(
+      fc.property(
+        fc.array(step, { maxLength: 80 }),
+        fc.constantFrom(0, 20, 60),
+        fc.constantFrom(100, 140, 400),
+        (steps, bundleMs, maxListenMs) => {
+          const { writer, written, turn, wrote, wait, drain } = setup(maxListenMs, bundleMs);
+          writer.start(format);
+          let position = 0;
+          for (const step of steps) {
+            if (step === "wrote") wrote();
+            else if (step === "wait") wait();
+            else if (step === "turn") turn();
+            else if ("audio" in step) {
+              const from = position;
+              writer.audio(
+                from,
+                step.audio,
+                Uint8Array.from({ length: step.audio }, (_, i) => byte(from + i)),
+              );
+              position += step.audio;
+            } else {
+              writer.gap(position, step.gap / 8, "PROVIDER");
+              position += step.gap;
+            }
+          }
+          writer.ended("TERMINATED");
+          drain();
+          let at = 0;
+          let audioSequence = 0;
+          let droppedMs = 0;
+          for (const { item } of written) {
+            if (item?.$case === "audio") {
+              const { pcm, sequence } = item.value;
+              expect(item.value.position).toBe(at);
+              expect([...pcm]).toEqual(Array.from(pcm, (_, i) => byte(at + i)));
+              expect(sequence).toBeGreaterThan(audioSequence);
+              audioSequence = sequence;
+              at += pcm.length;
+            } else if (item?.$case === "gap") {
+              const { from, duration, reason } = item.value;
+              expect(from).toBe(at);
+              const ms = (duration?.seconds ?? 0) * 1000 + (duration?.nanos ?? 0) / 1e6;
+              if (reason === 1) droppedMs += ms;
+              at += Math.round(ms * 8);
+            }
+          }
+          expect(at).toBe(position);
+          // Gaps of the provider among what was dropped count in the gap that tells it, and are no audio.
+          expect(writer.droppedMs).toBeLessThanOrEqual(droppedMs + 1e-6);
+          expect(written.at(-1)?.item?.$case).toBe("ended");
+        },
+      ),
+      { numRuns: 300 },
+    );
   });
 });

@@ -4,6 +4,7 @@ import {
   type AudioFormat as PbAudioFormat,
   EndReason as PbEndReason,
 } from "@callweave/proto";
+import { ByteQueue } from "../call/byte-queue.js";
 import type { TapGapReason } from "../call/call-audio.js";
 import type { EndReason } from "../call/call-state.js";
 import type { Listener } from "../gateway-api.js";
@@ -19,14 +20,17 @@ export interface ListenSink {
   finish(): void;
 }
 
-/** Audio or a gap that waits. */
-interface Queued {
-  next: Queued | undefined;
-  readonly position: number;
-  /** 0 for a gap. */
+/** What waits: pieces of audio, each as long as the first and right behind the one before; or a gap. */
+interface Run {
+  next: Run | undefined;
+  /** Of the first sample. */
+  position: number;
+  /** Pieces in it; 1 for a gap. */
+  pieces: number;
+  /** Of a piece, at the rate of the call; 0 for a gap. */
   readonly samples: number;
-  /** None for a gap. */
-  readonly pcm: Uint8Array | undefined;
+  /** Of a piece; 0 for a gap. */
+  readonly bytes: number;
   /** None for audio. */
   readonly gap: ListenCallResponse | undefined;
 }
@@ -39,20 +43,28 @@ export interface ListenLimits {
   readonly listenBundleMs: number;
 }
 
-/** However small the items are, no more wait than this. */
-const MAX_QUEUED_ITEMS = 10_000;
+/** However small they are, no more pieces of audio and gaps wait than this. */
+const MAX_QUEUED_PIECES = 10_000;
 
 /**
  * The sending side of ListenCall: one message on its way at a time, the rest waits. Audio of `listenBundleMs` goes out in one
  * message, since it is messages that a listener costs. Audio beyond `maxListenMs` loses the oldest, told by a gap before the
  * next audio; the end of the call is never lost, and waits for nothing.
+ *
+ * What waits is copied: kept as it came, 100 listeners who do not read leave the garbage collector 10,000 pieces that
+ * are never young garbage.
  */
 export class ListenWriter implements Listener {
   /** Audio dropped for this listener, in ms. */
   droppedMs = 0;
   private first: ListenCallResponse | undefined;
   private last: ListenCallResponse | undefined;
-  private readonly queue = new LinkedQueue<Queued>();
+  private readonly runs = new LinkedQueue<Run>();
+  /** The last of `runs`, when it is audio that more can join. */
+  private lastRun: Run | undefined;
+  /** The audio of `runs`. */
+  private readonly bytes = new ByteQueue();
+  private queuedPieces = 0;
   private queuedSamples = 0;
   private sequence = 0;
   /** Position of the first sample dropped and not yet told; -1: none. */
@@ -89,12 +101,24 @@ export class ListenWriter implements Listener {
   }
 
   audio(position: number, samples: number, pcm: Uint8Array): void {
-    this.push({ next: undefined, position, samples, pcm, gap: undefined });
+    if (this.closed || this.last) return;
+    const { lastRun } = this;
+    if (lastRun && isNext(lastRun, position, samples, pcm.length)) lastRun.pieces++;
+    else {
+      const run = { next: undefined, position, pieces: 1, samples, bytes: pcm.length, gap: undefined };
+      this.runs.push(run);
+      this.lastRun = run;
+    }
+    this.bytes.write(pcm);
+    this.pushed(samples);
   }
 
   gap(from: number, durationMs: number, reason: TapGapReason): void {
+    if (this.closed || this.last) return;
     const gap = gapMessage(from, durationMs, AudioGapReason[reason]);
-    this.push({ next: undefined, position: from, samples: 0, pcm: undefined, gap });
+    this.runs.push({ next: undefined, position: from, pieces: 1, samples: 0, bytes: 0, gap });
+    this.lastRun = undefined;
+    this.pushed(0);
   }
 
   ended(reason: EndReason): void {
@@ -106,28 +130,42 @@ export class ListenWriter implements Listener {
   /** The stream is gone. */
   close(): void {
     this.closed = true;
-    this.queue.clear();
+    this.runs.clear();
+    this.lastRun = undefined;
+    this.queuedPieces = 0;
+    this.queuedSamples = 0;
+    this.bytes.clear();
   }
 
-  private push(item: Queued): void {
-    if (this.closed || this.last) return;
-    this.queue.push(item);
-    this.queuedSamples += item.samples;
-    const { queue } = this;
-    while (queue.size > 1 && (this.queuedSamples > this.maxSamples || queue.size > MAX_QUEUED_ITEMS)) {
-      const dropped = this.shift();
-      if (dropped.pcm) this.sequence++;
-      if (this.gapFrom < 0) this.gapFrom = dropped.position;
-      this.droppedMs += (dropped.samples * 1000) / this.sampleRateHz;
-    }
+  private pushed(samples: number): void {
+    this.queuedPieces++;
+    this.queuedSamples += samples;
+    while (
+      this.queuedPieces > 1 &&
+      (this.queuedSamples > this.maxSamples || this.queuedPieces > MAX_QUEUED_PIECES)
+    )
+      this.drop(this.runs.first as Run);
     this.arm();
   }
 
-  /** The oldest; only while there is one. */
-  private shift(): Queued {
-    const item = this.queue.shift() as Queued;
-    this.queuedSamples -= item.samples;
-    return item;
+  /** Loses the first piece of the oldest run. */
+  private drop(run: Run): void {
+    if (!run.gap) this.sequence++;
+    if (this.gapFrom < 0) this.gapFrom = run.position;
+    this.droppedMs += (run.samples * 1000) / this.sampleRateHz;
+    this.bytes.skip(run.bytes);
+    this.taken(run, 1);
+  }
+
+  /** The first pieces of the oldest run no longer wait. */
+  private taken(run: Run, pieces: number): void {
+    this.queuedPieces -= pieces;
+    this.queuedSamples -= pieces * run.samples;
+    run.position += pieces * run.samples;
+    run.pieces -= pieces;
+    if (run.pieces > 0) return;
+    this.runs.shift();
+    if (this.lastRun === run) this.lastRun = undefined;
   }
 
   private arm(): void {
@@ -158,7 +196,7 @@ export class ListenWriter implements Listener {
     this.inFlight = false;
     if (error) this.close();
     else if (this.last || this.queuedSamples >= this.bundleSamples) this.flush();
-    else if (this.queue.size > 0) this.arm();
+    else if (this.queuedPieces > 0) this.arm();
   };
 
   private flush(): void {
@@ -179,30 +217,45 @@ export class ListenWriter implements Listener {
       this.first = undefined;
       return message;
     }
-    const { first } = this.queue;
+    const { first } = this.runs;
     if (!first) return this.last;
     const from = this.gapFrom;
-    if (from < 0) return first.gap ? this.shift().gap : this.bundle();
-    this.gapFrom = -1;
-    const { position } = first;
-    return gapMessage(from, ((position - from) * 1000) / this.sampleRateHz, AudioGapReason.SLOW_RECEIVER);
+    if (from >= 0) {
+      this.gapFrom = -1;
+      const { position } = first;
+      return gapMessage(from, ((position - from) * 1000) / this.sampleRateHz, AudioGapReason.SLOW_RECEIVER);
+    }
+    if (!first.gap) return this.bundle(first);
+    this.taken(first, 1);
+    return first.gap;
   }
 
-  /** The oldest audio, and what follows on it without a hole, up to what is sent at once. */
-  private bundle(): AudioItem {
-    const { position, samples, pcm } = this.shift() as Queued & { readonly pcm: Uint8Array };
-    let all = samples;
-    let parts: Uint8Array[] | undefined;
-    for (let { first } = this.queue; first?.pcm; { first } = this.queue) {
-      if (first.position !== position + all || all + first.samples > this.bundleSamples) break;
-      parts ??= [pcm];
-      parts.push(first.pcm);
-      all += first.samples;
-      this.shift();
+  /** The oldest piece, and what follows on it without a hole, up to what is sent at once. */
+  private bundle(oldest: Run): AudioItem {
+    const { position } = oldest;
+    let samples = 0;
+    let bytes = 0;
+    let run: Run | undefined = oldest;
+    while (run && !run.gap && run.position === position + samples) {
+      const room = Math.floor((this.bundleSamples - samples) / run.samples);
+      const pieces = Math.min(run.pieces, samples === 0 ? Math.max(1, room) : room);
+      if (pieces <= 0) break;
+      samples += pieces * run.samples;
+      bytes += pieces * run.bytes;
+      const whole: boolean = pieces === run.pieces;
+      this.taken(run, pieces);
+      run = whole ? this.runs.first : undefined;
     }
-    const bytes = parts ? Buffer.concat(parts) : pcm;
-    return new AudioItem(0, ++this.sequence, toUint(position), bytes, all);
+    const pcm = Buffer.allocUnsafe(bytes);
+    this.bytes.read(pcm, 0, bytes);
+    return new AudioItem(0, ++this.sequence, toUint(position), pcm, samples);
   }
+}
+
+function isNext(run: Run, position: number, samples: number, bytes: number): boolean {
+  return (
+    samples === run.samples && bytes === run.bytes && position === run.position + run.pieces * run.samples
+  );
 }
 
 function later(fn: () => void, delayMs: number): void {
