@@ -13,7 +13,7 @@ import {
   printConfig,
 } from "./config/index.js";
 import { addDoctor } from "./doctor/doctor-command.js";
-import { markInSteps, setHeapGrowth } from "./ops/heap-growth.js";
+import { collectAlone, setHeapGrowth } from "./ops/heap-growth.js";
 import { RestingHeap } from "./ops/resting-heap.js";
 import { makeGatewayId, startGateway, VERSION } from "./serve.js";
 import { MEMBER_OPTION, onSupervisorGone, tellServing } from "./supervisor/member-process.js";
@@ -168,7 +168,7 @@ async function serve(options: Source & { readonly member?: number }): Promise<vo
   });
   process.on("SIGHUP", () => void reload.reload("SIGHUP"));
   const { port, ops, deskPort, gateway } = await starting;
-  markInSteps(member === undefined ? 1 : config.serve.gateways);
+  collectAlone(member === undefined ? 1 : config.serve.gateways);
   setHeapGrowth(config.serve.heapGrowthPercent);
   new RestingHeap({ callsUp: () => gateway.callCount, everyMs: config.serve.heapRestSeconds * 1000 });
   if (member !== undefined) tellServing({ port, opsPort: ops.port, deskPort });

@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { expect, it } from "vitest";
-import { markInSteps, setHeapGrowth } from "./heap-growth.js";
+import { collectAlone, setHeapGrowth } from "./heap-growth.js";
 
 function told(percent: number): string[] {
   const said: string[] = [];
@@ -37,12 +37,14 @@ it.each([
   [2, 2, true],
   [2, 3, true],
   [2, 4, false],
-])("marks in steps where %i gateways have %i cores: %s", (gateways, cores, steps) => {
+])("collects in its own thread where %i gateways have %i cores: %s", (gateways, cores, alone) => {
   const said: string[] = [];
-  markInSteps(gateways, cores, (flags) => said.push(flags));
-  expect(said).toEqual(steps ? ["--no-concurrent-marking"] : []);
+  collectAlone(gateways, cores, (flags) => said.push(flags));
+  expect(said).toEqual(alone ? ["--no-concurrent-marking", "--no-parallel-scavenge"] : []);
 });
 
 it("asks this V8 for something that it knows", () => {
-  expect(String(execFileSync(process.execPath, ["--v8-options"]))).toContain("--concurrent-marking ");
+  const options = String(execFileSync(process.execPath, ["--v8-options"]));
+  expect(options).toContain("--concurrent-marking ");
+  expect(options).toContain("--parallel-scavenge ");
 });

@@ -21,16 +21,20 @@ export function setHeapGrowth(
 }
 
 /**
- * Where a gateway has no second core for itself, the marking before a full collection is done in steps of about a millisecond
- * between other work. By default V8 marks in four threads beside it, which on one core leave it a fifth: with 600 calls
- * that was a pause of 60 to 100 ms. `gateways` share the cores that this process may use.
+ * Where a gateway has no second core for itself, its garbage is collected in its own thread: the marking before a full collection
+ * in steps of about a millisecond between other work, young garbage at once. By default V8 marks in four threads beside it,
+ * which on one core leave it a fifth: with 600 calls that was a pause of 60 to 100 ms. And it shares a young collection
+ * among threads and waits for all of them, which on one core made 3 ms of 1 ms. `gateways` share the cores that this
+ * process may use.
  */
-export function markInSteps(
+export function collectAlone(
   gateways: number,
   cores: number = availableParallelism(),
   setFlags: (flags: string) => void = setFlagsFromString,
 ): void {
-  if (cores < 2 * gateways) setFlags("--no-concurrent-marking");
+  if (cores >= 2 * gateways) return;
+  setFlags("--no-concurrent-marking");
+  setFlags("--no-parallel-scavenge");
 }
 
 /** A full collection, now: some 30 to 70 ms in which nothing else happens. */
