@@ -1,6 +1,6 @@
 /**
- * Observers that hear calls by ListenCall, one call each in turn, each on a connection of its own. Slow ones open the stream and
- * never read it. Argument: the gateway's address.
+ * Observers that hear calls by ListenCall, one call each in turn, each on a connection of its own. Slow ones read the first message
+ * and no other: grpc-js reads on for those who read none, and keeps all of it. Argument: the gateway's address.
  */
 import { CallServiceClient, ListenCallRequest, type ListenCallResponse } from "@callweave/proto";
 import { type ClientReadableStream, credentials } from "@grpc/grpc-js";
@@ -36,13 +36,11 @@ function listen(callId: string, slow: boolean): Listener {
     console.error(String(error));
     process.exit(1);
   });
-  if (slow) {
-    stream.on("metadata", () => started++);
-    return listener;
-  }
   stream.on("data", ({ item }: ListenCallResponse) => {
-    if (item?.$case === "started") started++;
-    else if (item?.$case === "audio") heard.audio++;
+    if (item?.$case === "started") {
+      started++;
+      if (slow) stream.pause();
+    } else if (item?.$case === "audio") heard.audio++;
     else if (item?.$case === "gap") heard.gaps++;
     else if (item?.$case === "ended") heard.ended++;
   });
@@ -58,6 +56,14 @@ async function begin(about: { callIds: string[]; count: number; slow: boolean })
   await until(() => started === count, `${count} observers`, 30_000);
 }
 
+/** Lets slow observers read on, until each has heard of what it lost; rejects when they have not within 10 s. */
+async function readOn(): Promise<ListenReport> {
+  const slow = listeners.filter(({ stream }) => stream.isPaused());
+  for (const { stream } of slow) stream.resume();
+  await until(() => heard.gaps >= slow.length, `gaps of ${slow.length} slow observers`, 10_000);
+  return { ...heard };
+}
+
 function end(): ListenReport {
   const gone = listeners;
   listeners = [];
@@ -68,4 +74,4 @@ function end(): ListenReport {
   return { ...heard };
 }
 
-answerMain({ begin, end }, null);
+answerMain({ begin, readOn, end }, null);
