@@ -93,6 +93,27 @@ describe("dispatch / offers", () => {
     expect(a.got("offer")).toHaveLength(0);
   });
 
+  it("tells an agent how far its audio has been played also while the gateway goes away (fault 23)", async () => {
+    const t = await dispatchRig();
+    const a = t.agent({ answerOnAccept: true });
+    t.telephony.arrive({ callId: "c" });
+    await t.clock.advance(0);
+    a.handler.accept(a.last("offer").offerId);
+    await t.clock.advance(0);
+    void t.gateway.drain(60_000);
+    const { handle } = a.last("assigned");
+    for (let told = 0; told < 4; told++) {
+      const before = a.got("playback").length;
+      a.handler.audio(handle, new Uint8Array(8_000));
+      await t.clock.advance(1_000);
+      expect(a.got("playback").length).toBeGreaterThan(before);
+    }
+    await t.gateway.stop();
+    const after = a.notices.length;
+    await t.clock.advance(5_000);
+    expect(a.notices).toHaveLength(after);
+  });
+
   it("seats exactly one of many that race for an epoch (fault 5)", async () => {
     await fc.assert(
       fc.asyncProperty(fc.shuffledSubarray([...Array(12).keys()], { minLength: 2 }), async (order) => {

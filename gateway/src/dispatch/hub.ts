@@ -307,7 +307,8 @@ export class Hub implements AgentHub {
           if (assignment.stream) assignment.playback(assignment.call.playback.snapshot());
         }
       }
-      if (this.byToken.size > 0 && !this.goingAway) this.tellProgress();
+      // Also while it goes away: agents wait for it before they send more.
+      if (this.byToken.size > 0) this.tellProgress();
     });
   }
 }
