@@ -6,7 +6,7 @@ export const GATEWAY_FAULTS: readonly FaultRow[] = [
     number: 23,
     fault: "The gateway is told to end (SIGTERM)",
     promise:
-      "Not serving, no claims, `GoAway` to agents, calls may end (`drain.max_wait_seconds`), stores flushed, exit 0. A second signal ends it at once, without ending calls at the provider.",
+      "Not serving, no claims, `GoAway` to agents, calls go on and may end (`drain.max_wait_seconds`), stores flushed, exit 0. A second signal ends it at once, without ending calls at the provider.",
     injected: "SIGTERM to the process, once and twice",
     tests: [
       ...integration(
@@ -18,6 +18,10 @@ export const GATEWAY_FAULTS: readonly FaultRow[] = [
       ...integration(
         "several-gateways",
         "a gateway that is told to end lets its calls end, and the other takes the new ones",
+      ),
+      ...unit(
+        "dispatch/dispatch",
+        "tells an agent how far its audio has been played also while the gateway goes away",
       ),
     ],
     limit: "What is left when the time is over is closed here without a command; the provider decides.",
