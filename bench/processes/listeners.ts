@@ -17,6 +17,8 @@ export interface ListenReport {
 interface Listener {
   readonly client: CallServiceClient;
   readonly stream: ClientReadableStream<ListenCallResponse>;
+  /** Has been told that it lost audio. */
+  lost: boolean;
 }
 
 const [address = ""] = process.argv.slice(2);
@@ -30,7 +32,7 @@ function listen(callId: string, slow: boolean): Listener {
     "grpc.enable_http_proxy": 0,
   });
   const stream = client.listenCall(ListenCallRequest.fromPartial({ callId }));
-  const listener = { client, stream };
+  const listener: Listener = { client, stream, lost: false };
   stream.on("error", (error) => {
     if (!listeners.includes(listener)) return;
     console.error(String(error));
@@ -41,8 +43,10 @@ function listen(callId: string, slow: boolean): Listener {
       started++;
       if (slow) stream.pause();
     } else if (item?.$case === "audio") heard.audio++;
-    else if (item?.$case === "gap") heard.gaps++;
-    else if (item?.$case === "ended") heard.ended++;
+    else if (item?.$case === "gap") {
+      heard.gaps++;
+      listener.lost = true;
+    } else if (item?.$case === "ended") heard.ended++;
   });
   return listener;
 }
@@ -57,10 +61,13 @@ async function begin(about: { callIds: string[]; count: number; slow: boolean })
 }
 
 /** Lets slow observers read on, until each has heard of what it lost; rejects when they have not within 10 s. */
-async function readOn(): Promise<ListenReport> {
+async function readOn(): Promise<void> {
   for (const { stream } of listeners) stream.resume();
-  await until(() => heard.gaps >= listeners.length, `gaps of ${listeners.length} slow observers`, 10_000);
-  return { ...heard };
+  await until(
+    () => listeners.every(({ lost }) => lost),
+    `gaps of ${listeners.length} slow observers`,
+    10_000,
+  );
 }
 
 function end(): ListenReport {

@@ -60,8 +60,6 @@ export class ListenWriter implements Listener {
   private first: ListenCallResponse | undefined;
   private last: ListenCallResponse | undefined;
   private readonly runs = new LinkedQueue<Run>();
-  /** The last of `runs`, when it is audio that more can join. */
-  private lastRun: Run | undefined;
   /** The audio of `runs`. */
   private readonly bytes = new ByteQueue();
   private queuedPieces = 0;
@@ -102,13 +100,9 @@ export class ListenWriter implements Listener {
 
   audio(position: number, samples: number, pcm: Uint8Array): void {
     if (this.closed || this.last) return;
-    const { lastRun } = this;
-    if (lastRun && isNext(lastRun, position, samples, pcm.length)) lastRun.pieces++;
-    else {
-      const run = { next: undefined, position, pieces: 1, samples, bytes: pcm.length, gap: undefined };
-      this.runs.push(run);
-      this.lastRun = run;
-    }
+    const { last } = this.runs;
+    if (last && isNext(last, position, samples, pcm.length)) last.pieces++;
+    else this.runs.push({ next: undefined, position, pieces: 1, samples, bytes: pcm.length, gap: undefined });
     this.bytes.write(pcm);
     this.pushed(samples);
   }
@@ -117,7 +111,6 @@ export class ListenWriter implements Listener {
     if (this.closed || this.last) return;
     const gap = gapMessage(from, durationMs, AudioGapReason[reason]);
     this.runs.push({ next: undefined, position: from, pieces: 1, samples: 0, bytes: 0, gap });
-    this.lastRun = undefined;
     this.pushed(0);
   }
 
@@ -131,7 +124,6 @@ export class ListenWriter implements Listener {
   close(): void {
     this.closed = true;
     this.runs.clear();
-    this.lastRun = undefined;
     this.queuedPieces = 0;
     this.queuedSamples = 0;
     this.bytes.clear();
@@ -154,18 +146,15 @@ export class ListenWriter implements Listener {
     if (this.gapFrom < 0) this.gapFrom = run.position;
     this.droppedMs += (run.samples * 1000) / this.sampleRateHz;
     this.bytes.skip(run.bytes);
-    this.taken(run, 1);
+    this.taken(run);
   }
 
-  /** The first pieces of the oldest run no longer wait. */
-  private taken(run: Run, pieces: number): void {
-    this.queuedPieces -= pieces;
-    this.queuedSamples -= pieces * run.samples;
-    run.position += pieces * run.samples;
-    run.pieces -= pieces;
-    if (run.pieces > 0) return;
-    this.runs.shift();
-    if (this.lastRun === run) this.lastRun = undefined;
+  /** The first piece of the oldest run no longer waits. */
+  private taken(run: Run): void {
+    this.queuedPieces--;
+    this.queuedSamples -= run.samples;
+    run.position += run.samples;
+    if (--run.pieces === 0) this.runs.shift();
   }
 
   private arm(): void {
@@ -225,26 +214,24 @@ export class ListenWriter implements Listener {
       const { position } = first;
       return gapMessage(from, ((position - from) * 1000) / this.sampleRateHz, AudioGapReason.SLOW_RECEIVER);
     }
-    if (!first.gap) return this.bundle(first);
-    this.taken(first, 1);
+    if (!first.gap) return this.bundle(first.position);
+    this.taken(first);
     return first.gap;
   }
 
   /** The oldest piece, and what follows on it without a hole, up to what is sent at once. */
-  private bundle(oldest: Run): AudioItem {
-    const { position } = oldest;
+  private bundle(position: number): AudioItem {
     let samples = 0;
     let bytes = 0;
-    let run: Run | undefined = oldest;
-    while (run && !run.gap && run.position === position + samples) {
-      const room = Math.floor((this.bundleSamples - samples) / run.samples);
-      const pieces = Math.min(run.pieces, samples === 0 ? Math.max(1, room) : room);
-      if (pieces <= 0) break;
-      samples += pieces * run.samples;
-      bytes += pieces * run.bytes;
-      const whole: boolean = pieces === run.pieces;
-      this.taken(run, pieces);
-      run = whole ? this.runs.first : undefined;
+    for (
+      let { first } = this.runs;
+      first && !first.gap && first.position === position + samples;
+      { first } = this.runs
+    ) {
+      if (bytes > 0 && samples + first.samples > this.bundleSamples) break;
+      samples += first.samples;
+      bytes += first.bytes;
+      this.taken(first);
     }
     const pcm = Buffer.allocUnsafe(bytes);
     this.bytes.read(pcm, 0, bytes);
@@ -253,9 +240,8 @@ export class ListenWriter implements Listener {
 }
 
 function isNext(run: Run, position: number, samples: number, bytes: number): boolean {
-  return (
-    samples === run.samples && bytes === run.bytes && position === run.position + run.pieces * run.samples
-  );
+  const end = run.position + run.pieces * run.samples;
+  return !run.gap && samples === run.samples && bytes === run.bytes && position === end;
 }
 
 function later(fn: () => void, delayMs: number): void {

@@ -18,6 +18,11 @@ export class LinkedQueue<T extends Linked<T>> {
     return this.head;
   }
 
+  /** The newest, which stays. */
+  get last(): T | undefined {
+    return this.tail;
+  }
+
   push(entry: T): void {
     if (this.tail) this.tail.next = entry;
     else this.head = entry;
