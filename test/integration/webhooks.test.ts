@@ -154,6 +154,10 @@ async function running({
 /** Begun: it reads from the place where the log was then. */
 const begun = (hooks: Webhooks) => until(() => hooks.views()[0]?.delivering === true);
 
+/** So many are delivered and known to be: a delivery whose answer is not read yet would be made again. */
+const delivered = (hooks: Webhooks, count: number) =>
+  waitUntil(async () => hooks.views()[0]?.delivered === count, `${count} deliveries`);
+
 let nextOf = new Map<string, number>();
 beforeEach(() => {
   nextOf = new Map();
@@ -174,7 +178,8 @@ describe("webhooks", () => {
     const hooks = await running({ hook: { previousSecret: "the-secret-of-before-this-one" } });
     await begun(hooks);
     await happen("a", "b", "a", "b", "a");
-    await until(() => receiver.got.length === 5);
+    await delivered(hooks, 5);
+    expect(receiver.got).toHaveLength(5);
     expect(receiver.labels().filter((one) => one.startsWith("a"))).toEqual(["a/1", "a/2", "a/3"]);
     expect(new Set(receiver.got.map(({ id }) => id)).size).toBe(5);
     const [first] = receiver.got;
@@ -192,7 +197,7 @@ describe("webhooks", () => {
     const hooks = await running({ hook: { maxWaiting: 3 } });
     await begun(hooks);
     await happen("a");
-    await until(() => receiver.got.length === 1);
+    await delivered(hooks, 1);
     await receiver.close();
     // More than may wait in memory: the rest waits in the log.
     await happen("a", "b", "a", "b", "c", "c", "a", "b");
@@ -211,7 +216,7 @@ describe("webhooks", () => {
     const first = await running();
     await begun(first);
     await happen("a");
-    await until(() => receiver.got.length === 1);
+    await delivered(first, 1);
     receiver.answer = () => ({ status: 503 });
     await happen("a", "b");
     await until(() => receiver.got.length >= 3);
@@ -248,7 +253,7 @@ describe("webhooks", () => {
     const hooks = await running({ api, hook: { includeContext: "header" } });
     await begun(hooks);
     await happen("a");
-    await until(() => receiver.got.length === 1);
+    await delivered(hooks, 1);
     expect(receiver.got[0]?.body.context).toMatchObject({
       callId: "a",
       summary: "Wants a refund.",
@@ -395,13 +400,13 @@ describe("webhooks", () => {
     await begun(a);
     const b = await running({ ...setup, gatewayId: "g-b" });
     await happen("a", "b", "a");
-    await until(() => receiver.got.length === 3);
+    await delivered(a, 3);
     expect(b.views()[0]?.delivering).toBe(false);
     await a.stop();
     await happen("a", "b");
-    await until(() => receiver.got.length === 5);
+    await delivered(b, 2);
     expect(receiver.labels().sort()).toEqual(["a/1", "a/2", "a/3", "b/1", "b/2"]);
-    expect(b.views()[0]).toMatchObject({ delivering: true, delivered: 2 });
+    expect(b.views()[0]?.delivering).toBe(true);
   });
 
   it("keep the secret and the address out of logs and dead letters", async () => {
