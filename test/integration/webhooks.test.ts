@@ -156,7 +156,7 @@ const begun = (hooks: Webhooks) => until(() => hooks.views()[0]?.delivering === 
 
 /** So many are delivered and known to be: a delivery whose answer is not read yet would be made again. */
 const delivered = (hooks: Webhooks, count: number) =>
-  waitUntil(async () => hooks.views()[0]?.delivered === count, `${count} deliveries`);
+  waitUntil(() => hooks.views()[0]?.delivered === count, `${count} deliveries`);
 
 let nextOf = new Map<string, number>();
 beforeEach(() => {
@@ -236,7 +236,7 @@ describe("webhooks", () => {
     receiver.answer = () =>
       receiver.got.length < 3 ? { status: 429, headers: { "Retry-After": "1" } } : { status: 200 };
     await happen("a");
-    await until(() => hooks.views()[0]?.delivered === 1);
+    await delivered(hooks, 1);
     expect(new Set(receiver.got.map(({ id }) => id)).size).toBe(1);
     expect(receiver.got).toHaveLength(3);
   });
@@ -317,7 +317,7 @@ describe("webhooks", () => {
     await until(async () => (await command.list())[0]?.attempts === 2);
     receiver.answer = () => ({ status: 200 });
     await command.request(letter?.id ?? "");
-    await until(() => hooks.views()[0]?.delivered === 2);
+    await delivered(hooks, 2);
     await until(async () => (await command.requested()).length === 0 && (await command.list()).length === 0);
     expect(receiver.got.at(-1)?.id).toBe(letter?.id);
   });
@@ -348,7 +348,7 @@ describe("webhooks", () => {
     await begun(hooks);
     receiver.answer = () => (receiver.got.length === 1 ? "hang" : { status: 200 });
     await happen("a");
-    await until(() => hooks.views()[0]?.delivered === 1);
+    await delivered(hooks, 1);
     expect(receiver.got).toHaveLength(2);
   });
 
