@@ -61,6 +61,8 @@ export interface Neighbours {
    * then.
    */
   mayHaveLostEvents(since: Date): boolean;
+  /** Whether another gateway stays when this one goes away: its agents can move there. */
+  othersStay(): boolean;
   /** This gateway has the call. */
   taken(call: OwnCall): void;
   /** The call is over. */
@@ -105,6 +107,11 @@ export class CallIntake {
   /** Calls that were not claimed because `maxCalls` were up. */
   get leftAtMaxCalls(): number {
     return this.leftFull;
+  }
+
+  /** Claims that are neither calls nor somebody else's yet. */
+  get claimsUnderWay(): number {
+    return this.claims.size;
   }
 
   /** The policy of a call's route. */

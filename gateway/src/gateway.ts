@@ -48,6 +48,8 @@ export interface GatewayParts {
   readonly maxCalls?: number;
   /** Whether new calls are taken, by how busy the process is. Default: always. */
   readonly admission?: AdmissionSource & { admit(): boolean };
+  /** How long calls without an agent wait, in a drain, for agents to come by another gateway. Default 5,000. */
+  readonly agentsMoveMs?: number;
   /** How long start() waits for a connector. Default 5,000. */
   readonly connectorWaitMs?: number;
   /** UTF-8 bytes of turns in an offer. Default 32,768. */
@@ -237,17 +239,18 @@ export class Gateway {
   }
 
   /**
-   * Takes nothing new, tells the agents, and waits for the calls to end, at most `graceMs`. What is left then is closed
-   * without a command: the provider decides.
+   * Takes nothing new, tells the agents, and waits for the calls and for claims that are on their way, at most `graceMs`.
+   * What is left then is closed without a command: the provider decides.
    */
   async drain(graceMs: number): Promise<void> {
     this.draining = true;
     this.intake.stopAccepting();
     for (const connector of this.parts.connectors) connector.stopClaiming();
+    // First: what is offered to an agent of this gateway goes to one of another, where there is one.
+    this.dispatcher.close(this.parts.neighbours?.othersStay() ? (this.parts.agentsMoveMs ?? 5_000) : 0);
     this.agents.goAway(graceMs);
-    this.dispatcher.close();
     const endMs = this.clock.nowMs() + graceMs;
-    while (this.registry.size > 0 && this.clock.nowMs() < endMs) {
+    while (this.registry.size + this.intake.claimsUnderWay > 0 && this.clock.nowMs() < endMs) {
       await new Promise<void>((resolve) => this.clock.after(50, resolve));
     }
   }
@@ -259,6 +262,7 @@ export class Gateway {
     const calls = [...this.registry.all()];
     for (const call of calls) call.end("MEDIA_LOST");
     await Promise.all(calls.map((call) => call.finished()));
+    this.dispatcher.stop();
     this.agents.stop();
     await Promise.all(this.parts.connectors.map((c) => c.stop()));
     this.registry.close();

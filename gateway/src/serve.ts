@@ -212,6 +212,7 @@ async function startBehind(
     },
     hub: { maxSessions: config.gateway.limits.maxSessions, maxPlaybackMs: config.playback.maxSeconds * 1000 },
     maxCalls,
+    agentsMoveMs: config.serve.drain.agentsMoveMs,
     ...(overrides.claimJitterMs === undefined ? {} : { claimJitterMs: overrides.claimJitterMs }),
   });
   ops.sources.gateway = gateway.opsSource;

@@ -321,4 +321,6 @@ export const CONFIG_TEXTS: Readonly<Record<string, string>> = {
   "serve.log_level": "Lines below this level are not logged.",
   "serve.drain.max_wait_seconds":
     "How long calls may go on after SIGTERM or SIGINT; a second signal ends at once.",
+  "serve.drain.agents_move_ms":
+    "Where another gateway stays: how long after the signal calls without an agent wait for agents to come by it; after that those whose pool has none there ring their original callee. 0: not at all.",
 };

@@ -1,5 +1,5 @@
 import { callee, type SimCall, tone } from "@callweave/simulator";
-import { type Call, CallweaveError } from "callweave";
+import { type Call, type CallweaveClient, CallweaveError } from "callweave";
 import { beforeAll, describe, expect, it } from "vitest";
 import { callTimeMs, endlessTone, msHeard } from "../harness/audio.js";
 import { type ClusterSetup, TestCluster } from "../harness/cluster.js";
@@ -13,6 +13,7 @@ const AGENT_HZ = 5000;
 const LONG_MS = 120_000;
 const MAX_CALLS = 40;
 const SHARED_CALLS = 400;
+const ARRIVING_CALLS = 60;
 const SPOKEN_AHEAD_MS = 5_000;
 
 let nats = false;
@@ -29,9 +30,9 @@ async function cluster(setup: ClusterSetup = {}): Promise<TestCluster> {
 
 const addressOf = (at: TestCluster, index: number) => at.gateways[index]?.address as string;
 
-/** An agent of one gateway that speaks a tone in every call. */
-async function talker(address: string, capacity: number) {
-  return rig.agent(address, { capacity }, (call) => {
+/** An agent that speaks a tone in every call: of one gateway, and of the next one when that goes away. */
+async function talker(address: string, capacity: number, next: readonly string[] = []) {
+  return rig.agent(address, { capacity, endpoints: [address, ...next] }, (call) => {
     void call.play(endlessTone(AGENT_HZ, call.signal)).catch(() => {});
   });
 }
@@ -53,6 +54,12 @@ async function spread(at: TestCluster): Promise<SimCall[]> {
     if (owners.size === at.gateways.length && phones.length >= 4) return phones;
   }
   throw new Error(`all of ${MAX_CALLS} calls went to one gateway`);
+}
+
+/** How many calls without an agent a gateway has. */
+async function waitingAt(client: CallweaveClient, gatewayId: string | undefined): Promise<number> {
+  const { calls } = await client.calls.list();
+  return calls.filter((call) => call.gatewayId === gatewayId && call.state === "PENDING").length;
 }
 
 const hears = (phone: SimCall, ms = 300, fromMs = 0) =>
@@ -209,6 +216,61 @@ describe("several gateways on one NATS", () => {
       for (const phone of [...phones, ...later]) phone.hangUp();
       expect(await leaving?.child.exit).toEqual({ code: 0, signal: null });
       expect(agent.given).toHaveLength(phones.length + later.length);
+    },
+    LONG_MS,
+  );
+
+  it(
+    "calls that arrive in the moment in which a gateway is told to end are answered by agents (fault 23)",
+    async (test) => {
+      if (!nats) return test.skip();
+      const at = await cluster();
+      const [leaving, staying] = at.gateways;
+      await talker(leaving?.address as string, ARRIVING_CALLS, [staying?.address as string]);
+      await talker(staying?.address as string, ARRIVING_CALLS, [leaving?.address as string]);
+      const phones: SimCall[] = [];
+      for (let placed = 0; placed < ARRIVING_CALLS; placed++) {
+        if (placed === ARRIVING_CALLS / 2) leaving?.child.signal("SIGTERM");
+        phones.push(at.simulator.placeCall());
+        await new Promise((resolve) => setTimeout(resolve, 4));
+      }
+      await Promise.all(phones.map((phone) => hears(phone)));
+      expect(phones.flatMap(({ events }) => events.filter(({ type }) => type === "ringing"))).toEqual([]);
+      for (const phone of phones) phone.hangUp();
+      expect(await leaving?.child.exit).toEqual({ code: 0, signal: null });
+    },
+    LONG_MS,
+  );
+
+  it(
+    "calls that wait at a gateway that is told to end get the agent that moves to another one (fault 23)",
+    async (test) => {
+      if (!nats) return test.skip();
+      const at = await cluster({ routes: [{ unserved: "queue" }] });
+      const [leaving, staying] = at.gateways;
+      const worker = await talker(leaving?.address as string, 1, [staying?.address as string]);
+      const first = at.simulator.placeCall();
+      await hears(first);
+      const client = rig.client(staying?.address as string);
+      const waiting: SimCall[] = [];
+      // Both gateways are equal for a call that has to wait.
+      while ((await waitingAt(client, leaving?.id)) === 0 && waiting.length < MAX_CALLS) {
+        const phone = at.simulator.placeCall();
+        waiting.push(phone);
+        await phone.waitForEvent("call.in");
+      }
+      leaving?.child.signal("SIGTERM");
+      await until(() => worker.statuses.some(({ type }) => type === "goingAway"), "the drain");
+      expect(await waitingAt(client, leaving?.id)).toBeGreaterThan(0);
+      first.hangUp();
+      const left = new Set(waiting);
+      while (left.size > 0) {
+        const heard = await Promise.any([...left].map(async (phone) => hears(phone).then(() => phone)));
+        left.delete(heard);
+        heard.hangUp();
+      }
+      expect(waiting.flatMap(({ events }) => events.filter(({ type }) => type === "ringing"))).toEqual([]);
+      expect(await leaving?.child.exit).toEqual({ code: 0, signal: null });
     },
     LONG_MS,
   );

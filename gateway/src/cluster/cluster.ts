@@ -308,6 +308,10 @@ export class Cluster implements Neighbours {
     return this.ownership.ownerOfSession(connector, sessionId) !== undefined;
   }
 
+  othersStay(): boolean {
+    return this.roster.peers().some(({ draining }) => !draining);
+  }
+
   mayHaveLostEvents(since: Date): boolean {
     return this.busBackTime !== undefined && since < this.busBackTime;
   }

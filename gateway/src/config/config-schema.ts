@@ -465,6 +465,7 @@ export const configSchema = section({
     log_level: choice(["trace", "debug", "info", "warn", "error", "fatal"]).default("info"),
     drain: section({
       max_wait_seconds: whole(0, 86_400, 3600),
+      agents_move_ms: whole(0, 600_000, 5_000),
     }).prefault({}),
   }).prefault({}),
 });

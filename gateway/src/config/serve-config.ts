@@ -21,6 +21,11 @@ export interface ServeConfig {
   readonly drain: {
     /** How long calls may go on after the signal to end. Default 3,600. */
     readonly maxWaitSeconds: number;
+    /**
+     * Where another gateway stays: how long after the signal calls without an agent wait for agents to come by it. 0: not
+     * at all. Default 5,000.
+     */
+    readonly agentsMoveMs: number;
   };
 }
 

@@ -13,6 +13,8 @@ export interface SessionEvents {
   offerEnded(offer: Offer, end: "DECLINED" | "REVOKED"): void;
   /** A place is free, or offers may be made. */
   placeFreed(session: AgentSession): void;
+  /** It takes no more offers. */
+  drained(session: AgentSession): void;
   /** A call goes to a sibling stream (`bind`): what may have been lost on the broken one is told again. */
   moved(assignment: Assignment, bind: () => void): void;
   /** It is over: no stream came back in time, or Bye, or another took its instance id. */
@@ -273,6 +275,7 @@ export class AgentSession {
     this.draining = true;
     this.relay.changed(this);
     for (const offer of [...this.offers.values()]) this.events.offerEnded(offer, "REVOKED");
+    this.events.drained(this);
   }
 
   private watchHeartbeat(): void {

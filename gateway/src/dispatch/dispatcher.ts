@@ -7,7 +7,7 @@ import type { StoredEvent } from "../call/call-events.js";
 import type { SeatCause } from "../call/call-state.js";
 import type { SeatHolder } from "../call/seat.js";
 import type { CallContext } from "../context/context-types.js";
-import type { Clock } from "../util/clock.js";
+import type { Clock, Timer } from "../util/clock.js";
 import type { AgentSession, SessionEvents } from "./agent-session.js";
 import { Assignment } from "./assignment.js";
 import type { Offer, Search } from "./offer.js";
@@ -36,6 +36,8 @@ export class Dispatcher implements SeatingPort, SessionEvents {
   /** The pool of the last holder, for re-offers after a transfer. */
   private readonly lastPool = new Map<CallCore, Pool>();
   private closing = false;
+  /** Runs while agents move to other gateways. */
+  private agentsMove: Timer | undefined;
 
   constructor(private readonly deps: DispatcherDeps) {}
 
@@ -94,10 +96,24 @@ export class Dispatcher implements SeatingPort, SessionEvents {
     if (search) this.finish(search, false);
   }
 
-  /** The gateway is going away and its agents take nothing new: calls without a seat do not wait for one. */
-  close(): void {
+  /**
+   * The gateway is going away, and the agents that are connected to it take nothing new. Agents of other gateways do, and
+   * for so long calls wait for agents that move there; after that, calls of a pool that has none do not wait for a seat.
+   */
+  close(agentsMoveMs = 0): void {
     this.closing = true;
-    for (const search of [...this.searches.values()]) this.pump(search);
+    if (agentsMoveMs > 0)
+      this.agentsMove ??= this.deps.clock.after(agentsMoveMs, () => {
+        this.agentsMove = undefined;
+        this.pumpAll();
+      });
+    this.pumpAll();
+  }
+
+  /** Ends every timer that is not of a call. */
+  stop(): void {
+    this.agentsMove?.cancel();
+    this.agentsMove = undefined;
   }
 
   // ---- SeatingPort ----------------------------------------------------------------------------------------------
@@ -201,8 +217,14 @@ export class Dispatcher implements SeatingPort, SessionEvents {
     );
   }
 
+  drained(session: AgentSession): void {
+    // It may have been the last one that calls waited for.
+    if (this.closing) this.pumpPool(session.pool);
+  }
+
   sessionEnded(session: AgentSession): void {
     session.pool.sessions.delete(session);
+    this.drained(session);
   }
 
   /** Offers what waits in the pool, oldest first. */
@@ -210,6 +232,10 @@ export class Dispatcher implements SeatingPort, SessionEvents {
     for (const search of [...this.searches.values()]) {
       if (search.pool === pool && !search.offer && !search.pause) this.pump(search);
     }
+  }
+
+  private pumpAll(): void {
+    for (const search of [...this.searches.values()]) this.pump(search);
   }
 
   // ---- offers ---------------------------------------------------------------------------------------------------
@@ -266,15 +292,17 @@ export class Dispatcher implements SeatingPort, SessionEvents {
     }
     const candidates = search.pool
       .candidates()
-      .filter((s) => s !== search.excluded && (!search.instanceId || s.instanceId === search.instanceId));
+      .filter((s) => s !== search.excluded && (!search.instanceId || s.instanceId === search.instanceId))
+      .filter((s) => !this.closing || s.relayedBy !== undefined);
     const next = candidates.find((s) => !search.tried.has(s));
     if (next) {
       this.makeOffer(search, next);
       return;
     }
     if (candidates.length === 0) {
-      const why = this.closing ? "WAITED_TOO_LONG" : "NOBODY_FREE";
-      if (search.cause === "ACCEPTED") this.deps.unserved(call, why);
+      if (search.cause !== "ACCEPTED" || this.agentsMove) return;
+      const nobodyComes = this.closing && !search.pool.hasAgentsElsewhere;
+      this.deps.unserved(call, nobodyComes ? "WAITED_TOO_LONG" : "NOBODY_FREE");
       return;
     }
     search.tried.clear();

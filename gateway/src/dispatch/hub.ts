@@ -46,6 +46,7 @@ export class Hub implements AgentHub {
   private readonly byToken = new Map<string, AgentSession>();
   private readonly byInstance = new Map<string, AgentSession>();
   private goingAway = false;
+  private stopped = false;
   private progressTimer: Timer | undefined;
 
   constructor(
@@ -58,7 +59,8 @@ export class Hub implements AgentHub {
   ) {}
 
   register(actor: Actor, registration: Registration, stream: AgentStream): AgentStreamHandler {
-    this.requireStaying();
+    // An agent of another gateway has gone away from here, or never was here: it may take the calls that are left.
+    if (this.stopped || registration.relayedBy === undefined) this.requireStaying();
     const pool = this.pools.find(actor.tenant, registration.pool);
     if (!pool) throw new CallError("POOL_NOT_FOUND", "no such pool", { pool: registration.pool });
     this.forgetEnded();
@@ -163,10 +165,11 @@ export class Hub implements AgentHub {
     session.setTakenElsewhere(state.takenElsewhere);
   }
 
-  /** No more registrations; every agent is told. */
+  /** No more registrations; every agent that is connected here is told. Those of other gateways go on taking offers. */
   goAway(deadlineMs: number): void {
     this.goingAway = true;
     for (const session of this.byToken.values()) {
+      if (session.relayedBy !== undefined) continue;
       session.drain();
       for (const stream of session.streams) stream.send({ type: "goAway", deadlineMs });
     }
@@ -175,6 +178,7 @@ export class Hub implements AgentHub {
   /** Ends every stream and every timer. */
   stop(): void {
     this.goingAway = true;
+    this.stopped = true;
     this.progressTimer?.cancel();
     const error = new CallError("GOING_AWAY", "the gateway is going away");
     for (const session of [...this.byToken.values()]) session.end("LOST", error);

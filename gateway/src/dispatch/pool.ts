@@ -62,6 +62,13 @@ export class Pool {
       .sort((a, b) => rank(a) - rank(b) || a.lastOfferMs - b.lastOfferMs);
   }
 
+  /** True when agents of other gateways may take calls of this one, now or later. */
+  get hasAgentsElsewhere(): boolean {
+    for (const { relayedBy, draining } of this.sessions)
+      if (relayedBy !== undefined && !draining) return true;
+    return false;
+  }
+
   /** Counts an item that was refused. */
   itemRefused(reason: string): void {
     this.refusedItems.set(reason, (this.refusedItems.get(reason) ?? 0) + 1);

@@ -6,7 +6,7 @@ export const GATEWAY_FAULTS: readonly FaultRow[] = [
     number: 23,
     fault: "The gateway is told to end (SIGTERM)",
     promise:
-      "Not serving, no claims, `GoAway` to agents, calls go on and may end (`drain.max_wait_seconds`), stores flushed, exit 0. A second signal ends it at once, without ending calls at the provider.",
+      "Not serving, no claims, `GoAway` to agents, calls go on and may end (`drain.max_wait_seconds`), those without an agent are offered to agents of other gateways, stores flushed, exit 0. A second signal ends it at once, without ending calls at the provider.",
     injected: "SIGTERM to the process, once and twice",
     tests: [
       ...integration(
@@ -18,10 +18,22 @@ export const GATEWAY_FAULTS: readonly FaultRow[] = [
       ...integration(
         "several-gateways",
         "a gateway that is told to end lets its calls end, and the other takes the new ones",
+        "calls that wait at a gateway that is told to end get the agent that moves to another one",
+        "calls that arrive in the moment in which a gateway is told to end are answered by agents",
       ),
       ...unit(
         "dispatch/dispatch",
         "tells an agent how far its audio has been played also while the gateway goes away",
+      ),
+      ...unit(
+        "cluster/drain",
+        "offers a call whose claim was on its way to an agent of another gateway, and waits for that claim",
+        "takes back what it offered its own agent and offers it to the other, and to no second one of its own",
+        "keeps calls waiting for busy agents of other gateways, and rings the callee when the last one is gone",
+        "waits for agents to come by another gateway",
+        "waits so long for them and no longer",
+        "does not wait for them where every other gateway goes away too",
+        "takes no agents at all once it has stopped",
       ),
     ],
     limit: "What is left when the time is over is closed here without a command; the provider decides.",

@@ -34,6 +34,8 @@ export class MemoryTelephony implements Connector {
   readonly legs: MemoryLeg[] = [];
   /** Answer of the next claims: undefined lets them win, a reason makes them lose (onCallLost). */
   loseClaimsWith: string | undefined;
+  /** How long the provider thinks about a claim that it gives, ms of the clock. */
+  claimAnswerMs = 0;
   private readonly clock: Clock;
   private handler: ConnectorHandler | undefined;
   private signedIn = false;
@@ -145,7 +147,11 @@ export class MemoryTelephony implements Connector {
       handler.onCallLost(notice, reason);
       return;
     }
-    leg.claim = "claimed";
-    handler.onCall(leg.call, leg);
+    const give = () => {
+      leg.claim = "claimed";
+      handler.onCall(leg.call, leg);
+    };
+    if (this.claimAnswerMs > 0) this.clock.after(this.claimAnswerMs, give);
+    else give();
   }
 }
