@@ -30,8 +30,8 @@ const offersOf = (agent: RigStream, callId: string) =>
 
 const holderOf = (one: RigGateway, callId: string) => one.gateway.calls.get("default", callId).seat.agentId;
 
-describe("a gateway that goes away (fault 23)", () => {
-  it("offers a call whose claim was on its way to an agent of another gateway, and waits for that claim", async () => {
+describe("a gateway that goes away", () => {
+  it("offers a call whose claim was on its way to an agent of another gateway, and waits for that claim (fault 23)", async () => {
     const { rig, leaving, staying } = await twoGateways();
     const own = leaving.agent();
     const other = staying.agent();
@@ -58,7 +58,7 @@ describe("a gateway that goes away (fault 23)", () => {
     await drained;
   });
 
-  it("takes back what it offered its own agent and offers it to the other, and to no second one of its own", async () => {
+  it("takes back what it offered its own agent and offers it to the other, and to no second one of its own (fault 23)", async () => {
     const { rig, leaving, staying } = await twoGateways();
     const own = [leaving.agent(), leaving.agent()];
     const other = staying.agent();
@@ -76,7 +76,7 @@ describe("a gateway that goes away (fault 23)", () => {
     expect(holderOf(leaving, callId)).toBe("staying-agent-1");
   });
 
-  it("keeps calls waiting for busy agents of other gateways, and rings the callee when the last one is gone", async () => {
+  it("keeps calls waiting for busy agents of other gateways, and rings the callee when the last one is gone (fault 23)", async () => {
     const { rig, leaving, staying } = await twoGateways();
     const other = staying.agent();
     await rig.pass(100);
@@ -102,7 +102,7 @@ describe("a gateway that goes away (fault 23)", () => {
     expect(rig.leg(third).isRinging).toBe(true);
   });
 
-  it("waits for agents to come by another gateway", async () => {
+  it("waits for agents to come by another gateway (fault 23)", async () => {
     const { rig, leaving, staying } = await twoGateways();
     const own = leaving.agent();
     await rig.pass(100);
@@ -123,7 +123,7 @@ describe("a gateway that goes away (fault 23)", () => {
     expect(holderOf(leaving, taken)).toBe("leaving-agent-1");
   });
 
-  it("waits so long for them and no longer", async () => {
+  it("waits so long for them and no longer (fault 23)", async () => {
     const { rig, leaving } = await twoGateways();
     const waiting = rig.arrive();
     await rig.pass(300);
@@ -134,7 +134,7 @@ describe("a gateway that goes away (fault 23)", () => {
     expect(rig.leg(waiting).isRinging).toBe(true);
   });
 
-  it("does not wait for them where every other gateway goes away too", async () => {
+  it("does not wait for them where every other gateway goes away too (fault 23)", async () => {
     const { rig, leaving, staying } = await twoGateways();
     const waiting = rig.arrive();
     await rig.pass(300);
@@ -145,7 +145,7 @@ describe("a gateway that goes away (fault 23)", () => {
     expect(rig.leg(waiting).isRinging).toBe(true);
   });
 
-  it("takes no agents at all once it has stopped", async () => {
+  it("takes no agents at all once it has stopped (fault 23)", async () => {
     const { rig, leaving, staying } = await twoGateways();
     const { drained } = drain(leaving);
     await rig.pass(100);
