@@ -70,7 +70,7 @@ const program = new Command("bench")
   .option("--warm-up <seconds>", "before the window (10)", whole(0, 600))
   .option(
     "--passes <n>",
-    "a rung of capacity has to be passed so many times out of as many (3)",
+    "in each round a rung of capacity has to be passed so many times out of as many (1)",
     whole(1, 20),
   )
   .option(

@@ -1,4 +1,5 @@
 import { type Repeats, repeatsOf } from "../figures.js";
+import { shown } from "../report.js";
 import { titleOf } from "./cell-summary.js";
 import { table } from "./cells-table.js";
 import type { Harness } from "./harness.js";
@@ -10,11 +11,20 @@ import { type Load, runSeconds, type VariantName, type VariantRun, variantOf } f
 /** What one core carries. */
 export interface CapacityRow {
   readonly variant: VariantName;
-  /** Calls of the highest rung that was passed each time; 0: none was. */
+  /** Median of the rounds, in calls. */
+  readonly passed: number;
+  /** What is above the median was not shown to fail: harness, machine or ladder were the limit. */
+  readonly harnessLimited: boolean;
+  readonly rounds: readonly CapacityRound[];
+}
+
+/** One search of the ladder. */
+export interface CapacityRound {
+  /** Calls of the highest rung that was passed; 0: none was. */
   readonly passed: number;
   /** The rung above it. */
   readonly failed: number | undefined;
-  /** What is above was not shown to fail: harness, machine or ladder were the limit. */
+  /** What is above was not shown to fail. */
   readonly harnessLimited: boolean;
   readonly tries: readonly { readonly calls: number; readonly verdict: Verdict; readonly why: string }[];
 }
@@ -22,10 +32,12 @@ export interface CapacityRow {
 /** A call is carried when its audio is not later than this at p99, each way. In ms. */
 export const MAX_P99_MS = 20;
 const DEFAULT_VARIANTS: readonly VariantName[] = ["relay", "gateway", "gateway-1", "sdk"];
-const PASSES = 3;
+const ROUNDS = 5;
+/** Of a rung in each round. */
+const PASSES = 1;
 const TIMES = { warmUp: 10, seconds: 10 };
-/** Tries a search takes as a rule: each rung of the way down or up. For the estimate. */
-const TRIES = 9;
+/** Rungs that a search tries. For the estimate. */
+const TRIES = Math.ceil(Math.log2(LADDER.length + 1));
 
 /** The highest load that each variant carries on one core. */
 export const capacitySuite: Suite = {
@@ -34,33 +46,24 @@ export const capacitySuite: Suite = {
   estimateSeconds(options) {
     const variants = options.variants ?? DEFAULT_VARIANTS;
     const load = { ...timesOf(options), calls: 350 };
-    return variants.reduce((total, name) => total + TRIES * runSeconds(variantOf(name), load), 0);
+    const tries = (options.rounds ?? ROUNDS) * TRIES * (options.passes ?? PASSES);
+    return variants.reduce((total, name) => total + tries * runSeconds(variantOf(name), load), 0);
   },
   async run(harness, options) {
     const variants = options.variants ?? DEFAULT_VARIANTS;
-    const rungs = options.loads ?? LADDER;
-    const searches = variants.map((variant) => ({
-      variant,
-      search: new LadderSearch(rungs, options.passes ?? PASSES, options.retries),
-      tries: [] as CapacityRow["tries"][number][],
-    }));
-    // One try of each in turn, so that all of them meet the same machine.
-    for (let turn = 0; searches.some(({ search }) => search.next !== undefined); turn++) {
-      for (let i = 0; i < searches.length; i++) {
-        const { variant, search, tries } = searches[(i + turn) % searches.length]!;
-        const calls = search.next;
-        if (calls === undefined) continue;
-        const one = await tryLoad(variant, { ...timesOf(options), calls }, harness, options);
-        search.record(one.verdict);
-        tries.push({ calls, ...one });
-      }
+    const rounds: (readonly CapacityRound[])[] = [];
+    for (let round = 0; round < (options.rounds ?? ROUNDS); round++) {
+      const found = await searchAll(variants, round, harness, options);
+      rounds.push(found);
+      const each = variants.map((variant, i) => `${variant} ${limitText(found[i]!)}`);
+      options.say(`round ${round + 1}: ${each.join(", ")}`);
     }
-    const rows = searches.map(({ variant, search, tries }) => ({ variant, ...search.result, tries }));
-    const ratios: Record<string, Repeats> = {};
-    for (const first of rows)
-      for (const second of rows)
-        if (first !== second && second.passed > 0)
-          ratios[`${first.variant}/${second.variant}`] = repeatsOf([first.passed / second.passed]);
+    const rows = variants.map((variant, i) =>
+      capacityRow(
+        variant,
+        rounds.map((found) => found[i]!),
+      ),
+    );
     const problems = rows
       .filter(({ variant, passed }) => variantOf(variant).own && passed === 0)
       .map(({ variant }) => `${variant}: the lowest rung was not passed`);
@@ -68,13 +71,61 @@ export const capacitySuite: Suite = {
       ...resultHead("capacity", harness),
       ok: problems.length === 0,
       problems,
-      thrownAway: rows.flatMap(({ tries }) => tries).filter(({ verdict }) => verdict === "undecided").length,
-      ratios,
+      thrownAway: rounds
+        .flat()
+        .flatMap(({ tries }) => tries)
+        .filter(({ verdict }) => verdict === "undecided").length,
+      ratios: capacityRatios(rows),
       capacity: rows,
       table: capacityTable(rows),
     };
   },
 };
+
+/** One round: a search for each variant, one try of each in turn, so that all of them meet the same machine. */
+async function searchAll(
+  variants: readonly VariantName[],
+  round: number,
+  harness: Harness,
+  options: SuiteOptions,
+): Promise<CapacityRound[]> {
+  const rungs = options.loads ?? LADDER;
+  const searches = variants.map((variant) => ({
+    variant,
+    search: new LadderSearch(rungs, options.passes ?? PASSES, options.retries),
+    tries: [] as CapacityRound["tries"][number][],
+  }));
+  for (let turn = round; searches.some(({ search }) => search.next !== undefined); turn++) {
+    for (let i = 0; i < searches.length; i++) {
+      const { variant, search, tries } = searches[(i + turn) % searches.length]!;
+      const calls = search.next;
+      if (calls === undefined) continue;
+      const one = await tryLoad(variant, { ...timesOf(options), calls }, harness, options);
+      search.record(one.verdict);
+      tries.push({ calls, ...one });
+    }
+  }
+  return searches.map(({ search, tries }) => ({ ...search.result, tries }));
+}
+
+/** The median of the rounds; only a round that is not above it can say that the limit was the harness's. */
+export function capacityRow(variant: VariantName, rounds: readonly CapacityRound[]): CapacityRow {
+  const passed = repeatsOf(rounds.map((round) => round.passed)).median;
+  const harnessLimited = rounds.some((round) => round.harnessLimited && round.passed <= passed);
+  return { variant, passed, harnessLimited, rounds };
+}
+
+/** Each over each, round by round; none over one that passed no rung in some round. */
+export function capacityRatios(rows: readonly CapacityRow[]): Record<string, Repeats> {
+  const ratios: Record<string, Repeats> = {};
+  for (const first of rows)
+    for (const second of rows)
+      if (first !== second && second.rounds.every(({ passed }) => passed > 0))
+        ratios[`${first.variant}/${second.variant}`] = repeatsOf(
+          first.rounds.map(({ passed }, round) => passed / second.rounds[round]!.passed),
+        );
+  return ratios;
+}
 
 function timesOf(options: SuiteOptions) {
   return {
@@ -114,23 +165,33 @@ export function verdictOf(run: VariantRun): { verdict: Verdict; why: string } {
 }
 
 function capacityTable(rows: readonly CapacityRow[]): string {
-  const relay = rows.find(({ variant }) => variant === "relay")?.passed;
-  const sdk = rows.find(({ variant }) => variant === "sdk")?.passed;
-  const times = (row: CapacityRow, of: number | undefined) => (of ? (row.passed / of).toFixed(2) : "");
+  const ratios = capacityRatios(rows);
+  const times = (variant: VariantName, other: VariantName) => {
+    const ratio = ratios[`${variant}/${other}`];
+    return ratio ? shown(ratio, 2) : "";
+  };
   return table(
-    ["variant", "calls on one core", "× relay", "× SDK", "the next rung", "tries"],
+    ["variant", "calls on one core", "× relay", "× SDK", "what ended it", "rounds", "tries"],
     rows.map((row) => [
       titleOf(row.variant),
-      `${row.harnessLimited ? "at least " : ""}${row.passed}`,
-      times(row, relay),
-      times(row, sdk),
-      row.failed === undefined ? "" : `${row.failed}: ${whyNot(row)}`,
-      String(row.tries.length),
+      `${row.harnessLimited ? "at least " : ""}${shown(repeatsOf(row.rounds.map(({ passed }) => passed)), 0)}`,
+      times(row.variant, "relay"),
+      times(row.variant, "sdk"),
+      whyNot(row),
+      String(row.rounds.length),
+      String(row.rounds.reduce((sum, { tries }) => sum + tries.length, 0)),
     ]),
   );
 }
 
-function whyNot({ failed, tries, harnessLimited }: CapacityRow): string {
-  const last = tries.findLast(({ calls, verdict }) => calls === failed && verdict !== "pass");
-  return `${harnessLimited ? "not decided, " : ""}${last?.why ?? ""}`;
+/** Of the first round that found the median; empty when the highest rung was passed, or the median lies between two. */
+function whyNot({ passed, rounds }: CapacityRow): string {
+  const round = rounds.find((one) => one.passed === passed && !one.harnessLimited);
+  if (!round) return "";
+  const last = round.tries.findLast(({ calls, verdict }) => calls === round.failed && verdict === "fail");
+  return last ? `${last.calls}: ${last.why}` : "";
+}
+
+function limitText({ passed, harnessLimited }: CapacityRound): string {
+  return `${harnessLimited ? "at least " : ""}${passed}`;
 }

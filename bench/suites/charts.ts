@@ -45,9 +45,9 @@ export function chartsOf(result: SuiteResult): Readonly<Record<string, string>> 
     charts["bench-capacity.svg"] = barChart(
       `Calls on one core, p99 below ${MAX_P99_MS} ms`,
       "higher is better",
-      result.capacity.map(({ variant, passed }) => ({
+      result.capacity.map(({ variant, rounds }) => ({
         label: titleOf(variant),
-        value: repeatsOf([passed]),
+        value: repeatsOf(rounds.map(({ passed }) => passed)),
         own: variantOf(variant).own,
       })),
       0,
