@@ -38,19 +38,22 @@ export function plainGatewayOptions(config: string, nodeArgs: readonly string[] 
   };
 }
 
-/** The configuration of a gateway for the load generator at that port. `grpc`: more of its section. */
-export function gatewayConfig(stateDir: string, port: number, id = "bench", grpc: object = {}): object {
+/** The configuration of a gateway for load generators at those ports. `grpc`: more of its section. */
+export function gatewayConfig(
+  stateDir: string,
+  ports: number | readonly number[],
+  id = "bench",
+  grpc: object = {},
+): object {
   return {
     gateway: { id, state_dir: stateDir, grpc: { port: 0, ...grpc } },
-    connectors: [
-      {
-        name: "main",
-        kind: "telcoflow",
-        base_url: `ws://127.0.0.1:${port}`,
-        auth: { api_key: "bench", connector_uuid: "bench" },
-        sample_rate_hz: 24_000,
-      },
-    ],
+    connectors: [ports].flat().map((port, index) => ({
+      name: index === 0 ? "main" : `main-${index + 1}`,
+      kind: "telcoflow",
+      base_url: `ws://127.0.0.1:${port}`,
+      auth: { api_key: "bench", connector_uuid: "bench" },
+      sample_rate_hz: 24_000,
+    })),
     routes: [{ pool: "default", unserved: "queue" }],
   };
 }

@@ -23,7 +23,11 @@ export class Pacer {
   add(index: number, member: Paced): () => void {
     const slot = this.slots[index % FRAME_MS]!;
     slot.add(member);
-    this.timer ??= setTimeout(this.turn, 1);
+    if (!this.timer) {
+      // Turns from before the first member are nobody's.
+      this.nextMs = machineMs();
+      this.timer = setTimeout(this.turn, 1);
+    }
     return () => slot.delete(member);
   }
 

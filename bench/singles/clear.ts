@@ -6,7 +6,16 @@ import type { ClearTimes } from "../processes/echo-agent.js";
 import type { SilenceTimes } from "../processes/media-call.js";
 import { measure, program } from "../run.js";
 import type { Findings, Single, SingleOptions, Target } from "./single.js";
-import { placeCalls, type Stack, startEcho, startProxy, withStack } from "./stack.js";
+import {
+  placeCalls,
+  type Stack,
+  startEcho,
+  startProxy,
+  startTalk,
+  type Talk,
+  talkLoads,
+  withStack,
+} from "./stack.js";
 import { milliseconds } from "./table.js";
 
 /** How an answer that is interrupted was given, and over which way. */
@@ -22,8 +31,6 @@ const CASES: readonly Case[] = [
   { name: "the same, 20 ms of round trip", manner: "whole", oneWayMs: 10 },
   { name: "a whole answer (25 s) sent to the gateway at once", manner: "ring", oneWayMs: 0 },
 ];
-/** Half of what one core carries, and more. */
-const LOADS = [100, 150];
 const TALKERS = 20;
 const ANSWER_SECONDS = { paced: 30, whole: 30, ring: 25 };
 /** Answers begin, and are interrupted, so far apart. ms. */
@@ -52,7 +59,7 @@ export const clear: Single = {
   title: "an agent is interrupted: from ClearPlayback to its last audio at the provider",
   async measure(options) {
     const heard: Heard[] = [];
-    for (const load of options.calls ? [options.calls] : options.quick ? [25] : LOADS)
+    for (const load of options.calls ? [options.calls] : options.quick ? [25] : talkLoads())
       heard.push(...(await measureLoad(load, options)));
     return findingsOf(heard);
   },
@@ -61,18 +68,17 @@ export const clear: Single = {
 async function measureLoad(load: number, options: SingleOptions): Promise<Heard[]> {
   const talkers = Math.min(TALKERS, Math.floor(load / 2));
   const cycles = options.quick ? 1 : Math.ceil(220 / talkers);
-  return withStack({}, async (stack) => {
+  return withStack({ talk: true }, async (stack) => {
     const heard: Heard[] = [];
-    let echo: Child<unknown> | undefined;
+    let talk: Talk | undefined;
     for (const what of CASES) {
       const talker = await startTalker(stack, what, talkers);
       const callIds = await placeCalls(stack, talkers);
-      if (!echo) {
-        echo = await startEcho(stack, { capacity: load - talkers });
-        await placeCalls(stack, load - talkers);
+      if (!talk) {
+        talk = await startTalk(stack, load - talkers);
         await sleep(options.quick ? 500 : WARM_UP_MS);
       }
-      const result = await measureCase(stack, [echo, talker], { load, what, callIds, cycles });
+      const result = await measureCase(stack, talk, talker, { load, what, callIds, cycles });
       options.say(`${load} calls, ${what.name}: ${JSON.stringify(result.toSilence)} ${result.invalid}`);
       heard.push(result);
       await stack.generator.ask("hangUp", { callIds });
@@ -92,7 +98,8 @@ async function startTalker(stack: Stack, { manner, oneWayMs }: Case, count: numb
 
 async function measureCase(
   { generator, gateway }: Stack,
-  [echo, talker]: readonly [Child<unknown>, Child<unknown>],
+  talk: Talk,
+  talker: Child<unknown>,
   { load, what, callIds, cycles }: { load: number; what: Case; callIds: readonly string[]; cycles: number },
 ): Promise<Heard> {
   const silences: number[] = [];
@@ -125,15 +132,17 @@ async function measureCase(
     }
   };
   const cycleMs = 2 * callIds.length * APART_MS + INTO_ANSWER_MS + SILENCE_MS;
+  await talk.open();
   const [window] = await Promise.all([
     measure(
       { calls: load, warmUpSeconds: 0, seconds: Math.max(1, Math.floor((cycles * cycleMs) / 1000)) },
-      { subjects: [gateway], generator, agents: [echo, talker] },
+      { subjects: [gateway], generator, agents: [...talk.processes, talker] },
     ),
     (async () => {
       for (let cycle = 0; cycle < cycles; cycle++) await oneCycle();
     })(),
   ]);
+  const talkInvalid = await talk.close();
   return {
     load,
     what,
@@ -141,7 +150,7 @@ async function measureCase(
     toInterrupt: spreadOf(interrupts),
     toAnswer: spreadOf(answers),
     droppedMs: spreadOf(dropped),
-    invalid: window.invalid,
+    invalid: window.invalid || talkInvalid,
   };
 }
 

@@ -1,16 +1,15 @@
 import { barChart } from "../chart.js";
-import { sleep } from "../clock.js";
 import { type Spread, spreadOf } from "../figures.js";
 import type { CallTimes } from "../processes/echo-agent.js";
 import type { ProviderTimes } from "../processes/media-call.js";
 import { measure } from "../run.js";
 import type { Findings, Single, SingleOptions } from "./single.js";
-import { placeCalls, startEcho, withStack } from "./stack.js";
+import { startEcho, startTalk, talkLoads, withStack } from "./stack.js";
 import { milliseconds } from "./table.js";
 
-const LOADS = [100, 150];
 const NEW_CALLS = 300;
-const WARM_UP_MS = 8_000;
+/** About ten seconds. */
+const WARM_UP_CALLS = 100;
 const LIMIT_MS = 10;
 
 const STEPS = [
@@ -33,7 +32,7 @@ export const offer: Single = {
   title: "a call comes: its steps until it is answered, while others talk",
   async measure(options) {
     const seen: Seen[] = [];
-    for (const load of options.calls ? [options.calls] : options.quick ? [25] : LOADS)
+    for (const load of options.calls ? [options.calls] : options.quick ? [25] : talkLoads())
       seen.push(await measureLoad(load, options));
     return findingsOf(seen);
   },
@@ -41,19 +40,21 @@ export const offer: Single = {
 
 async function measureLoad(load: number, options: SingleOptions): Promise<Seen> {
   const count = options.quick ? 10 : NEW_CALLS;
-  return withStack({}, async (stack) => {
+  return withStack({ talk: true }, async (stack) => {
     const { generator, gateway } = stack;
-    const agent = await startEcho(stack, { capacity: load + 1 });
-    await placeCalls(stack, load);
-    await sleep(options.quick ? 500 : WARM_UP_MS);
+    const talk = await startTalk(stack, load);
+    const agent = await startEcho(stack, { capacity: 1 });
+    await generator.ask("shortCalls", { count: options.quick ? 1 : WARM_UP_CALLS });
+    await talk.open();
     const [window, provider] = await Promise.all([
       // About ten calls a second.
       measure(
         { calls: load, warmUpSeconds: 0, seconds: Math.max(1, Math.floor(count / 12)) },
-        { subjects: [gateway], generator, agents: [agent] },
+        { subjects: [gateway], generator, agents: [...talk.processes, agent] },
       ),
       generator.ask<ProviderTimes[]>("shortCalls", { count }),
     ]);
+    const talkInvalid = await talk.close();
     const agents = await agent.ask<CallTimes[]>("times", { callIds: provider.map(({ callId }) => callId) });
     const steps: ((p: ProviderTimes, a: CallTimes) => number)[] = [
       (p) => p.claimedMs - p.notifiedMs,
@@ -65,7 +66,7 @@ async function measureLoad(load: number, options: SingleOptions): Promise<Seen> 
     const seen = {
       load,
       steps: steps.map((step) => spreadOf(provider.map((p, i) => step(p, agents[i] as CallTimes)))),
-      invalid: window.invalid,
+      invalid: window.invalid || talkInvalid,
     };
     options.say(`${load} calls, offer → assigned: ${JSON.stringify(seen.steps[2])} ${seen.invalid}`);
     return seen;

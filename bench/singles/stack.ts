@@ -5,6 +5,7 @@ import { stringify } from "yaml";
 import { startNats } from "../../test/harness/nats.js";
 import { type Child, pin } from "../child.js";
 import type { ProviderTimes } from "../processes/media-call.js";
+import type { WindowReport } from "../processes/traffic.js";
 import {
   type Generator,
   gatewayConfig,
@@ -15,6 +16,8 @@ import {
   type Start,
   withChildren,
 } from "../run.js";
+import { type Harness, harness } from "../suites/harness.js";
+import { whyInvalid } from "../window.js";
 
 /** The processes of a figure: a gateway on its core, the provider's side on the other. */
 export interface Stack {
@@ -25,12 +28,16 @@ export interface Stack {
   readonly port: number;
   /** Process ids of servers beside it. */
   readonly servers: readonly number[];
+  /** Another provider, in Go, whose calls do nothing but talk; undefined when none was asked for or there is no Go. */
+  readonly talkers: Generator | undefined;
 }
 
 /** What a stack is made of. */
 export interface StackShape {
   /** With NATS, and so with the event log in JetStream. */
   readonly nats?: boolean;
+  /** With another provider for calls that talk beside those that are measured, where there is Go. */
+  readonly talk?: boolean;
   /** Laid over the gateway's configuration. */
   readonly config?: object;
 }
@@ -43,17 +50,23 @@ export async function withStack<T>(shape: StackShape, body: (stack: Stack) => Pr
   try {
     return await withChildren(async (start) => {
       const generator: Generator = await start({ name: "load generator", args: program("load-generator") });
+      const inGo = shape.talk ? goHarness() : undefined;
+      const talkers = await inGo?.generator(start);
+      const ports = await Promise.all([generator, ...(talkers ? [talkers] : [])].map(({ ready }) => ready));
       const config = {
-        ...gatewayConfig(join(folder, "state"), (await generator.ready).port),
+        ...gatewayConfig(
+          join(folder, "state"),
+          ports.map(({ port }) => port),
+        ),
         ...(nats ? { nats: { urls: [nats.url] } } : {}),
         ...shape.config,
       };
       const file = join(folder, "callweave.yaml");
       await writeFile(file, stringify(config));
       const gateway = await start<number>({ name: "gateway", ...gatewayOptions(file, []) });
-      await generator.ask("waitForControls", { count: 1 });
+      for (const one of [generator, talkers]) await one?.ask("waitForControls", { count: 1 });
       const port = Number(await gateway.ready);
-      return await body({ start, generator, gateway, port, servers: nats ? [nats.pid] : [] });
+      return await body({ start, generator, gateway, port, servers: nats ? [nats.pid] : [], talkers });
     });
   } finally {
     await nats?.stop();
@@ -80,4 +93,49 @@ export async function startProxy({ start, port }: Stack, oneWayMs: number): Prom
 export async function placeCalls({ generator }: Stack, count: number): Promise<string[]> {
   const placed = await generator.ask<ProviderTimes[]>("placeCalls", { count, everyMs: PLACE_EVERY_MS });
   return placed.map(({ callId }) => callId);
+}
+
+/** Calls that talk while something else is measured. */
+export interface Talk {
+  /** What they cost beside the gateway: processes on the core of the harness. */
+  readonly processes: readonly Child<unknown>[];
+  /** Begins to watch them. */
+  open(): Promise<void>;
+  /** Why what was measured meanwhile says nothing: they were late or lost frames. Empty when they were well. */
+  close(): Promise<string>;
+}
+
+/** How many calls talk: a few, and half of what one core carries; without Go as many as the load generator can. */
+export function talkLoads(): readonly number[] {
+  return goHarness() ? [100, 400] : [100, 150];
+}
+
+/** Places so many calls that talk, with an agent of their own; resolves when all are answered. Other agents must be full. */
+export async function startTalk(stack: Stack, count: number): Promise<Talk> {
+  const { start, port, talkers } = stack;
+  if (!talkers) {
+    const agent = await startEcho(stack, { capacity: count });
+    await placeCalls(stack, count);
+    // The generator of what is measured is theirs too, and is watched there.
+    return { processes: [agent], open: async () => {}, close: async () => "" };
+  }
+  const agent = await harness().agent(start, `127.0.0.1:${port}`, { capacity: count, streams: 4 });
+  await talkers.ask("placeCalls", { count, everyMs: PLACE_EVERY_MS });
+  return {
+    processes: [agent, talkers],
+    async open() {
+      await talkers.ask("openWindow");
+    },
+    async close() {
+      const report = await talkers.ask<WindowReport>("closeWindow");
+      const { framesSent, framesReceived } = report;
+      const lost = framesSent - framesReceived;
+      return lost > 0 ? `${lost} of ${framesSent} frames of the talk were lost` : whyInvalid(report, 0);
+    },
+  };
+}
+
+function goHarness(): Harness | undefined {
+  const one = harness();
+  return one.kind === "go" ? one : undefined;
 }
