@@ -55,7 +55,7 @@ export const capacitySuite: Suite = {
     for (let round = 0; round < (options.rounds ?? ROUNDS); round++) {
       const found = await searchAll(variants, round, harness, options);
       rounds.push(found);
-      const each = variants.map((variant, i) => `${variant} ${limitText(found[i]!)}`);
+      const each = variants.map((variant, i) => `${variant} ${atLeast(found[i]!)}${found[i]!.passed}`);
       options.say(`round ${round + 1}: ${each.join(", ")}`);
     }
     const rows = variants.map((variant, i) =>
@@ -64,6 +64,7 @@ export const capacitySuite: Suite = {
         rounds.map((found) => found[i]!),
       ),
     );
+    const ratios = capacityRatios(rows);
     const problems = rows
       .filter(({ variant, passed }) => variantOf(variant).own && passed === 0)
       .map(({ variant }) => `${variant}: the lowest rung was not passed`);
@@ -75,9 +76,9 @@ export const capacitySuite: Suite = {
         .flat()
         .flatMap(({ tries }) => tries)
         .filter(({ verdict }) => verdict === "undecided").length,
-      ratios: capacityRatios(rows),
+      ratios,
       capacity: rows,
-      table: capacityTable(rows),
+      table: capacityTable(rows, ratios),
     };
   },
 };
@@ -164,8 +165,7 @@ export function verdictOf(run: VariantRun): { verdict: Verdict; why: string } {
   return { verdict: "fail", why: `p99 ${late.toFixed(1)} ms` };
 }
 
-function capacityTable(rows: readonly CapacityRow[]): string {
-  const ratios = capacityRatios(rows);
+function capacityTable(rows: readonly CapacityRow[], ratios: Readonly<Record<string, Repeats>>): string {
   const times = (variant: VariantName, other: VariantName) => {
     const ratio = ratios[`${variant}/${other}`];
     return ratio ? shown(ratio, 2) : "";
@@ -174,7 +174,7 @@ function capacityTable(rows: readonly CapacityRow[]): string {
     ["variant", "calls on one core", "× relay", "× SDK", "what ended it", "rounds", "tries"],
     rows.map((row) => [
       titleOf(row.variant),
-      `${row.harnessLimited ? "at least " : ""}${shown(repeatsOf(row.rounds.map(({ passed }) => passed)), 0)}`,
+      `${atLeast(row)}${shown(repeatsOf(row.rounds.map(({ passed }) => passed)), 0)}`,
       times(row.variant, "relay"),
       times(row.variant, "sdk"),
       whyNot(row),
@@ -192,6 +192,6 @@ function whyNot({ passed, rounds }: CapacityRow): string {
   return last ? `${last.calls}: ${last.why}` : "";
 }
 
-function limitText({ passed, harnessLimited }: CapacityRound): string {
-  return `${harnessLimited ? "at least " : ""}${passed}`;
+function atLeast({ harnessLimited }: Pick<CapacityRound, "harnessLimited">): string {
+  return harnessLimited ? "at least " : "";
 }

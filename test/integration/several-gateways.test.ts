@@ -62,6 +62,10 @@ async function waitingAt(client: CallweaveClient, gatewayId: string | undefined)
   return calls.filter((call) => call.gatewayId === gatewayId && call.state === "PENDING").length;
 }
 
+/** Each time that the callee of one of the calls was rung. */
+const ringings = (phones: readonly SimCall[]) =>
+  phones.flatMap(({ events }) => events.filter(({ type }) => type === "ringing"));
+
 const hears = (phone: SimCall, ms = 300, fromMs = 0) =>
   phone.waitUntil(() => msHeard(phone, "caller", AGENT_HZ, { fromMs }) > ms, { timeoutMs: 30_000 });
 
@@ -235,7 +239,7 @@ describe("several gateways on one NATS", () => {
         await new Promise((resolve) => setTimeout(resolve, 4));
       }
       await Promise.all(phones.map((phone) => hears(phone)));
-      expect(phones.flatMap(({ events }) => events.filter(({ type }) => type === "ringing"))).toEqual([]);
+      expect(ringings(phones)).toEqual([]);
       for (const phone of phones) phone.hangUp();
       expect(await leaving?.child.exit).toEqual({ code: 0, signal: null });
     },
@@ -269,7 +273,7 @@ describe("several gateways on one NATS", () => {
         left.delete(heard);
         heard.hangUp();
       }
-      expect(waiting.flatMap(({ events }) => events.filter(({ type }) => type === "ringing"))).toEqual([]);
+      expect(ringings(waiting)).toEqual([]);
       expect(await leaving?.child.exit).toEqual({ code: 0, signal: null });
     },
     LONG_MS,
