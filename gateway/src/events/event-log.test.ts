@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { MemoryBusServer } from "../bus/memory-bus.js";
 import type { CallEvent, StoredEvent } from "../call/call-events.js";
 import type { CallSnapshot } from "../call/call-state.js";
@@ -64,7 +64,7 @@ const wire: EventWire = {
 describe.each(["memory", "embedded", "jetstream"])("event log / %s", (kind) => {
   let folder = "";
   let log: EventLog & { sweep?(): Promise<void> };
-  const options: EventLogOptions = { clock, maxQueuedPerWatcher: 3, onError: () => {} };
+  const options: EventLogOptions = { clock, maxRecent: 3, onError: () => {} };
   const stored = (more: EventLogOptions = {}): Promise<StoredEventLog> | StoredEventLog =>
     kind === "memory"
       ? new MemoryEventLog({ ...options, ...more })
@@ -321,6 +321,54 @@ describe("event log / embedded, opened again", () => {
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
+  });
+});
+
+describe("event log / newest events in memory", () => {
+  /** A log, and a watcher of it that is live and has not read on. */
+  const lagging = async (more: EventLogOptions = {}) => {
+    const storage = new MemoryEventStorage();
+    const reads = vi.spyOn(storage, "read");
+    const log = new MemoryEventLog({ clock, maxRecent: 5, ...more }, storage);
+    const items = log.watch("t", "", ALL, never)[Symbol.asyncIterator]();
+    await items.next();
+    const next = async () => label((await items.next()).value as WatchItem);
+    return { log, reads, next, storage };
+  };
+
+  it("serves a watcher that lags by as many as it keeps without the store, and from it by one more", async () => {
+    const { log, reads, next } = await lagging();
+    for (let n = 1; n <= 5; n++) await log.append(event(n));
+    for (let n = 1; n <= 5; n++) expect(await next()).toBe(`c-1/${n}`);
+    expect(reads).not.toHaveBeenCalled();
+    for (let n = 6; n <= 11; n++) await log.append(event(n));
+    for (let n = 6; n <= 11; n++) expect(await next()).toBe(`c-1/${n}`);
+    expect(reads).toHaveBeenCalledTimes(1);
+    await log.close();
+  });
+
+  it("tells nothing of an erased call", async () => {
+    const { log, next } = await lagging();
+    const call = { ...SNAPSHOT, callId: "a" };
+    await log.append(event(1, { callId: "a", body: { type: "arrived", call } }));
+    await log.append(event(1));
+    await log.append(event(2, { callId: "a", body: { type: "ended", reason: "TERMINATED" } }));
+    expect(await log.eraseCaller("t", call.caller)).toBe(1);
+    await log.append(event(2));
+    expect([await next(), await next()]).toEqual(["c-1/1", "c-1/2"]);
+    await log.close();
+  });
+
+  it("keeps nothing while nobody watches", async () => {
+    const log = new MemoryEventLog({ clock, maxRecent: 5 });
+    const { cursor } = await log.append(event(1));
+    const stored = await log.append(event(2));
+    const items = log.watch("t", cursor, ALL, never)[Symbol.asyncIterator]();
+    const told = (await items.next()).value as { readonly event: StoredEvent };
+    expect(told.event).toMatchObject({ sequence: 2 });
+    // One from memory would be the same object.
+    expect(told.event).not.toBe(stored);
+    await log.close();
   });
 });
 

@@ -8,6 +8,7 @@ import { CallsOfCaller } from "./erase-caller.js";
 import { decodeEvent, encodeEvent } from "./event-codec.js";
 import { type Matchers, matchers } from "./event-filter.js";
 import type { EventRecord, EventStorage } from "./event-storage.js";
+import { RecentEvents } from "./recent-events.js";
 
 /** Options of an event log on this machine. */
 export interface EventLogOptions {
@@ -26,8 +27,11 @@ export interface EventLogOptions {
    * the store has answered. Default 3,000.
    */
   readonly writeTimeoutMs?: number;
-  /** Events that wait in memory per watcher at most; beyond it the watcher is served from the store. Default 1,000. */
-  readonly maxQueuedPerWatcher?: number;
+  /**
+   * The newest events that are kept in memory, once for all watchers and while there is one; a watcher that is further behind
+   * is served from the store. At least 1. Default 2,000.
+   */
+  readonly maxRecent?: number;
   /** Told when writing, reading or removing fails: a store that is away, a record that cannot be read. */
   readonly onError?: (error: unknown) => void;
   readonly clock?: Clock;
@@ -43,11 +47,6 @@ interface Pending {
 interface Watcher extends Matchers {
   /** Everything up to here was given to the reader or does not concern it. */
   position: number;
-  /** The same as a position that a cursor may name: of an event that is in the store. */
-  durablePosition: number;
-  /** True: the next events come from the store, and nothing is queued. */
-  fromStore: boolean;
-  queue: { readonly sequence: number; readonly event: StoredEvent }[];
   wake: () => void;
 }
 
@@ -58,6 +57,7 @@ const READ_BATCH = 256;
 export class StoredEventLog implements EventLog {
   private readonly options: Required<EventLogOptions>;
   private readonly watchers = new Set<Watcher>();
+  private readonly recent: RecentEvents;
   private readonly pending: Pending[] = [];
   /** The last sequence given out. */
   private sequence: number;
@@ -83,7 +83,7 @@ export class StoredEventLog implements EventLog {
       maxBatch: 1000,
       maxPending: 20_000,
       writeTimeoutMs: 3000,
-      maxQueuedPerWatcher: 1000,
+      maxRecent: 2000,
       onError: () => {},
       clock: systemClock,
       ...options,
@@ -91,6 +91,8 @@ export class StoredEventLog implements EventLog {
     this.sequence = Math.max(storage.lastSequence, storage.prunedTo);
     this.published = this.sequence;
     this.durable = this.sequence;
+    this.recent = new RecentEvents(this.options.maxRecent);
+    this.recent.restart(this.published);
     this.planSweep();
   }
 
@@ -129,7 +131,10 @@ export class StoredEventLog implements EventLog {
       await nextTurn();
     }
     const over = calls.over();
-    for (const callId of over) await this.storage.remove(tenant, callId);
+    for (const callId of over) {
+      await this.storage.remove(tenant, callId);
+      this.recent.forget(tenant, callId);
+    }
     return over.length;
   }
 
@@ -233,20 +238,11 @@ export class StoredEventLog implements EventLog {
   private publish(sequence: number, event: StoredEvent): void {
     this.published = sequence;
     if (event.durable) this.durable = sequence;
+    if (this.watchers.size === 0) this.recent.restart(sequence);
+    else this.recent.add(sequence, event);
     for (const watcher of this.watchers) {
-      if (watcher.fromStore) continue;
-      if (!watcher.matches(event)) {
-        if (watcher.queue.length === 0) {
-          watcher.position = sequence;
-          if (event.durable) watcher.durablePosition = sequence;
-        }
-        continue;
-      }
-      if (watcher.queue.length >= this.options.maxQueuedPerWatcher) {
-        watcher.queue = [];
-        watcher.fromStore = true;
-      } else watcher.queue.push({ sequence, event });
-      watcher.wake();
+      if (watcher.matches(event)) watcher.wake();
+      else if (watcher.position === sequence - 1) watcher.position = sequence;
     }
   }
 
@@ -257,14 +253,8 @@ export class StoredEventLog implements EventLog {
     signal: AbortSignal,
   ): AsyncGenerator<WatchItem, void, undefined> {
     if (start instanceof CallError) throw start;
-    const watcher: Watcher = {
-      ...matchers(tenant, filter),
-      position: start,
-      durablePosition: start,
-      fromStore: true,
-      queue: [],
-      wake: () => {},
-    };
+    const watcher: Watcher = { ...matchers(tenant, filter), position: start, wake: () => {} };
+    const began = this.published;
     const onAbort = () => watcher.wake();
     signal.addEventListener("abort", onAbort);
     this.watchers.add(watcher);
@@ -272,42 +262,19 @@ export class StoredEventLog implements EventLog {
     try {
       while (!signal.aborted) {
         if (this.closed) throw new CallError("GOING_AWAY", "the gateway is going away");
-        if (watcher.fromStore) {
-          const records = this.readAfter(watcher);
-          if (records.length === 0) {
-            watcher.position = this.published;
-            watcher.durablePosition = Math.max(watcher.durablePosition, this.durable);
-            watcher.fromStore = false;
-            if (!live) {
-              live = true;
-              yield { live: { cursor: this.cursorAt(watcher.durablePosition) } };
-            }
-            continue;
+        if (watcher.position === this.published) {
+          if (live) await awoken(watcher);
+          else {
+            live = true;
+            yield { live: { cursor: this.cursorAt(this.durable) } };
           }
-          for (const record of records) {
-            watcher.position = record.sequence;
-            watcher.durablePosition = record.sequence;
-            if (!watcher.mayMatch(record)) continue;
-            for (const event of this.decode(record)) {
-              if (!watcher.matches(event)) continue;
-              yield { event };
-              if (signal.aborted) return;
-            }
-          }
-          await nextTurn();
-          continue;
+        } else if (watcher.position + 1 < this.recent.first) yield* this.fromStore(watcher, signal);
+        else {
+          const event = this.recent.at(++watcher.position);
+          // Of the past it is told what the store has, whether or not memory has more.
+          const told = event && (event.durable || watcher.position > began);
+          if (told && watcher.matches(event)) yield { event };
         }
-        const next = watcher.queue.shift();
-        if (next) {
-          watcher.position = next.sequence;
-          if (next.event.durable) watcher.durablePosition = next.sequence;
-          yield { event: next.event };
-          continue;
-        }
-        await new Promise<void>((resolve) => {
-          watcher.wake = resolve;
-        });
-        watcher.wake = () => {};
       }
     } finally {
       this.watchers.delete(watcher);
@@ -315,9 +282,26 @@ export class StoredEventLog implements EventLog {
     }
   }
 
-  private readAfter(watcher: Watcher): EventRecord[] {
+  /** The next of what is only in the store. */
+  private async *fromStore(
+    watcher: Watcher,
+    signal: AbortSignal,
+  ): AsyncGenerator<WatchItem, void, undefined> {
     if (watcher.position < this.storage.prunedTo) throw this.expired();
-    return this.storage.read(watcher.position, this.published, READ_BATCH);
+    const last = this.recent.first - 1;
+    const records = this.storage.read(watcher.position, last, READ_BATCH);
+    for (const record of records) {
+      watcher.position = record.sequence;
+      if (!watcher.mayMatch(record)) continue;
+      for (const event of this.decode(record)) {
+        if (!watcher.matches(event)) continue;
+        yield { event };
+        if (signal.aborted) return;
+      }
+    }
+    // What is not in the store up to there was never safe, or is erased.
+    if (records.length < READ_BATCH) watcher.position = last;
+    await nextTurn();
   }
 
   private decode(record: EventRecord): StoredEvent[] {
@@ -346,6 +330,14 @@ export class StoredEventLog implements EventLog {
   private cursorAt(sequence: number): string {
     return encodeCursor({ storeId: this.storage.storeId, sequence });
   }
+}
+
+/** Until the watcher is woken. */
+async function awoken(watcher: Watcher): Promise<void> {
+  await new Promise<void>((resolve) => {
+    watcher.wake = resolve;
+  });
+  watcher.wake = () => {};
 }
 
 function record(event: CallEvent, sequence: number): EventRecord {
