@@ -11,11 +11,12 @@ import type { GatewayApi } from "../gateway-api.js";
 import type { Credential } from "./authenticator.js";
 import { authorizeSomewhere, isNarrowed } from "./authorization.js";
 import { clientActor } from "./client-actor.js";
-import { fromPbFilter, toPbEvent } from "./convert-call.js";
+import { fromPbFilter } from "./convert-call.js";
 import { toPbContext } from "./convert-context.js";
 import { recordDenied } from "./guard.js";
 import { narrowedApi } from "./narrowed-api.js";
 import { optionalCallId, text } from "./validate.js";
+import { EventMessage } from "./watch-wire.js";
 
 /** What a watch yields until the signal aborts, whatever wire it came by. Throws CallError. */
 export type Watch<Q, S> = (request: Q, credential: Credential, signal: AbortSignal) => AsyncIterable<S>;
@@ -78,7 +79,7 @@ function plainWatches({ events, contexts }: GatewayApi): Watches {
 async function* toEvents(items: AsyncIterable<WatchItem>): AsyncIterable<WatchCallsResponse> {
   for await (const item of items) {
     yield "event" in item
-      ? { item: { $case: "event", value: toPbEvent(item.event) } }
+      ? new EventMessage(item.event)
       : { item: { $case: "live", value: { cursor: item.live.cursor } } };
   }
 }

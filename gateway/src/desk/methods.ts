@@ -1,7 +1,13 @@
-import { decodeMessage, ListenCallRequest, type ListenCallResponse } from "@callweave/proto";
+import {
+  decodeMessage,
+  ListenCallRequest,
+  type ListenCallResponse,
+  type WatchCallsResponse,
+} from "@callweave/proto";
 import { invalidField } from "../call/call-error.js";
 import { encodeListenCallResponse } from "../contract/audio-wire.js";
 import { OPERATION_DEFINITIONS, type Operation, type Operations } from "../contract/operations.js";
+import { encodeWatchCallsResponse } from "../contract/watch-wire.js";
 import type { Watch, Watches } from "../contract/watches.js";
 
 /** How the messages of a method are written. */
@@ -45,7 +51,7 @@ export function deskMethods(operations: Operations, watches: Watches): ReadonlyM
       const name = definition.path.replace("/callweave.v1.", "");
       const codec = {
         read: reader(name, (bytes) => definition.requestDeserialize(bytes as Buffer)),
-        write: definition.responseSerialize,
+        write: key === "watchCalls" ? encodeWatched : definition.responseSerialize,
       };
       if (key in watches)
         methods.set(name, { kind: "watch", watch: run as Watch<unknown, unknown>, ...codec });
@@ -53,6 +59,10 @@ export function deskMethods(operations: Operations, watches: Watches): ReadonlyM
     }
   }
   return methods;
+}
+
+function encodeWatched(message: unknown): Uint8Array {
+  return encodeWatchCallsResponse(message as WatchCallsResponse);
 }
 
 function reader<Q>(name: string, read: (bytes: Uint8Array) => Q): (bytes: Uint8Array) => Q {

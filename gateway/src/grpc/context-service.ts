@@ -1,4 +1,5 @@
 import type { ContextServiceDefinition, ServiceHandlers } from "@callweave/proto";
+import { encodeWatchContextsResponse } from "../contract/watch-wire.js";
 import { type EdgeContext, unaries } from "./unary.js";
 import { pump } from "./watch.js";
 
@@ -7,6 +8,6 @@ export function contextService(context: EdgeContext): ServiceHandlers<typeof Con
   const { watchContexts } = context.watches;
   return {
     ...unaries(context, context.operations.context),
-    watchContexts: (call) => void pump(context, call, watchContexts),
+    watchContexts: (call) => void pump(context, call, watchContexts, encodeWatchContextsResponse),
   };
 }

@@ -100,6 +100,38 @@ export function directWrite<Out>(
 }
 
 /**
+ * Writes messages that are bytes already, all in one go, without the two layers in front of the HTTP/2 stream; the first
+ * takes all layers, for the metadata. One by one by `stream.write` when the inside of grpc-js is not as expected: the
+ * method's `responseSerialize` must take bytes as they are. `done` is called once they have left, or never when the call is over.
+ */
+export function directWriteAll(
+  stream: Pick<ServerWritableStream<unknown, unknown>, "write">,
+): (messages: readonly Uint8Array[], done: (error?: Error | null) => void) => void {
+  const call = internalsOf(stream);
+  if (call) call.serializeMessage = (messages) => framed(messages as readonly Uint8Array[]);
+  return (messages, done) => {
+    if (call?.metadataSent) call.sendMessage(messages, done);
+    else if (call) stream.write(messages, done);
+    else for (const [i, one] of messages.entries()) stream.write(one, i + 1 < messages.length ? noop : done);
+  };
+}
+
+/** Messages one behind the other, each behind its prefix. */
+function framed(messages: readonly Uint8Array[]): Buffer {
+  const bytes = Buffer.allocUnsafe(messages.reduce((sum, { length }) => sum + PREFIX_BYTES + length, 0));
+  let at = 0;
+  for (const message of messages) {
+    bytes[at] = 0;
+    at = bytes.writeUInt32BE(message.length, at + 1);
+    bytes.set(message, at);
+    at += message.length;
+  }
+  return bytes;
+}
+
+function noop(): void {}
+
+/**
  * Gives what a flowing stream reads to `take`, its one "data" listener, without the stream in between: for each chunk that would
  * call for more in a turn of its own, although HTTP/2 brings all there is unasked. What comes while the stream is
  * paused, or has something waiting, takes the way through it. Answers how to undo it.

@@ -49,6 +49,11 @@ export interface GrpcEdgeOptions {
   readonly maxListenMs?: number;
   /** How long audio of a listener waits for more, to go out in one message, in ms; 0: not at all. Default 60. */
   readonly listenBundleMs?: number;
+  /**
+   * Bytes of watched events that are taken from the log at a time and go out in one write, to each watcher; a slow one costs the memory of
+   * twice as many. Default 16 KiB.
+   */
+  readonly watchBundleBytes?: number;
   /** Limits of Serve streams. */
   readonly stream?: Partial<StreamLimits>;
 }
@@ -78,6 +83,7 @@ export function resolveOptions(options: GrpcEdgeOptions): ResolvedOptions {
     keepaliveTimeoutMs: options.keepaliveTimeoutMs ?? 5_000,
     maxListenMs: options.maxListenMs ?? 2_000,
     listenBundleMs: options.listenBundleMs ?? 60,
+    watchBundleBytes: options.watchBundleBytes ?? 16 * 1024,
     stream: { ...DEFAULT_STREAM_LIMITS, ...options.stream },
   };
 }

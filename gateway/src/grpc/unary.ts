@@ -40,11 +40,14 @@ export class BadRequest {
 
 /**
  * The same definition whose requests never throw while being read: what is malformed or larger than `maxBytes` arrives
- * as BadRequest, so that it is refused as INVALID_ARGUMENT with the rule instead of as an error of the server.
+ * as BadRequest, so that it is refused as INVALID_ARGUMENT with the rule instead of as an error of the server. A response that is
+ * bytes is written as it is.
  */
 export function guarded<D extends ServiceDefinition>(definition: D, stats: EdgeStats, maxBytes: number): D {
   const entries = Object.entries(definition).map(([name, method]) => {
-    return [name, { ...method, requestDeserialize: guardedRead(method, stats, maxBytes) }];
+    const responseSerialize = (value: unknown) =>
+      value instanceof Uint8Array ? Buffer.from(value) : method.responseSerialize(value);
+    return [name, { ...method, requestDeserialize: guardedRead(method, stats, maxBytes), responseSerialize }];
   });
   return Object.fromEntries(entries) as D;
 }

@@ -2,21 +2,30 @@ import type { ServerWritableStream } from "@grpc/grpc-js";
 import type { CallError } from "../call/call-error.js";
 import { ExpiryWatch } from "../contract/expiry.js";
 import type { Watch } from "../contract/watches.js";
+import { directWriteAll } from "./direct-stream.js";
 import { serviceError, toServiceError } from "./status.js";
 import { type EdgeContext, identify, requireReadable } from "./unary.js";
+import { WatchWriter } from "./watch-writer.js";
 
 /**
  * Sends what a source yields until the client cancels, the source ends or throws, or the edge drains. It asks the
- * source for more only when the client has taken what was sent, so a slow client costs the memory of 16 messages.
+ * source for more only when the client has taken what was sent: a slow client costs the memory of `watchBundleBytes` on their
+ * way and as many that wait, and a message.
  */
 export async function pump<Q, S>(
   context: EdgeContext,
   call: ServerWritableStream<Q, S>,
   watch: Watch<Q, S>,
+  encode: (message: S) => Uint8Array,
 ): Promise<void> {
   const abort = new AbortController();
-  const cancelled = () => abort.abort();
+  const writer = new WatchWriter({ write: directWriteAll(call) }, context.options.watchBundleBytes);
+  const cancelled = () => {
+    abort.abort();
+    writer.close();
+  };
   const leave = (reason: CallError) => {
+    writer.finish();
     fail(call, reason);
     abort.abort();
   };
@@ -29,11 +38,17 @@ export async function pump<Q, S>(
     expiry.follow(credential);
     for await (const item of watch(call.request, credential, abort.signal)) {
       if (abort.signal.aborted) break;
-      if (!call.write(item)) await drained(call, abort.signal);
+      if (!writer.add(encode(item))) await writer.room();
     }
-    if (!abort.signal.aborted) call.end();
+    if (!abort.signal.aborted) {
+      writer.finish();
+      call.end();
+    }
   } catch (error) {
-    if (!abort.signal.aborted) call.emit("error", toServiceError(error, context.logger, call.getPath()));
+    if (!abort.signal.aborted) {
+      writer.finish();
+      call.emit("error", toServiceError(error, context.logger, call.getPath()));
+    }
   } finally {
     expiry.stop();
     context.lasting.delete(leave);
@@ -45,17 +60,4 @@ export async function pump<Q, S>(
 /** Ends a server stream with a status. */
 export function fail(call: { emit(event: "error", error: Error): boolean }, error: CallError): void {
   call.emit("error", serviceError(error));
-}
-
-function drained(call: NodeJS.EventEmitter, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      call.off("drain", done);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    call.on("drain", done);
-    signal.addEventListener("abort", done);
-    if (signal.aborted) done();
-  });
 }

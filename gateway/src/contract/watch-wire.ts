@@ -1,0 +1,30 @@
+import { WatchCallsResponse, WatchContextsResponse } from "@callweave/proto";
+import type { StoredEvent } from "../call/call-events.js";
+import { toPbEvent } from "./convert-call.js";
+
+/** The messages of events as bytes, as long as somebody still has the event. */
+const encodedEvents = new WeakMap<StoredEvent, Uint8Array>();
+
+/** An event as a message of WatchCalls, converted by the wire that needs it: most have its bytes already. */
+export class EventMessage implements WatchCallsResponse {
+  constructor(readonly stored: StoredEvent) {}
+
+  get item(): WatchCallsResponse["item"] {
+    return { $case: "event", value: toPbEvent(this.stored) };
+  }
+}
+
+/** The bytes of a message of WatchCalls: of an event they are made once for all who watch it. Must not be changed. */
+export function encodeWatchCallsResponse(message: WatchCallsResponse): Uint8Array {
+  if (!(message instanceof EventMessage)) return WatchCallsResponse.encode(message).finish();
+  const known = encodedEvents.get(message.stored);
+  if (known) return known;
+  const bytes = WatchCallsResponse.encode(message).finish();
+  encodedEvents.set(message.stored, bytes);
+  return bytes;
+}
+
+/** The bytes of a message of WatchContexts. */
+export function encodeWatchContextsResponse(message: WatchContextsResponse): Uint8Array {
+  return WatchContextsResponse.encode(message).finish();
+}
