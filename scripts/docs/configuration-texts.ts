@@ -35,6 +35,8 @@ export const CONFIG_TEXTS: Readonly<Record<string, string>> = {
     "Audio that waits for a slow listener of `ListenCall`; beyond it the oldest is dropped and told.",
   "gateway.grpc.listen_bundle_ms":
     "How long audio of a listener waits for more, to go out in one message: messages are what a listener costs. 0: not at all. At most half of `max_listen_ms` counts.",
+  "gateway.grpc.watch_bundle_bytes":
+    "What is taken for a watcher (`WatchCalls`, `WatchContexts`) at a time, to go out in one write: writes are what a watcher costs. A message that is longer goes alone. A slow watcher costs the memory of twice as much.",
   "gateway.state_dir":
     "Folder of events and contexts; one gateway at a time. None: `callweave` in `XDG_STATE_HOME`, else in `~/.local/state` (Linux), `~/Library/Application Support` (macOS).",
   "gateway.limits.max_calls": "Live calls; beyond it nothing is claimed.",

@@ -51,6 +51,20 @@ describe("gRPC edge / watching and listening", () => {
     await until(() => aborted);
   });
 
+  it("sends events in order however little goes out at a time, and what came before the end of the watch", async () => {
+    const { client, v1, api } = await start({ watchBundleBytes: 1 });
+    api.watchItems = async function* () {
+      for (let n = 1; n <= 300; n++) yield { event: stored({ type: "answered" }, n) };
+      throw new CallError("GOING_AWAY", "the gateway is going away");
+    };
+    const watch = client(v1.CallService).WatchCalls({});
+    const got: number[] = [];
+    watch.on("data", ({ event }: { event: { sequence: number } }) => got.push(event.sequence));
+    const [error] = await once(watch, "error");
+    expect(error.code).toBe(grpc.status.UNAVAILABLE);
+    expect(got).toEqual(Array.from({ length: 300 }, (_, i) => i + 1));
+  });
+
   it("ends a watch with the error of the store", async () => {
     const { client, v1, api } = await start();
     api.watchItems = () => {

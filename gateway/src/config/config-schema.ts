@@ -153,6 +153,7 @@ const grpc = section({
   keepalive_timeout_ms: whole(100, 600_000, 5000),
   max_listen_ms: whole(100, 60_000, 2000),
   listen_bundle_ms: whole(0, 500, 60),
+  watch_bundle_bytes: whole(1, 16 * 1024 * 1024, 16 * 1024),
 });
 
 const e164Rule = 'must be a number in E.164 ("+15550100")';

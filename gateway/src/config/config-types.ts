@@ -65,6 +65,8 @@ export interface GrpcConfig {
   readonly maxListenMs: number;
   /** How long audio of a listener waits for more, to go out in one message; 0: not at all. Default 60. */
   readonly listenBundleMs: number;
+  /** Bytes of watched events that go out in one write to each watcher. Default 16 KiB. */
+  readonly watchBundleBytes: number;
 }
 
 /** Credentials beside the static keys. */

@@ -1,4 +1,4 @@
-import type { Readable } from "node:stream";
+import type { Readable, Writable } from "node:stream";
 import { gzipSync } from "node:zlib";
 import {
   Client,
@@ -11,7 +11,7 @@ import {
   status,
 } from "@grpc/grpc-js";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { directWrite, readDirectly } from "./direct-stream.js";
+import { directWrite, directWriteAll, readDirectly } from "./direct-stream.js";
 
 const MAX_BYTES = 1000;
 type Echo = ServerDuplexStream<Buffer, Buffer>;
@@ -303,5 +303,48 @@ describe("readDirectly and directWrite", () => {
     const encode = () => Buffer.from("of its own");
     directWrite(stream as unknown as Echo, encode)(Buffer.from("a"), () => {});
     expect(written).toEqual([Buffer.from("a")]);
+  });
+});
+
+describe("directWriteAll", () => {
+  const texts = (from: number, to: number) =>
+    Array.from({ length: to - from }, (_, i) => `${from + i} ${"x".repeat((from + i) % 300)}`);
+
+  it("writes messages in one go, in order, from the first on", async () => {
+    serialized = 0;
+    let chunks = 0;
+    const { call, heard, ended } = await talk((at) => {
+      const write = directWriteAll(at);
+      const http2 = http2Of(at) as Readable & Writable;
+      const own = http2.write;
+      http2.write = ((...args: Parameters<typeof own>) => {
+        chunks++;
+        return own.apply(http2, args);
+      }) as typeof own;
+      const buffers = (from: number, to: number) => texts(from, to).map((text) => Buffer.from(text));
+      write(buffers(0, 1), () => write(buffers(1, 200), () => write(buffers(200, 203), () => at.end())));
+    });
+    call.end();
+    expect(await ended).toMatchObject({ code: status.OK });
+    expect(heard).toEqual(texts(0, 203));
+    expect(serialized).toBe(0);
+    expect(chunks).toBe(3);
+  });
+
+  it("writes one by one with an inside it does not know, and is done after the last", () => {
+    const written: string[] = [];
+    const dones: unknown[] = [];
+    const stream = {
+      call: { nextCall: {} },
+      write: (message: Buffer, callback: unknown) => {
+        written.push(message.toString());
+        dones.push(callback);
+        return true;
+      },
+    };
+    const done = () => {};
+    directWriteAll(stream as unknown as Echo)([Buffer.from("a"), Buffer.from("b")], done);
+    expect(written).toEqual(["a", "b"]);
+    expect(dones.map((one) => one === done)).toEqual([false, true]);
   });
 });
