@@ -110,6 +110,8 @@ function mainPairs(names: readonly PairName[], options: Options, say: (line: str
     rounds: options.rounds ?? base.rounds,
     retries: options.quick ? 0 : options.retries,
     quick: options.quick,
+    save: options.save,
+    commandOf: (name) => commandOf(name, options),
     say,
   });
 }

@@ -10,7 +10,7 @@ import { errorReasons } from "./docs/errors.js";
 import { faultTable } from "./docs/faults.js";
 import { formatted, sameText } from "./docs/format.js";
 import { metrics } from "./docs/metrics.js";
-import { benchGate, benchSingles, benchSuite, benchTargets } from "./docs/performance.js";
+import { benchGate, benchPairs, benchSingles, benchSuite, benchTargets } from "./docs/performance.js";
 
 /** What can stand between `<!-- generated: NAME -->` and `<!-- end: NAME -->`. */
 const PARTS: Readonly<Record<string, () => string>> = {
@@ -20,6 +20,7 @@ const PARTS: Readonly<Record<string, () => string>> = {
   "bench-cpu": benchSuite("cpu"),
   "bench-gate": benchGate,
   "bench-latency": benchSuite("latency"),
+  "bench-pairs": () => benchPairs(),
   "bench-singles": benchSingles,
   "bench-targets": benchTargets,
   "bench-variants": benchSuite("variants"),

@@ -1,28 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { runOf } from "../suites/testing.js";
-import type { Pair, SideResult } from "./pair.js";
+import type { SideResult } from "./pair.js";
 import { type Round, summarizePair } from "./pair-summary.js";
-import { tableOf } from "./run-pairs.js";
+import { tableOf } from "./pair-table.js";
+import { pairOf, sideOf } from "./testing.js";
 
-function side(name: string, overrides: Partial<SideResult> = {}): SideResult {
-  const { variant: _variant, calls: _calls, agent: _agent, ...window } = runOf("gateway", 50);
-  const probe = { loopDelayMs: window.lateMs, heapUsedMb: 0, externalMb: 0 };
-  return { side: name, claims: [50], ...window, serverCpuPerCallMinute: 0.05, probe, ...overrides };
-}
-
-const never = () => Promise.reject(new Error("not run here"));
-const pair: Pair = {
-  name: "two-gateways",
-  title: "two against one",
-  maxCpuRatio: 1.1,
-  sides: [
-    { name: "one", run: never },
-    { name: "two", run: never },
-  ],
-};
+const pair = pairOf("two-gateways", "two against one", ["one", "two"]);
 const round = (second: Partial<SideResult>, first: Partial<SideResult> = {}): Round => [
-  side("one", first),
-  side("two", second),
+  sideOf("one", first),
+  sideOf("two", second),
 ];
 const p99 = (value: number) => ({ upMs: { count: 1, p50: 1, p99: value, max: value } });
 

@@ -1,6 +1,8 @@
-import { shown } from "../report.js";
+import { thisMachine } from "../machine.js";
 import type { PairName, PairOptions, SideResult } from "./pair.js";
-import { type PairSummary, type Round, type SideSummary, summarizePair } from "./pair-summary.js";
+import { keepPair, type PairResult } from "./pair-results.js";
+import { type Round, summarizePair } from "./pair-summary.js";
+import { tableOf } from "./pair-table.js";
 import { PAIRS } from "./sides.js";
 
 /** How the pairs are run. */
@@ -9,16 +11,21 @@ export interface RunPairsOptions extends PairOptions {
   /** An invalid run is repeated so often. */
   readonly retries: number;
   readonly quick: boolean;
+  /** Whether each result is kept as soon as it is there. */
+  readonly save: boolean;
+  /** What makes a pair anew. */
+  readonly commandOf: (name: PairName) => string;
   readonly say: (line: string) => void;
 }
 
 /** Runs pairs one after the other; in each the sides take turns, and which one begins changes with the round. */
-export async function runPairs(names: readonly PairName[], options: RunPairsOptions): Promise<PairSummary[]> {
-  const summaries: PairSummary[] = [];
+export async function runPairs(names: readonly PairName[], options: RunPairsOptions): Promise<PairResult[]> {
+  const found: PairResult[] = [];
   for (const pair of PAIRS.filter(({ name }) => names.includes(name))) {
     options.say(`\n${pair.name}: ${pair.title}, ${options.calls} calls`);
     const rounds: Round[] = [];
     const failures: string[] = [];
+    let thrownAway = 0;
     for (let number = 1; number <= options.rounds; number++) {
       const results: (SideResult | undefined)[] = [undefined, undefined];
       for (const index of number % 2 === 1 ? [0, 1] : [1, 0]) {
@@ -33,17 +40,24 @@ export async function runPairs(names: readonly PairName[], options: RunPairsOpti
           results[index] = result;
           options.say(`${number}/${options.rounds} ${lineOf(result)}`);
           if (result.invalid === "") break;
+          thrownAway++;
         }
       }
       const [first, second] = results;
       if (first && second) rounds.push([first, second]);
     }
-    const summary = summarizePair(pair, rounds, failures, options.quick);
-    options.say(`\n${tableOf(summary)}`);
-    options.say(summary.ok ? "ok" : `not ok: ${summary.problems.join("; ")}`);
-    summaries.push(summary);
+    const result = {
+      ...summarizePair(pair, rounds, failures, options.quick),
+      command: options.commandOf(pair.name),
+      ...thisMachine(),
+      thrownAway,
+    };
+    options.say(`\n${tableOf(result)}`);
+    options.say(result.ok ? "ok" : `not ok: ${result.problems.join("; ")}`);
+    if (options.save) for (const path of keepPair(result)) options.say(`kept: ${path}`);
+    found.push(result);
   }
-  return summaries;
+  return found;
 }
 
 function lineOf(run: SideResult): string {
@@ -58,31 +72,4 @@ function lineOf(run: SideResult): string {
     `${upMs.p99.toFixed(1)} up ${downMs.p99.toFixed(1)} down, lost ${run.framesLost}${claims}${saves}` +
     (marks.length > 0 ? `  [${marks.join("; ")}]` : "")
   );
-}
-
-/** A table for docs/performance.md. */
-export function tableOf({ sides, ...pair }: PairSummary): string {
-  const [first, second] = sides;
-  const row = (name: string, pick: (side: SideSummary) => string, compared = "") =>
-    `| ${name} | ${pick(first)} | ${pick(second)} | ${compared} |`;
-  return [
-    `| ${pair.title} | ${first.side} | ${second.side} | compared |`,
-    "| --- | --- | --- | --- |",
-    row("gateways, CPU s per call-minute", (s) => shown(s.gatewayCpu, 3), `× ${shown(pair.cpuRatio, 2)}`),
-    row(
-      "NATS and database, CPU s per call-minute",
-      (s) => shown(s.serverCpu, 3),
-      `with gateways × ${shown(pair.cpuRatioWithServers, 2)}`,
-    ),
-    row("agents, CPU s per call-minute", (s) => shown(s.agentCpu, 3)),
-    row("caller → agent p99, ms", (s) => shown(s.upP99Ms, 1), `+ ${shown(pair.addedUpP99Ms, 1)}`),
-    row("agent → caller p99, ms", (s) => shown(s.downP99Ms, 1), `+ ${shown(pair.addedDownP99Ms, 1)}`),
-    ...(second.saveP99Ms && second.saveP50Ms
-      ? [
-          `| save p50 / p99, ms | | ${shown(second.saveP50Ms, 1)} / ${shown(second.saveP99Ms, 1)} | ${second.savesSent} saves |`,
-        ]
-      : []),
-    row("frames lost", (s) => `${s.framesLost} of ${s.framesSent}`),
-    row("rounds valid (of those noisy)", (s) => `${s.validRounds} of ${s.rounds} (${s.noisyRounds})`),
-  ].join("\n");
 }

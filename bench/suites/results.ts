@@ -8,14 +8,24 @@ export const RESULTS_FOLDER = join(ROOT, "bench/results");
 
 /** What was kept of a suite; undefined when nothing was. */
 export function readResult(suite: string, folder = RESULTS_FOLDER): SuiteResult | undefined {
-  const path = join(folder, `${suite}.json`);
-  return existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as SuiteResult) : undefined;
+  return readKept<SuiteResult>(suite, folder);
 }
 
-/** Keeps a result. Numbers have six digits: more would say nothing. */
+/** Keeps the result of a suite; returns its path. */
 export function keepResult(result: SuiteResult, folder = RESULTS_FOLDER): string {
+  return keep(result.suite, result, folder);
+}
+
+/** What was kept by that name; undefined when nothing was. */
+export function readKept<T>(name: string, folder = RESULTS_FOLDER): T | undefined {
+  const path = join(folder, `${name}.json`);
+  return existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as T) : undefined;
+}
+
+/** Keeps a result by its name; returns its path. Numbers have six digits: more would say nothing. */
+export function keep(name: string, result: object, folder = RESULTS_FOLDER): string {
   mkdirSync(folder, { recursive: true });
-  const path = join(folder, `${result.suite}.json`);
+  const path = join(folder, `${name}.json`);
   const short = (_key: string, value: unknown) =>
     typeof value === "number" ? Number(value.toPrecision(6)) : value;
   writeFileSync(path, `${JSON.stringify(result, short, 2)}\n`);

@@ -1,5 +1,5 @@
-import { cpus } from "node:os";
 import type { Repeats } from "../figures.js";
+import { type Machine, thisMachine } from "../machine.js";
 import type { CapacityRow } from "./capacity.js";
 import type { CellSummary } from "./cell-summary.js";
 import type { GateVerdict } from "./gate.js";
@@ -32,18 +32,13 @@ export interface Suite {
 }
 
 /** What a suite found; kept in bench/results/NAME.json. */
-export interface SuiteResult {
+export interface SuiteResult extends Machine {
   readonly suite: string;
   readonly ok: boolean;
   /** What is not as it has to be; empty when ok. */
   readonly problems: readonly string[];
   /** What makes it anew. */
   readonly command: string;
-  /** YYYY-MM-DD, UTC. */
-  readonly date: string;
-  readonly node: string;
-  readonly cores: number;
-  readonly cpu: string;
   readonly harness: "go" | "node";
   /** Runs whose load generator was late or whose harness was busy. */
   readonly thrownAway: number;
@@ -57,15 +52,12 @@ export interface SuiteResult {
   readonly table: string;
 }
 
-/** What every result says about the machine. */
+/** What every result says beside its figures. */
 export function resultHead(suite: string, harness: Harness) {
   return {
     suite,
     command: `npm run bench -- --only ${suite}`,
-    date: new Date().toISOString().slice(0, 10),
-    node: process.version,
-    cores: cpus().length,
-    cpu: cpus()[0]?.model ?? "",
+    ...thisMachine(),
     harness: harness.kind,
   };
 }

@@ -1,11 +1,12 @@
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import type { Machine } from "../../bench/machine.js";
+import { PAIR_NAMES } from "../../bench/pairs/pair.js";
+import { PAIRS_PICTURE, readPairs } from "../../bench/pairs/pair-results.js";
+import { tableOf } from "../../bench/pairs/pair-table.js";
 import type { SingleResult } from "../../bench/singles/run-singles.js";
 import { SINGLE_NAMES } from "../../bench/singles/single.js";
 import { sectionOf } from "../../bench/singles/table.js";
 import { chartsOf } from "../../bench/suites/charts.js";
-import { RESULTS_FOLDER, readResult } from "../../bench/suites/results.js";
-import type { SuiteResult } from "../../bench/suites/suite.js";
+import { RESULTS_FOLDER, readKept, readResult } from "../../bench/suites/results.js";
 import { targetsOf, targetsTable } from "../../bench/suites/targets.js";
 
 /** Every target beside what was reached, from the results that were kept. */
@@ -23,9 +24,8 @@ export function benchTargets(): string {
 /** What a suite found, with its charts. */
 export function benchSuite(suite: string): () => string {
   return () => {
-    const command = `npm run bench -- --only ${suite} --save`;
     const result = readResult(suite);
-    if (!result) return `Not measured yet: \`${command}\`.`;
+    if (!result) return notMeasured(suite);
     const pictures = Object.keys(chartsOf(result)).map((file) => `![${altOf(file)}](pictures/${file})`);
     return [`${headOf(result)}\n`, result.table, ...pictures.map((line) => `\n${line}`)].join("\n");
   };
@@ -34,7 +34,7 @@ export function benchSuite(suite: string): () => string {
 /** The single figures that were kept. */
 export function benchSingles(): string {
   const kept = singles();
-  if (kept.length === 0) return "Not measured yet: `npm run bench -- --only singles --save`.";
+  if (kept.length === 0) return notMeasured("singles");
   return kept
     .map((single) => {
       const problems = single.problems.filter((problem) => !problem.startsWith("missed: "));
@@ -44,6 +44,17 @@ export function benchSingles(): string {
       return `${heading}\n\n${sectionOf(single)}${doubts}${pictures.join("")}`;
     })
     .join("\n\n");
+}
+
+/** The pairs that were kept, with their chart, and which were not. */
+export function benchPairs(folder = RESULTS_FOLDER): string {
+  const kept = readPairs(folder);
+  const tables = PAIR_NAMES.map((name) => {
+    const pair = kept.find((one) => one.name === name);
+    return pair ? `${headOf(pair)}\n\n${tableOf(pair)}` : notMeasured(name);
+  });
+  const pictures = kept.length > 0 ? [`![${altOf(PAIRS_PICTURE)}](pictures/${PAIRS_PICTURE})`] : [];
+  return [...tables, ...pictures].join("\n\n");
 }
 
 /** The ratio that the gate in CI compares with. */
@@ -58,7 +69,18 @@ export function benchGate(): string {
   );
 }
 
-function headOf({ date, node, cores, cpu, thrownAway, command, problems }: SuiteResult): string {
+function notMeasured(part: string): string {
+  return `Not measured yet: \`npm run bench -- --only ${part} --save\`.`;
+}
+
+/** What every kept result says about how it was made. */
+interface Origin extends Machine {
+  readonly command: string;
+  readonly thrownAway: number;
+  readonly problems: readonly string[];
+}
+
+function headOf({ date, node, cores, cpu, thrownAway, command, problems }: Origin): string {
   const thrown = thrownAway === 1 ? "1 run was thrown away" : `${thrownAway} runs were thrown away`;
   const bad = problems.length > 0 ? ` Not as it has to be: ${problems.join("; ")}.` : "";
   return `\`${command}\`, ${date}, ${cores} cores (${cpu}), Node ${node.replace("v", "")}; ${thrown}.${bad}`;
@@ -69,8 +91,5 @@ function altOf(file: string): string {
 }
 
 function singles(): SingleResult[] {
-  return SINGLE_NAMES.flatMap((name) => {
-    const path = join(RESULTS_FOLDER, `${name}.json`);
-    return existsSync(path) ? [JSON.parse(readFileSync(path, "utf8")) as SingleResult] : [];
-  });
+  return SINGLE_NAMES.flatMap((name) => readKept<SingleResult>(name) ?? []);
 }
