@@ -1,7 +1,6 @@
 /** Measures the gateway beside a bare relay and the vendor's SDK; docs/performance.md says how and what came out. */
 import { canPin, machineCpu, pin } from "./child.js";
 import { sleep } from "./clock.js";
-import type { Repeats } from "./figures.js";
 import { checkFrozen } from "./frozen.js";
 import { commandOf, type Options, optionsOf, wants } from "./options.js";
 import { PAIR_NAMES, type PairName } from "./pairs/pair.js";
@@ -16,6 +15,8 @@ import { quickSuite } from "./suites/quick.js";
 import { keepResult, RESULTS_FOLDER } from "./suites/results.js";
 import type { Suite, SuiteOptions, SuiteResult } from "./suites/suite.js";
 import { SUITES } from "./suites/suites.js";
+import { targetsTable } from "./suites/targets.js";
+import { summaryOf } from "./summary.js";
 
 const PAIR = { calls: 50, seconds: 6, warmUpSeconds: 10, rounds: 5 };
 const QUICK_PAIR = { calls: 10, seconds: 2, warmUpSeconds: 1, rounds: 1 };
@@ -51,14 +52,11 @@ async function main(options: Options): Promise<void> {
   }
   const found = singles.length > 0 ? await mainSingles(singles, options, say) : undefined;
   const paired = pairs.length > 0 ? await mainPairs(pairs, options, say) : undefined;
-  const ok = [...results, ...(found ?? []), ...(paired ?? [])].every((result) => result.ok);
-  const ratios: Record<string, Repeats> = {};
-  for (const result of results)
-    for (const [name, ratio] of Object.entries(result.ratios)) ratios[`${result.suite}: ${name}`] = ratio;
-  for (const pair of paired ?? []) ratios[`pair: ${pair.name}`] = pair.cpuRatio;
-  say(`\n${ok ? "ok" : "not ok"}`);
-  if (options.json) console.log(JSON.stringify({ ok, ratios, results, singles: found, pairs: paired }));
-  process.exitCode = ok ? 0 : 1;
+  const summary = summaryOf({ results, singles: found ?? [], pairs: paired ?? [] }, options.quick);
+  if (summary.targets.length > 0) say(`\n${targetsTable(summary.targets)}`);
+  say(`\n${summary.ok ? "ok" : "not ok"}`);
+  if (options.json) console.log(JSON.stringify(summary));
+  process.exitCode = summary.ok ? 0 : 1;
 }
 
 function suitesOf(options: Options): Suite[] {

@@ -1,26 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { summarizeCell } from "./cell-summary.js";
 import { chartsOf } from "./charts.js";
-import type { SuiteResult } from "./suite.js";
 import { type Results, targetsOf, targetsTable } from "./targets.js";
-import { outcomeOf, runOf } from "./testing.js";
+import { outcomeOf, resultOf as result, runOf } from "./testing.js";
 
 const one = (median: number) => ({ median, min: median, max: median });
-const result = (suite: string, overrides: Partial<SuiteResult>): SuiteResult => ({
-  suite,
-  ok: true,
-  problems: [],
-  command: "",
-  date: "2026-11-25",
-  node: "v20",
-  cores: 2,
-  cpu: "",
-  harness: "go",
-  thrownAway: 0,
-  ratios: {},
-  table: "",
-  ...overrides,
-});
 const cell = (calls: number, cpuSecondsPerCallMinute: number) =>
   summarizeCell([outcomeOf(runOf("gateway", calls, { cpuSecondsPerCallMinute }))], "gateway", calls);
 const nothing: Results = { cpu: undefined, capacity: undefined, latency: undefined, singles: [] };
@@ -63,7 +47,7 @@ describe("targets", () => {
       },
     });
     const row = targetsOf({ ...nothing, latency }).find(({ target }) => target.includes("p99"));
-    expect(row).toMatchObject({ reached: "4.00 ms", verdict: "met", required: "≤ 5.00 ms" });
+    expect(row).toMatchObject({ reached: "4.00 ms", value: 4, verdict: "met", required: "≤ 5.00 ms" });
   });
 
   it("have those of single figures among them", () => {

@@ -10,6 +10,8 @@ export interface TargetRow {
   readonly required: string;
   readonly stretch: string;
   readonly reached: string;
+  /** The same as a number; undefined when it was not measured. */
+  readonly value?: number;
   readonly verdict: "stretch" | "met" | "missed" | "not measured";
   readonly command: string;
 }
@@ -143,6 +145,7 @@ function judged({ target, at, required, stretch, unit, reached, command }: Bound
   return {
     ...row,
     reached: shown(reached),
+    value: reached,
     verdict: stretch !== undefined && holds(stretch) ? "stretch" : met,
   };
 }
@@ -152,7 +155,8 @@ function ofSingle({ name, targets }: SingleResult): TargetRow[] {
     target: target.name,
     required: `≤ ${figure(target.atMost)}`,
     stretch: "",
-    reached: Number.isFinite(target.reached) ? figure(target.reached) : "–",
+    reached: figure(target.reached),
+    value: target.reached,
     verdict: target.reached <= target.atMost ? "met" : "missed",
     command: `npm run bench -- --only ${name}`,
   }));

@@ -1,4 +1,5 @@
 import type { Outcome } from "./rounds.js";
+import type { SuiteResult } from "./suite.js";
 import type { VariantName, VariantRun } from "./variants.js";
 
 /** A run as every test wants it, but for what it says. */
@@ -34,4 +35,23 @@ export function runOf(variant: VariantName, calls: number, overrides: Partial<Va
 /** The outcome of a round. */
 export function outcomeOf(run: VariantRun, round = 1, thrownAway: readonly string[] = []): Outcome {
   return { variant: run.variant, calls: run.calls, round, run, thrownAway, failure: "" };
+}
+
+/** The result of a suite, but for what it says. */
+export function resultOf(suite: string, overrides: Partial<SuiteResult> = {}): SuiteResult {
+  return {
+    suite,
+    ok: true,
+    problems: [],
+    command: "",
+    date: "2026-11-25",
+    node: "v20",
+    cores: 2,
+    cpu: "",
+    harness: "go",
+    thrownAway: 0,
+    ratios: {},
+    table: "",
+    ...overrides,
+  };
 }
