@@ -18,6 +18,14 @@ export interface RunPairsOptions extends PairOptions {
   readonly say: (line: string) => void;
 }
 
+/** Starting and ending one run: servers, gateways, agents, calls. For the estimate. */
+const AROUND_RUN_SECONDS = 7;
+
+/** How long one pair takes, in seconds, when nothing has to be run again. */
+export function estimatePairSeconds(options: Pick<RunPairsOptions, "rounds" | "warmUpSeconds" | "seconds">) {
+  return 2 * options.rounds * (options.warmUpSeconds + options.seconds + AROUND_RUN_SECONDS);
+}
+
 /** Runs pairs one after the other; in each the sides take turns, and which one begins changes with the round. */
 export async function runPairs(names: readonly PairName[], options: RunPairsOptions): Promise<PairResult[]> {
   const found: PairResult[] = [];

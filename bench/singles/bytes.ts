@@ -4,13 +4,15 @@ import { repeatsOf } from "../figures.js";
 import { SAMPLE_RATE_HZ } from "../frame.js";
 import type { WireBytes } from "../processes/load-generator.js";
 import type { Findings, Single, SingleOptions } from "./single.js";
-import { placeCalls, startEcho, startProxy, withStack } from "./stack.js";
+import { placeCalls, placeSeconds, STACK_SECONDS, startEcho, startProxy, withStack } from "./stack.js";
 
 /** What is said in the calls. */
 const PHASES = ["nobody speaks, no audio", "the caller speaks", "both speak"] as const;
 const STREAMS = [1, 4];
 const CALLS = 100;
 const SECONDS = 10;
+/** Before each reading. */
+const SETTLE_MS = 1_000;
 /** Raw audio each way, bytes a second. */
 const RAW = SAMPLE_RATE_HZ * 2;
 
@@ -35,6 +37,11 @@ interface Seen {
 export const bytes: Single = {
   name: "bytes",
   title: "bytes on the wire for each call and second (TCP payload), beside 48,000 of raw audio each way",
+  estimateSeconds(options) {
+    const { calls, seconds } = shapeOf(options);
+    const reads = (1 + PHASES.length) * (SETTLE_MS / 1000 + seconds);
+    return STREAMS.length * (STACK_SECONDS + placeSeconds(calls) + reads);
+  },
   async measure(options) {
     const seen: Seen[] = [];
     for (const streams of STREAMS) {
@@ -45,9 +52,12 @@ export const bytes: Single = {
   },
 };
 
+function shapeOf({ quick, calls }: SingleOptions) {
+  return quick ? { calls: calls ?? 20, seconds: 2 } : { calls: calls ?? CALLS, seconds: SECONDS };
+}
+
 async function measureStreams(streams: number, options: SingleOptions): Promise<Seen> {
-  const calls = options.calls ?? (options.quick ? 20 : CALLS);
-  const seconds = options.quick ? 2 : SECONDS;
+  const { calls, seconds } = shapeOf(options);
   return withStack({}, async (stack) => {
     const { generator } = stack;
     const proxy = await startProxy(stack, 0);
@@ -59,7 +69,7 @@ async function measureStreams(streams: number, options: SingleOptions): Promise<
       atMs: performance.now(),
     });
     const rate = async (per: number): Promise<Rate> => {
-      await sleep(1_000);
+      await sleep(SETTLE_MS);
       const before = await read();
       await sleep(seconds * 1000);
       const after = await read();

@@ -7,7 +7,10 @@ import type { SilenceTimes } from "../processes/media-call.js";
 import { measure, program } from "../run.js";
 import type { Findings, Single, SingleOptions, Target } from "./single.js";
 import {
+  AFTER_WINDOW_SECONDS,
   placeCalls,
+  placeSeconds,
+  STACK_SECONDS,
   type Stack,
   startEcho,
   startProxy,
@@ -32,6 +35,8 @@ const CASES: readonly Case[] = [
   { name: "a whole answer (25 s) sent to the gateway at once", manner: "ring", oneWayMs: 0 },
 ];
 const TALKERS = 20;
+/** Of each case, at least. */
+const CLEARS = 220;
 const ANSWER_SECONDS = { paced: 30, whole: 30, ring: 25 };
 /** Answers begin, and are interrupted, so far apart. ms. */
 const APART_MS = 37;
@@ -40,6 +45,9 @@ const INTO_ANSWER_MS = 1_200;
 /** What comes later than this after an interruption would be heard as a new answer. ms. */
 const SILENCE_MS = 300;
 const WARM_UP_MS = 8_000;
+const QUICK_WARM_UP_MS = 500;
+/** Of a case: the talker starts, its calls come and go. For the estimate. */
+const AROUND_CASE_SECONDS = 3;
 /** At the gateway: less the way to it. */
 const LIMIT_MS = 20;
 
@@ -57,17 +65,34 @@ interface Heard {
 export const clear: Single = {
   name: "clear",
   title: "an agent is interrupted: from ClearPlayback to its last audio at the provider",
+  estimateSeconds(options) {
+    const seconds = talkLoads(options).map((load) => {
+      const { talkers, cycles, warmUpMs } = shapeOf(load, options);
+      const caseSeconds = AROUND_CASE_SECONDS + (cycles * cycleMsOf(talkers)) / 1000 + AFTER_WINDOW_SECONDS;
+      return STACK_SECONDS + placeSeconds(load) + warmUpMs / 1000 + CASES.length * caseSeconds;
+    });
+    return seconds.reduce((total, one) => total + one, 0);
+  },
   async measure(options) {
     const heard: Heard[] = [];
-    for (const load of options.calls ? [options.calls] : options.quick ? [25] : talkLoads())
-      heard.push(...(await measureLoad(load, options)));
+    for (const load of talkLoads(options)) heard.push(...(await measureLoad(load, options)));
     return findingsOf(heard);
   },
 };
 
-async function measureLoad(load: number, options: SingleOptions): Promise<Heard[]> {
+function shapeOf(load: number, { quick }: SingleOptions) {
   const talkers = Math.min(TALKERS, Math.floor(load / 2));
-  const cycles = options.quick ? 1 : Math.ceil(220 / talkers);
+  const cycles = quick ? 1 : Math.ceil(CLEARS / talkers);
+  return { talkers, cycles, warmUpMs: quick ? QUICK_WARM_UP_MS : WARM_UP_MS };
+}
+
+/** Answers begin, and then end, one after the other. */
+function cycleMsOf(talkers: number): number {
+  return 2 * talkers * APART_MS + INTO_ANSWER_MS + SILENCE_MS;
+}
+
+async function measureLoad(load: number, options: SingleOptions): Promise<Heard[]> {
+  const { talkers, cycles, warmUpMs } = shapeOf(load, options);
   return withStack({ talk: true }, async (stack) => {
     const heard: Heard[] = [];
     let talk: Talk | undefined;
@@ -76,7 +101,7 @@ async function measureLoad(load: number, options: SingleOptions): Promise<Heard[
       const callIds = await placeCalls(stack, talkers);
       if (!talk) {
         talk = await startTalk(stack, load - talkers);
-        await sleep(options.quick ? 500 : WARM_UP_MS);
+        await sleep(warmUpMs);
       }
       const result = await measureCase(stack, talk, talker, { load, what, callIds, cycles });
       options.say(`${load} calls, ${what.name}: ${JSON.stringify(result.toSilence)} ${result.invalid}`);
@@ -131,7 +156,7 @@ async function measureCase(
       dropped.push(droppedMs);
     }
   };
-  const cycleMs = 2 * callIds.length * APART_MS + INTO_ANSWER_MS + SILENCE_MS;
+  const cycleMs = cycleMsOf(callIds.length);
   await talk.open();
   const [window] = await Promise.all([
     measure(

@@ -5,15 +5,17 @@ import type { RushReport } from "../processes/load-generator.js";
 import type { ReplayReport, WatchReport } from "../processes/watchers.js";
 import { measure, program } from "../run.js";
 import { rotated } from "./maths.js";
-import type { Findings, Single } from "./single.js";
-import { startEcho, withStack } from "./stack.js";
+import type { Findings, Single, SingleOptions } from "./single.js";
+import { AFTER_WINDOW_SECONDS, STACK_SECONDS, startEcho, withStack } from "./stack.js";
 import { repeats } from "./table.js";
 
-const WATCHERS = [0, 1, 100] as const;
+const WATCHERS = [0, 1, 100];
 const LINES = 50;
 const SECONDS = 8;
 /** For the last events, at most. */
 const SETTLE_MS = 5_000;
+/** The events of a second of calls are read again in so many. For the estimate. */
+const REPLAY_SHARE = 0.1;
 
 interface Round {
   readonly watchers: number;
@@ -31,6 +33,14 @@ interface Round {
 export const events: Single = {
   name: "events",
   title: "events of calls that come and go as fast as they can, to watchers of all calls",
+  estimateSeconds(options) {
+    const { counts, warmUpSeconds, seconds } = shapeOf(options);
+    // With many watchers the last events take as long as they may, without any they are there at once.
+    const around = AFTER_WINDOW_SECONDS + SETTLE_MS / 1000 / 2;
+    const rushed = warmUpSeconds + options.rounds * counts.length * seconds;
+    const rushes = rushed + (1 + options.rounds * counts.length) * around;
+    return STACK_SECONDS + rushes + options.rounds * rushed * REPLAY_SHARE;
+  },
   measure: (options) =>
     withStack({}, async (stack) => {
       const { start, generator, gateway, port } = stack;
@@ -50,12 +60,12 @@ export const events: Single = {
         await settled(() => watchers.ask<number[]>("counts"));
         return roundOf(count, window, rush, await watchers.ask<WatchReport>("end"));
       };
-      await oneRound(1, options.quick ? 1 : SECONDS);
+      const { counts, warmUpSeconds, seconds } = shapeOf(options);
+      await oneRound(1, warmUpSeconds);
       const rounds: Round[] = [];
-      const counts = options.quick ? ([0, 1, 10] as const) : WATCHERS;
       for (let round = 0; round < options.rounds; round++)
         for (const count of rotated(counts, round)) {
-          const result = await oneRound(count, options.quick ? 2 : SECONDS);
+          const result = await oneRound(count, seconds);
           options.say(`${round + 1}/${options.rounds} ${JSON.stringify(result)}`);
           rounds.push(result);
         }
@@ -65,6 +75,11 @@ export const events: Single = {
       return findingsOf(rounds, counts, replays, lines);
     }),
 };
+
+function shapeOf({ quick }: SingleOptions) {
+  if (quick) return { counts: [0, 1, 10], warmUpSeconds: 1, seconds: 2 };
+  return { counts: WATCHERS, warmUpSeconds: SECONDS, seconds: SECONDS };
+}
 
 /** Waits until no more events come. */
 async function settled(counts: () => Promise<number[]>): Promise<void> {

@@ -6,7 +6,7 @@ import { repeatsOf } from "../figures.js";
 import type { RushReport } from "../processes/load-generator.js";
 import { slopeOf } from "./maths.js";
 import type { Findings, Single, SingleOptions } from "./single.js";
-import { placeCalls, startEcho, withStack } from "./stack.js";
+import { placeCalls, placeSeconds, STACK_SECONDS, startEcho, withStack } from "./stack.js";
 import { repeats } from "./table.js";
 
 /** Calls that come and go, so many at a time, each so long. */
@@ -21,7 +21,11 @@ const REST_MS = 40_000;
 const KEPT_MS = 670_000;
 const LEVELS = [50, 100, 200];
 const LEVEL_MS = 10_000;
+const MAX_LEVEL_ROUNDS = 5;
 const SAMPLES = 10;
+const SAMPLE_EVERY_MS = 300;
+/** From notice to answer, while calls come and go. For the estimate. */
+const ANSWER_MS = 80;
 const MAX_GROWTH = 1.1;
 const MAX_CALL_KB = 100;
 
@@ -53,9 +57,20 @@ interface ComeAndGo {
 export const memory: Single = {
   name: "memory",
   title: "resident memory: after calls have come and gone, and for each that talks",
+  estimateSeconds(options) {
+    const samplesMs = SAMPLES * SAMPLE_EVERY_MS;
+    const { counts, levelMs } = levelsOf(options);
+    const levelsSeconds = placeSeconds(counts.at(-1) ?? 0) + (counts.length * (levelMs + samplesMs)) / 1000;
+    const { count, lines, startMs, restMs, keptMs } = rushOf(options);
+    const callsMs = (count / lines) * (HOLD_MS + ANSWER_MS);
+    // Memory is read at the start, after the first calls and after all; what is kept is forgotten after the last rest.
+    const goneMs =
+      startMs + callsMs + restMs + Math.max(restMs, keptMs) + (options.quick ? 3 : 4) * samplesMs;
+    return roundsOf(options) * (STACK_SECONDS + levelsSeconds) + STACK_SECONDS + goneMs / 1000;
+  },
   async measure(options) {
     const slopes: Levels[] = [];
-    for (let round = 0; round < Math.min(options.rounds, 5); round++) {
+    for (let round = 0; round < roundsOf(options); round++) {
       slopes.push(await levels(options));
       options.say(`${round + 1} ${JSON.stringify(slopes.at(-1))}`);
     }
@@ -65,20 +80,36 @@ export const memory: Single = {
   },
 };
 
-async function comeAndGo({ quick, calls, say }: SingleOptions): Promise<ComeAndGo> {
-  const count = quick ? 100 : COME_AND_GO;
-  const lines = calls ?? (quick ? 20 : AT_A_TIME);
-  const restMs = quick ? 1_000 : REST_MS;
+function roundsOf({ rounds }: SingleOptions): number {
+  return Math.min(rounds, MAX_LEVEL_ROUNDS);
+}
+
+function rushOf({ quick, calls }: SingleOptions) {
+  return quick
+    ? { count: 100, first: 20, lines: calls ?? 20, startMs: 250, restMs: 1_000, keptMs: 0 }
+    : {
+        count: COME_AND_GO,
+        first: FIRST,
+        lines: calls ?? AT_A_TIME,
+        startMs: 5_000,
+        restMs: REST_MS,
+        keptMs: KEPT_MS,
+      };
+}
+
+async function comeAndGo(options: SingleOptions): Promise<ComeAndGo> {
+  const { quick, say } = options;
+  const { count, first: firstCount, lines, startMs, restMs, keptMs } = rushOf(options);
   return withStack({}, async (stack) => {
     const { generator, gateway } = stack;
     await startEcho(stack, { capacity: 2 * lines });
-    await sleep(quick ? 250 : 5_000);
+    await sleep(startMs);
     const start = await lowest(gateway);
     const startLiveMb = await gateway.ask<number>("live");
     const rush = (n: number) =>
       generator.ask<RushReport>("rush", { lines, seconds: 3_600, count: n, holdMs: HOLD_MS });
     let mostMb = start.allMb;
-    const first = await rush(quick ? 20 : FIRST);
+    const first = await rush(firstCount);
     await sleep(restMs);
     const warm = await lowest(gateway);
     say(`start ${start.allMb.toFixed(0)} MB, after ${first.done} calls ${warm.allMb.toFixed(0)} MB`);
@@ -90,7 +121,7 @@ async function comeAndGo({ quick, calls, say }: SingleOptions): Promise<ComeAndG
     const end = await lowest(gateway);
     const endLiveMb = await gateway.ask<number>("live");
     say(`after all ${end.allMb.toFixed(0)} MB; waiting until the ended calls are forgotten`);
-    await sleep(quick ? 0 : KEPT_MS - restMs);
+    await sleep(Math.max(0, keptMs - restMs));
     const forgotten = quick ? undefined : await lowest(gateway);
     return {
       calls: first.done + rest.done,
@@ -119,7 +150,7 @@ async function samples(gateway: Child<unknown>): Promise<number[]> {
   const seen: number[] = [];
   for (let i = 0; i < SAMPLES; i++) {
     seen.push(gateway.residentMb());
-    await sleep(300);
+    await sleep(SAMPLE_EVERY_MS);
   }
   return seen;
 }
@@ -131,16 +162,23 @@ interface Levels {
   readonly kbPerCall: number;
 }
 
-async function levels({ quick, calls }: SingleOptions): Promise<Levels> {
-  const wanted = calls ? [calls, 2 * calls] : quick ? [5, 10] : LEVELS;
+function levelsOf({ quick, calls }: SingleOptions) {
+  return {
+    counts: calls ? [calls, 2 * calls] : quick ? [5, 10] : LEVELS,
+    levelMs: quick ? 500 : LEVEL_MS,
+  };
+}
+
+async function levels(options: SingleOptions): Promise<Levels> {
+  const { counts, levelMs } = levelsOf(options);
   return withStack({}, async (stack) => {
-    await startEcho(stack, { capacity: wanted.at(-1) as number });
+    await startEcho(stack, { capacity: counts.at(-1) as number });
     const points: [number, number][] = [];
     let up = 0;
-    for (const level of wanted) {
+    for (const level of counts) {
       await placeCalls(stack, level - up);
       up = level;
-      await sleep(quick ? 500 : LEVEL_MS);
+      await sleep(levelMs);
       // What is read is what calls hold, not what has become garbage meanwhile.
       await stack.gateway.ask<number>("live");
       points.push([level, repeatsOf(await samples(stack.gateway)).median]);
@@ -157,7 +195,7 @@ function findingsOf(gone: ComeAndGo, rounds: readonly Levels[]): Findings {
     [resident.allMb, own(resident), resident.filesMb].map((mb) => mb.toFixed(0));
   const perCall = repeatsOf(rounds.map(({ kbPerCall }) => kbPerCall));
   const at = (index: number) => repeatsOf(rounds.map(({ points }) => points[index]?.[1] ?? 0));
-  const levelsOf = rounds[0]?.points.map(([level]) => level) ?? [];
+  const measured = rounds[0]?.points.map(([level]) => level) ?? [];
   return {
     tables: [
       [
@@ -177,8 +215,8 @@ function findingsOf(gone: ComeAndGo, rounds: readonly Levels[]): Findings {
           : []),
       ],
       [
-        ["calls that talk", ...levelsOf.map(String), "kB for each more"],
-        ["resident, MB, median [range]", ...levelsOf.map((_, index) => repeats(at(index))), repeats(perCall)],
+        ["calls that talk", ...measured.map(String), "kB for each more"],
+        ["resident, MB, median [range]", ...measured.map((_, index) => repeats(at(index))), repeats(perCall)],
       ],
     ],
     targets: [

@@ -4,8 +4,15 @@ import { type Repeats, repeatsOf } from "../figures.js";
 import type { ListenReport } from "../processes/listeners.js";
 import { measure, program } from "../run.js";
 import { rotated, shareOfCall, withinNoise } from "./maths.js";
-import type { Findings, Single } from "./single.js";
-import { placeCalls, startEcho, withStack } from "./stack.js";
+import type { Findings, Single, SingleOptions } from "./single.js";
+import {
+  AFTER_WINDOW_SECONDS,
+  placeCalls,
+  placeSeconds,
+  STACK_SECONDS,
+  startEcho,
+  withStack,
+} from "./stack.js";
 import { repeats } from "./table.js";
 
 /** Who listens beside the calls. */
@@ -22,6 +29,8 @@ const SECONDS = 8;
 const WARM_UP_MS = 10_000;
 /** Until what an observer that does not read has room for is full, on the way to it (some 2.5 s) and at the gateway (2 s). */
 const SETTLE_MS = 6_000;
+/** Until observers that left are gone. */
+const END_MS = 500;
 const MAX_SHARE = 0.25;
 
 interface Round {
@@ -39,31 +48,37 @@ interface Round {
 export const observers: Single = {
   name: "observers",
   title: "observers that hear a call each, beside nobody",
+  estimateSeconds(options) {
+    const { calls, warmUpMs, seconds } = shapeOf(options);
+    const round = SIDES.map(
+      (side) => settleMsOf(side, options) / 1000 + seconds + AFTER_WINDOW_SECONDS + END_MS / 1000,
+    ).reduce((total, one) => total + one, 0);
+    return STACK_SECONDS + placeSeconds(calls) + warmUpMs / 1000 + options.rounds * round;
+  },
   measure: (options) =>
     withStack({}, async (stack) => {
       const { start, generator, gateway, port } = stack;
-      const calls = options.calls ?? (options.quick ? 20 : CALLS);
+      const { calls, warmUpMs, seconds } = shapeOf(options);
       const agent = await startEcho(stack, { capacity: calls });
       const listeners = await start({
         name: "listeners",
         args: [...program("listeners"), `127.0.0.1:${port}`],
       });
       const callIds = await placeCalls(stack, calls);
-      await sleep(options.quick ? 500 : WARM_UP_MS);
-      const seconds = options.quick ? 2 : SECONDS;
+      await sleep(warmUpMs);
       const rounds: Round[] = [];
       for (let round = 0; round < options.rounds; round++)
         for (const side of rotated(SIDES, round)) {
           const { observers: count, slow } = side;
           await listeners.ask("begin", { callIds, count, slow });
-          await sleep(options.quick && !slow ? 500 : SETTLE_MS);
+          await sleep(settleMsOf(side, options));
           const window = await measure(
             { calls, warmUpSeconds: 0, seconds },
             { subjects: [gateway], generator, agents: [agent, listeners] },
           );
           if (slow) await listeners.ask("readOn");
           const heard = await listeners.ask<ListenReport>("end");
-          await sleep(500);
+          await sleep(END_MS);
           const result: Round = {
             side,
             core: window.coreShare,
@@ -80,6 +95,16 @@ export const observers: Single = {
       return findingsOf(rounds, calls);
     }),
 };
+
+function shapeOf({ quick, calls }: SingleOptions) {
+  return quick
+    ? { calls: calls ?? 20, warmUpMs: 500, seconds: 2 }
+    : { calls: calls ?? CALLS, warmUpMs: WARM_UP_MS, seconds: SECONDS };
+}
+
+function settleMsOf({ slow }: Side, { quick }: SingleOptions): number {
+  return quick && !slow ? 500 : SETTLE_MS;
+}
 
 function problemOf({ observers: count, slow }: Side, { audio, gaps, ended }: ListenReport): string {
   if (count === 0 || slow) return "";

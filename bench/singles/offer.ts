@@ -4,12 +4,13 @@ import type { CallTimes } from "../processes/echo-agent.js";
 import type { ProviderTimes } from "../processes/media-call.js";
 import { measure } from "../run.js";
 import type { Findings, Single, SingleOptions } from "./single.js";
-import { startEcho, startTalk, talkLoads, withStack } from "./stack.js";
+import { placeSeconds, STACK_SECONDS, startEcho, startTalk, talkLoads, withStack } from "./stack.js";
 import { milliseconds } from "./table.js";
 
 const NEW_CALLS = 300;
-/** About ten seconds. */
 const WARM_UP_CALLS = 100;
+/** From one new call to the next. For the estimate. */
+const EACH_SECONDS = 0.1;
 const LIMIT_MS = 10;
 
 const STEPS = [
@@ -30,21 +31,29 @@ interface Seen {
 export const offer: Single = {
   name: "offer",
   title: "a call comes: its steps until it is answered, while others talk",
+  estimateSeconds: (options) =>
+    talkLoads(options).reduce((total, load) => {
+      const { count, warmUpCount } = countsOf(options);
+      return total + STACK_SECONDS + placeSeconds(load) + (warmUpCount + count) * EACH_SECONDS;
+    }, 0),
   async measure(options) {
     const seen: Seen[] = [];
-    for (const load of options.calls ? [options.calls] : options.quick ? [25] : talkLoads())
-      seen.push(await measureLoad(load, options));
+    for (const load of talkLoads(options)) seen.push(await measureLoad(load, options));
     return findingsOf(seen);
   },
 };
 
+function countsOf({ quick }: SingleOptions) {
+  return quick ? { count: 10, warmUpCount: 1 } : { count: NEW_CALLS, warmUpCount: WARM_UP_CALLS };
+}
+
 async function measureLoad(load: number, options: SingleOptions): Promise<Seen> {
-  const count = options.quick ? 10 : NEW_CALLS;
+  const { count, warmUpCount } = countsOf(options);
   return withStack({ talk: true }, async (stack) => {
     const { generator, gateway } = stack;
     const talk = await startTalk(stack, load);
     const agent = await startEcho(stack, { capacity: 1 });
-    await generator.ask("shortCalls", { count: options.quick ? 1 : WARM_UP_CALLS });
+    await generator.ask("shortCalls", { count: warmUpCount });
     await talk.open();
     const [window, provider] = await Promise.all([
       // About ten calls a second.

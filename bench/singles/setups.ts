@@ -6,11 +6,13 @@ import type { RushReport } from "../processes/load-generator.js";
 import { measure, program } from "../run.js";
 import { rotated } from "./maths.js";
 import type { Findings, Single, SingleOptions } from "./single.js";
-import { type Stack, startEcho, withStack } from "./stack.js";
+import { AFTER_WINDOW_SECONDS, STACK_SECONDS, type Stack, startEcho, withStack } from "./stack.js";
 import { repeats } from "./table.js";
 
 const LINES = 50;
 const SECONDS = 8;
+/** After all have hung up, before it is asked which calls are left. */
+const LEFT_MS = 500;
 const SIDES = ["embedded", "NATS"] as const;
 type Side = (typeof SIDES)[number];
 
@@ -30,6 +32,11 @@ interface Round {
 export const setups: Single = {
   name: "setups",
   title: "calls that come, are answered by an agent and go, as many as one gateway carries",
+  estimateSeconds(options) {
+    const { warmUpSeconds, seconds } = timesOf(options);
+    const each = (rushSeconds: number) => rushSeconds + AFTER_WINDOW_SECONDS + LEFT_MS / 1000;
+    return SIDES.length * (STACK_SECONDS + each(warmUpSeconds) + options.rounds * each(seconds));
+  },
   async measure(options) {
     const lines = options.calls ?? (options.quick ? 10 : LINES);
     const rounds = await withStack({}, (embedded) =>
@@ -44,6 +51,10 @@ interface Running {
   readonly stack: Stack;
   readonly agent: Child<unknown>;
   readonly watchers: Child<unknown>;
+}
+
+function timesOf({ quick }: SingleOptions) {
+  return quick ? { warmUpSeconds: 1, seconds: 2 } : { warmUpSeconds: SECONDS, seconds: SECONDS };
 }
 
 async function measureRounds(
@@ -61,9 +72,9 @@ async function measureRounds(
       watchers: await stack.start({ name: "watchers", args }),
     };
   }
-  const seconds = options.quick ? 2 : SECONDS;
+  const { warmUpSeconds, seconds } = timesOf(options);
   // Code is compiled in a first rush of each.
-  for (const side of SIDES) await measureRound(side, running[side], lines, options.quick ? 1 : SECONDS);
+  for (const side of SIDES) await measureRound(side, running[side], lines, warmUpSeconds);
   const rounds: Round[] = [];
   for (let round = 0; round < options.rounds; round++)
     for (const side of rotated(SIDES, round)) {
@@ -88,7 +99,7 @@ async function measureRound(
     ),
     generator.ask<RushReport>("rush", { lines, seconds, count: Number.MAX_SAFE_INTEGER, holdMs: 0 }),
   ]);
-  await sleep(500);
+  await sleep(LEFT_MS);
   const { calls: left } = await watchers.ask<{ calls: number }>("list");
   return {
     side,

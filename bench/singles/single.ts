@@ -45,5 +45,7 @@ export type Table = readonly (readonly string[])[];
 export interface Single {
   readonly name: SingleName;
   readonly title: string;
+  /** How long it takes, in seconds, when nothing has to be run again. */
+  estimateSeconds(options: SingleOptions): number;
   measure(options: SingleOptions): Promise<Findings>;
 }

@@ -18,6 +18,7 @@ import {
 } from "../run.js";
 import { type Harness, harness } from "../suites/harness.js";
 import { whyInvalid } from "../window.js";
+import type { SingleOptions } from "./single.js";
 
 /** The processes of a figure: a gateway on its core, the provider's side on the other. */
 export interface Stack {
@@ -31,6 +32,11 @@ export interface Stack {
   /** Another provider, in Go, whose calls do nothing but talk; undefined when none was asked for or there is no Go. */
   readonly talkers: Generator | undefined;
 }
+
+/** Starting and ending a stack with an agent. For estimates. */
+export const STACK_SECONDS = 6;
+/** Until what is under way at the end of a window is there. For estimates. */
+export const AFTER_WINDOW_SECONDS = 1.5;
 
 /** What a stack is made of. */
 export interface StackShape {
@@ -95,6 +101,11 @@ export async function placeCalls({ generator }: Stack, count: number): Promise<s
   return placed.map(({ callId }) => callId);
 }
 
+/** How long it takes to place so many calls, in seconds. */
+export function placeSeconds(count: number): number {
+  return (count * PLACE_EVERY_MS) / 1000;
+}
+
 /** Calls that talk while something else is measured. */
 export interface Talk {
   /** What they cost beside the gateway: processes on the core of the harness. */
@@ -106,7 +117,9 @@ export interface Talk {
 }
 
 /** How many calls talk: a few, and half of what one core carries; without Go as many as the load generator can. */
-export function talkLoads(): readonly number[] {
+export function talkLoads({ calls, quick }: SingleOptions): readonly number[] {
+  if (calls) return [calls];
+  if (quick) return [25];
   return goHarness() ? [100, 400] : [100, 150];
 }
 
