@@ -54,4 +54,11 @@ describe("the summary of a run", () => {
     expect(summaryOf({ ...nothing, singles: [{ ...memory, ok: false }] }, false).ok).toBe(false);
     expect(summaryOf({ ...nothing, results: [resultOf("cpu", { ok: false })] }, false).ok).toBe(false);
   });
+
+  it("is not ok when a suite misses a target, except in a quick run", () => {
+    const low = { median: 0.7, min: 0.6, max: 0.9 };
+    const missed = { ...nothing, results: [resultOf("capacity", { ratios: { "gateway/relay": low } })] };
+    expect(summaryOf(missed, false).ok).toBe(false);
+    expect(summaryOf(missed, true).ok).toBe(true);
+  });
 });

@@ -13,6 +13,7 @@ export interface Found {
 
 /** The object of `--json`. */
 export interface Summary extends Found {
+  /** Every part was as it has to be, and no target that this run judged was missed. */
   readonly ok: boolean;
   /** Of suites and pairs, as "SUITE: RATIO" and "pair: NAME". */
   readonly ratios: Readonly<Record<string, Repeats>>;
@@ -23,21 +24,20 @@ export interface Summary extends Found {
 /** What a run says in the end. */
 export function summaryOf({ results, singles, pairs }: Found, quick: boolean): Summary {
   const suite = (name: string) => results.find((result) => result.suite === name);
-  const targets = targetsOf({
-    cpu: suite("cpu"),
-    capacity: suite("capacity"),
-    latency: suite("latency"),
-    singles,
-  });
+  const measured = { cpu: suite("cpu"), capacity: suite("capacity"), latency: suite("latency"), singles };
+  const judged = targetsOf(measured).filter(({ verdict }) => verdict !== "not measured");
+  const targets = quick ? [] : judged;
   return {
-    ok: [...results, ...singles, ...pairs].every(({ ok }) => ok),
+    ok:
+      [...results, ...singles, ...pairs].every(({ ok }) => ok) &&
+      targets.every(({ verdict }) => verdict !== "missed"),
     ratios: Object.fromEntries([
       ...results.flatMap(({ suite, ratios }) =>
         Object.entries(ratios).map(([name, ratio]) => [`${suite}: ${name}`, ratio] as const),
       ),
       ...pairs.map(({ name, cpuRatio }) => [`pair: ${name}`, cpuRatio] as const),
     ]),
-    targets: quick ? [] : targets.filter(({ verdict }) => verdict !== "not measured"),
+    targets,
     results,
     singles,
     pairs,
