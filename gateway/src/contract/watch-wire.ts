@@ -1,4 +1,4 @@
-import { WatchCallsResponse, WatchContextsResponse } from "@callweave/proto";
+import { encodeMessage, WatchCallsResponse, WatchContextsResponse } from "@callweave/proto";
 import type { StoredEvent } from "../call/call-events.js";
 import { toPbEvent } from "./convert-call.js";
 
@@ -16,15 +16,16 @@ export class EventMessage implements WatchCallsResponse {
 
 /** The bytes of a message of WatchCalls: of an event they are made once for all who watch it. Must not be changed. */
 export function encodeWatchCallsResponse(message: WatchCallsResponse): Uint8Array {
-  if (!(message instanceof EventMessage)) return WatchCallsResponse.encode(message).finish();
+  if (!(message instanceof EventMessage)) return encodeMessage(WatchCallsResponse, message);
   const known = encodedEvents.get(message.stored);
   if (known) return known;
-  const bytes = WatchCallsResponse.encode(message).finish();
+  // Converted once: the generated code asks for the item more than once.
+  const bytes = encodeMessage(WatchCallsResponse, { item: message.item });
   encodedEvents.set(message.stored, bytes);
   return bytes;
 }
 
 /** The bytes of a message of WatchContexts. */
 export function encodeWatchContextsResponse(message: WatchContextsResponse): Uint8Array {
-  return WatchContextsResponse.encode(message).finish();
+  return encodeMessage(WatchContextsResponse, message);
 }

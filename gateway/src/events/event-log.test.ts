@@ -12,6 +12,7 @@ import { decodeEvent, encodeEvent } from "./event-codec.js";
 import type { EventWire } from "./event-wire.js";
 import { JetStreamEventLog } from "./jetstream-event-log.js";
 import { MemoryEventLog, MemoryEventStorage } from "./memory-event-log.js";
+import { RecentEvents } from "./recent-events.js";
 import type { EventLogOptions, StoredEventLog } from "./stored-event-log.js";
 import { event as anEvent } from "./testing.js";
 
@@ -47,6 +48,11 @@ async function take(items: AsyncIterable<WatchItem>, count: number): Promise<Wat
   const taken: WatchItem[] = [];
   if (count > 0) for await (const item of items) if (taken.push(item) === count) break;
   return taken;
+}
+
+/** Waits for a condition, turn by turn. */
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
 }
 
 const never = new AbortController().signal;
@@ -359,15 +365,100 @@ describe("event log / newest events in memory", () => {
     await log.close();
   });
 
-  it("keeps nothing while nobody watches", async () => {
-    const log = new MemoryEventLog({ clock, maxRecent: 5 });
+  it("keeps nothing while nobody watches, nor of when somebody did", async () => {
+    const add = vi.spyOn(RecentEvents.prototype, "add");
+    const restart = vi.spyOn(RecentEvents.prototype, "restart");
+    const log = new MemoryEventLog({ clock });
+    await log.append(event(1));
+    expect(add).not.toHaveBeenCalled();
+    const items = log.watch("t", "", ALL, never)[Symbol.asyncIterator]();
+    await items.next();
+    await log.append(event(2));
+    expect(add).toHaveBeenCalledTimes(1);
+    restart.mockClear();
+    await items.return?.(undefined);
+    expect(restart).toHaveBeenCalledTimes(1);
+    await log.close();
+    vi.restoreAllMocks();
+  });
+
+  it("tells of the past what the store has, also what it got too late to say so", async () => {
+    const own = new ManualClock();
+    const { log, next, storage } = await lagging({ clock: own });
     const { cursor } = await log.append(event(1));
-    const stored = await log.append(event(2));
-    const items = log.watch("t", cursor, ALL, never)[Symbol.asyncIterator]();
-    const told = (await items.next()).value as { readonly event: StoredEvent };
-    expect(told.event).toMatchObject({ sequence: 2 });
-    // One from memory would be the same object.
-    expect(told.event).not.toBe(stored);
+    let release: () => void = () => {};
+    storage.hang = new Promise((resolve) => {
+      release = resolve;
+    });
+    const second = log.append(event(2));
+    await own.advance(3000);
+    expect((await second).durable).toBe(false);
+    storage.hang = undefined;
+    release();
+    await new Promise((resolve) => setImmediate(resolve));
+    await log.append(event(3));
+    expect([await next(), await next(), await next()]).toEqual(["c-1/1", "c-1/2!", "c-1/3"]);
+    // Whoever comes later is told from the store, although another watcher has it in memory.
+    expect((await take(log.watch("t", cursor, ALL, never), 3)).map(label)).toEqual([
+      "c-1/2",
+      "c-1/3",
+      "live",
+    ]);
+    await log.close();
+  });
+
+  it("leaves time between events that are in no store, so that nobody who reads at once misses one", async () => {
+    const own = new ManualClock();
+    const storage = new MemoryEventStorage();
+    const log = new MemoryEventLog({ clock: own, maxBatch: 10, maxRecent: 20 }, storage);
+    const seen: string[] = [];
+    const abort = new AbortController();
+    const reading = (async () => {
+      for await (const item of log.watch("t", "", { callIds: ["a"], pools: [] }, abort.signal))
+        seen.push(label(item));
+    })();
+    await until(() => seen.length === 1);
+    let release: () => void = () => {};
+    storage.hang = new Promise((resolve) => {
+      release = resolve;
+    });
+    const all = Array.from({ length: 200 }, (_, i) =>
+      log.append(event(i, { callId: i % 10 === 0 ? "a" : "b" })),
+    );
+    await own.advance(3000);
+    await Promise.all(all);
+    await until(() => seen.length === 21);
+    expect(seen.slice(1)).toEqual(Array.from({ length: 20 }, (_, i) => `a/${i * 10}!`));
+    release();
+    abort.abort();
+    await reading;
+    await log.close();
+  });
+
+  it("reads for one of many watchers that catch up in a turn", async () => {
+    const storage = new MemoryEventStorage();
+    const log = new MemoryEventLog({ clock }, storage);
+    const { cursor } = await log.append(event(1));
+    await Promise.all(Array.from({ length: 500 }, (_, i) => log.append(event(i + 2))));
+    let reads = 0;
+    let most = 0;
+    vi.spyOn(storage, "read").mockImplementation(function (this: MemoryEventStorage, ...args) {
+      reads++;
+      return MemoryEventStorage.prototype.read.apply(storage, args);
+    });
+    let done = false;
+    const turns = (async () => {
+      for (; !done; reads = 0) {
+        await new Promise((resolve) => setImmediate(resolve));
+        most = Math.max(most, reads);
+      }
+    })();
+    const readers = Array.from({ length: 20 }, () => take(log.watch("t", cursor, ALL, never), 501));
+    const told = await Promise.all(readers);
+    done = true;
+    await turns;
+    for (const items of told) expect(items.map(label).slice(-2)).toEqual(["c-1/501", "live"]);
+    expect(most).toBe(1);
     await log.close();
   });
 });

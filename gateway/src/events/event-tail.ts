@@ -1,9 +1,9 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { BusError, type BusStream, type BusSubscription, type StreamMessage } from "../bus/bus.js";
 import { ALL_EVENTS, eventSubject, parseEventSubject, tenantEventsSubject } from "../bus/subjects.js";
 import { CallError } from "../call/call-error.js";
 import type { StoredEvent } from "../call/call-events.js";
 import type { EventFilter, WatchItem } from "../call/event-log.js";
+import { OwnTurns } from "../util/own-turns.js";
 import { decodeCursor } from "./cursor.js";
 import { type Matchers, matchers } from "./event-filter.js";
 
@@ -48,6 +48,8 @@ interface Watcher extends Matchers {
 }
 
 const READ_BATCH = 256;
+/** Messages that are decoded for a watcher in one turn, in which no other watcher's are: some 1 ms. */
+const WATCH_BATCH = 64;
 const RETRY_MS = 250;
 
 /** One reading of the stream for all watchers of this gateway, and the history for each. */
@@ -57,6 +59,7 @@ export class EventTail {
   private createdMs = 0;
   private closed = false;
   private readonly watchers = new Set<Watcher>();
+  private readonly turns = new OwnTurns();
   /** Own events that are stored and that the tail has not seen yet, by their sequence. */
   private readonly ahead = new Map<number, StoredEvent>();
   /** The last sequence that the tail saw; unset before the stream is there. */
@@ -184,7 +187,12 @@ export class EventTail {
         await this.waitFor(watcher, signal, RETRY_MS);
         continue;
       }
-      for (const message of messages) {
+      for (const [i, message] of messages.entries()) {
+        if (i % WATCH_BATCH === 0) {
+          // Many watchers that catch up must not hold up calls.
+          await this.turns.next();
+          if (signal.aborted || this.closed) return;
+        }
         this.options.sighted(message);
         watcher.position = message.sequence;
         const event = watcher.mayMatch(ownerOf(message)) ? this.options.decode(message) : undefined;
@@ -192,8 +200,8 @@ export class EventTail {
         yield { event };
         if (signal.aborted) return;
       }
-      if (messages.length === READ_BATCH) await nextTurn();
-      else if (!watcher.listening) {
+      if (messages.length === READ_BATCH) continue;
+      if (!watcher.listening) {
         // From here on the tail queues for it; what came before that is read once more.
         watcher.queue = [];
         watcher.listening = true;

@@ -41,6 +41,19 @@ describe("RecentEvents", () => {
     expect(kept(recent, 3)).toEqual([undefined, 2, 3]);
   });
 
+  it("drops what is too old, at most all", () => {
+    const recent = new RecentEvents(3);
+    for (const sequence of [1, 2, 3]) recent.add(sequence, stored(sequence));
+    recent.dropTo(2);
+    expect(kept(recent, 3)).toEqual([3]);
+    recent.dropTo(1);
+    expect(kept(recent, 3)).toEqual([3]);
+    recent.dropTo(3);
+    expect(recent.first).toBe(4);
+    recent.add(4, stored(4));
+    expect(kept(recent, 4)).toEqual([4]);
+  });
+
   it("is nothing for no event", () => {
     expect(() => new RecentEvents(0)).toThrow(RangeError);
   });

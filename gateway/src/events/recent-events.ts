@@ -36,6 +36,12 @@ export class RecentEvents {
     this.oldest = sequence + 1;
   }
 
+  /** Keeps nothing up to a sequence, which is not above the newest. */
+  dropTo(sequence: number): void {
+    for (; this.oldest <= sequence && this.oldest <= this.newest; this.oldest++)
+      this.ring[this.oldest % this.max] = undefined;
+  }
+
   /** Leaves out the events of a call. */
   forget(tenant: string, callId: string): void {
     for (const [i, event] of this.ring.entries())

@@ -3,6 +3,7 @@ import { CallError } from "../call/call-error.js";
 import type { CallEvent, StoredEvent } from "../call/call-events.js";
 import type { EventFilter, EventLog, WatchItem } from "../call/event-log.js";
 import { type Clock, systemClock, type Timer } from "../util/clock.js";
+import { OwnTurns } from "../util/own-turns.js";
 import { decodeCursor, encodeCursor } from "./cursor.js";
 import { CallsOfCaller } from "./erase-caller.js";
 import { decodeEvent, encodeEvent } from "./event-codec.js";
@@ -52,12 +53,15 @@ interface Watcher extends Matchers {
 
 const DAY_MS = 86_400_000;
 const READ_BATCH = 256;
+/** Records that are read for a watcher in one turn, in which no other watcher's are: some 1 ms. */
+const WATCH_BATCH = 64;
 
 /** An event log over a storage on this machine. One writer per store. */
 export class StoredEventLog implements EventLog {
   private readonly options: Required<EventLogOptions>;
   private readonly watchers = new Set<Watcher>();
   private readonly recent: RecentEvents;
+  private readonly turns = new OwnTurns();
   private readonly pending: Pending[] = [];
   /** The last sequence given out. */
   private sequence: number;
@@ -167,6 +171,7 @@ export class StoredEventLog implements EventLog {
       try {
         while ((await this.storage.prune(clock.wallNow().getTime() - retentionDays * DAY_MS, maxBytes)) > 0)
           await nextTurn();
+        this.recent.dropTo(this.storage.prunedTo);
       } catch (error) {
         onError(error);
       }
@@ -196,6 +201,8 @@ export class StoredEventLog implements EventLog {
         this.publish(sequence, stored);
         resolve(stored);
       });
+      // What is in no store has to be taken from memory before the next are in its place.
+      if (!safe) await nextTurn();
     }
     this.writing = undefined;
   }
@@ -253,8 +260,8 @@ export class StoredEventLog implements EventLog {
     signal: AbortSignal,
   ): AsyncGenerator<WatchItem, void, undefined> {
     if (start instanceof CallError) throw start;
-    const watcher: Watcher = { ...matchers(tenant, filter), position: start, wake: () => {} };
     const began = this.published;
+    const watcher: Watcher = { ...matchers(tenant, filter), position: start, wake: () => {} };
     const onAbort = () => watcher.wake();
     signal.addEventListener("abort", onAbort);
     this.watchers.add(watcher);
@@ -268,28 +275,34 @@ export class StoredEventLog implements EventLog {
             live = true;
             yield { live: { cursor: this.cursorAt(this.durable) } };
           }
-        } else if (watcher.position + 1 < this.recent.first) yield* this.fromStore(watcher, signal);
+          continue;
+        }
+        // Of the past a watcher is told what the store has: a write that was late is not what memory says of it.
+        const inStore = Math.max(began, this.recent.first - 1);
+        if (watcher.position < inStore) yield* this.fromStore(watcher, inStore, signal);
         else {
           const event = this.recent.at(++watcher.position);
-          // Of the past it is told what the store has, whether or not memory has more.
-          const told = event && (event.durable || watcher.position > began);
-          if (told && watcher.matches(event)) yield { event };
+          if (event && watcher.matches(event)) yield { event };
         }
       }
     } finally {
       this.watchers.delete(watcher);
+      if (this.watchers.size === 0) this.recent.restart(this.published);
       signal.removeEventListener("abort", onAbort);
     }
   }
 
-  /** The next of what is only in the store. */
+  /** The next of what is read from the store, which is up to `last`. */
   private async *fromStore(
     watcher: Watcher,
+    last: number,
     signal: AbortSignal,
   ): AsyncGenerator<WatchItem, void, undefined> {
+    // Many watchers that catch up must not hold up calls.
+    await this.turns.next();
+    if (this.closed || signal.aborted) return;
     if (watcher.position < this.storage.prunedTo) throw this.expired();
-    const last = this.recent.first - 1;
-    const records = this.storage.read(watcher.position, last, READ_BATCH);
+    const records = this.storage.read(watcher.position, last, WATCH_BATCH);
     for (const record of records) {
       watcher.position = record.sequence;
       if (!watcher.mayMatch(record)) continue;
@@ -300,8 +313,7 @@ export class StoredEventLog implements EventLog {
       }
     }
     // What is not in the store up to there was never safe, or is erased.
-    if (records.length < READ_BATCH) watcher.position = last;
-    await nextTurn();
+    if (records.length < WATCH_BATCH) watcher.position = last;
   }
 
   private decode(record: EventRecord): StoredEvent[] {

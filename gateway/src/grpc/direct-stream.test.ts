@@ -1,4 +1,6 @@
-import type { Readable, Writable } from "node:stream";
+import { once } from "node:events";
+import { connect } from "node:http2";
+import type { Duplex, Readable, Writable } from "node:stream";
 import { gzipSync } from "node:zlib";
 import {
   Client,
@@ -47,20 +49,23 @@ afterEach(() => {
   for (const stop of stops.splice(0)) stop();
 });
 
-/** A server with that handler, and a call to it. */
-async function talk(handler: (call: Echo) => void, options = {}) {
+/** The port of a server with that handler. */
+async function served(handler: (call: Echo) => void): Promise<number> {
   const server = new Server({ "grpc.max_receive_message_length": MAX_BYTES });
   server.addService({ talk: method }, { talk: handler });
-  const port = await new Promise<number>((resolve, reject) =>
+  stops.push(() => server.forceShutdown());
+  return new Promise((resolve, reject) =>
     server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, at) =>
       error ? reject(error) : resolve(at),
     ),
   );
+}
+
+/** A server with that handler, and a call to it. */
+async function talk(handler: (call: Echo) => void, options = {}) {
+  const port = await served(handler);
   const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure(), options);
-  stops.push(
-    () => client.close(),
-    () => server.forceShutdown(),
-  );
+  stops.push(() => client.close());
   const call = client.makeBidiStreamRequest(
     method.path,
     method.requestSerialize,
@@ -329,6 +334,30 @@ describe("directWriteAll", () => {
     expect(heard).toEqual(texts(0, 203));
     expect(serialized).toBe(0);
     expect(chunks).toBe(3);
+  });
+
+  it("writes nothing behind a status that waits for a client that does not read", async () => {
+    let write: ReturnType<typeof directWriteAll> | undefined;
+    let http2: Duplex | undefined;
+    const port = await served((at) => {
+      write = directWriteAll(at);
+      http2 = http2Of(at) as Duplex;
+      write([Buffer.alloc(1_000_000)], () => {});
+    });
+    const session = connect(`http://127.0.0.1:${port}`);
+    stops.push(() => session.destroy());
+    const request = session.request({
+      ":method": "POST",
+      ":path": method.path,
+      "content-type": "application/grpc",
+      te: "trailers",
+      "grpc-timeout": "50m",
+    });
+    request.end(Buffer.from([0, 0, 0, 0, 1, 7]));
+    await vi.waitFor(() => expect(http2?.writableEnded).toBe(true), 10_000);
+    write?.([Buffer.from("late")], () => {});
+    const [trailers] = await Promise.all([once(request, "trailers"), once(request.resume(), "close")]);
+    expect(trailers[0]).toMatchObject({ "grpc-status": String(status.DEADLINE_EXCEEDED) });
   });
 
   it("writes one by one with an inside it does not know, and is done after the last", () => {

@@ -1,4 +1,4 @@
-import { Readable } from "node:stream";
+import { Duplex, type Readable } from "node:stream";
 import { type ServerDuplexStream, type ServerWritableStream, status } from "@grpc/grpc-js";
 import { type EachMessage, MessageCutter, PREFIX_BYTES } from "./message-cutter.js";
 
@@ -10,7 +10,7 @@ interface CallInternals {
   readonly maxReceiveMessageSize: number;
   readonly handler: { deserialize(bytes: Buffer): unknown };
   /** The HTTP/2 stream. */
-  readonly stream: Readable;
+  readonly stream: Duplex;
   readonly callEventTracker?: { addMessageReceived(): void } | null;
   /** True once the call is over. */
   checkCancelled(): boolean;
@@ -94,7 +94,7 @@ export function directWrite<Out>(
     };
   }
   return (message, done) => {
-    if (call?.metadataSent) call.sendMessage(message, done);
+    if (call?.metadataSent) send(call, message, done);
     else stream.write(message, done);
   };
 }
@@ -110,10 +110,15 @@ export function directWriteAll(
   const call = internalsOf(stream);
   if (call) call.serializeMessage = (messages) => framed(messages as readonly Uint8Array[]);
   return (messages, done) => {
-    if (call?.metadataSent) call.sendMessage(messages, done);
+    if (call?.metadataSent) send(call, messages, done);
     else if (call) stream.write(messages, done);
     else for (const [i, one] of messages.entries()) stream.write(one, i + 1 < messages.length ? noop : done);
   };
+}
+
+/** Behind the status, after a deadline, nothing may be written: it would destroy the stream with the status in it. */
+function send(call: CallInternals, message: unknown, done: (error?: Error | null) => void): void {
+  if (!call.stream.writableEnded) call.sendMessage(message, done);
 }
 
 /** Messages one behind the other, each behind its prefix. */
@@ -186,7 +191,7 @@ function isCall(call: unknown): call is CallInternals {
     typeof incomingEncoding === "string" &&
     typeof maxReceiveMessageSize === "number" &&
     typeof handler?.deserialize === "function" &&
-    stream instanceof Readable &&
+    stream instanceof Duplex &&
     [checkCancelled, handleDataFrame, sendStatus, sendMessage, serializeMessage].every(
       (method) => typeof method === "function",
     )

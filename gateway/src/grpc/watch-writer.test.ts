@@ -106,6 +106,7 @@ describe("WatchWriter", () => {
     wrote(new Error("gone"));
     await waiting;
     expect(await hasRoom()).toBe(true);
+    expect(writer.isClosed).toBe(true);
     expect(add("c")).toBe(true);
     turn();
     expect(writes).toEqual(["a"]);

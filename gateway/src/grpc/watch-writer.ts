@@ -23,6 +23,11 @@ export class WatchWriter {
     private readonly schedule: (fn: () => void) => void = setImmediate,
   ) {}
 
+  /** The stream is gone or has been finished: nothing is taken any more. */
+  get isClosed(): boolean {
+    return this.closed;
+  }
+
   /** Takes a message; false: no more may be added before `room` resolves. */
   add(message: Uint8Array): boolean {
     if (this.closed) return true;

@@ -37,7 +37,7 @@ export async function pump<Q, S>(
     requireReadable(call.request);
     expiry.follow(credential);
     for await (const item of watch(call.request, credential, abort.signal)) {
-      if (abort.signal.aborted) break;
+      if (abort.signal.aborted || writer.isClosed) break;
       if (!writer.add(encode(item))) await writer.room();
     }
     if (!abort.signal.aborted) {
