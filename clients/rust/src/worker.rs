@@ -104,16 +104,10 @@ impl Worker {
     /// work: `Unauthenticated`, `PoolNotFound`, `InvalidField`, or when it is closed meanwhile.
     pub async fn start(&self) -> Result<()> {
         let shared = self.shared();
-        let begin = {
-            let inner = lock(&shared.inner);
-            if inner.ending != Ending::No {
-                return Err(Error::closed("worker"));
-            }
-            inner.current.is_none()
-        };
-        if begin {
-            shared.clone().begin(0, shared.options.instance_id.clone());
+        if lock(&shared.inner).ending != Ending::No {
+            return Err(Error::closed("worker"));
         }
+        shared.clone().begin(None, 0, shared.options.instance_id.clone());
         wait(&shared.started).await
     }
 
@@ -204,10 +198,15 @@ impl Shared {
         self.sessions().iter().flat_map(|session| session.calls()).collect()
     }
 
-    fn begin(self: Arc<Self>, endpoint: usize, instance_id: String) {
+    /// Begins the session after `last`, the first one after none, unless it was begun by another thread or all is ending.
+    fn begin(self: Arc<Self>, last: Option<&Arc<Session>>, endpoint: usize, instance_id: String) {
         let session = Session::new(self.clone(), instance_id, endpoint);
         {
             let mut inner = lock(&self.inner);
+            if inner.ending != Ending::No || inner.current.as_ref().map(Arc::as_ptr) != last.map(Arc::as_ptr)
+            {
+                return;
+            }
             inner.sessions.push(session.clone());
             inner.current = Some(session.clone());
         }
@@ -288,16 +287,9 @@ impl Shared {
     pub(crate) fn going_away(self: Arc<Self>, session: &Arc<Session>, deadline: Duration) {
         self.status(Status::GoingAway { deadline });
         session.drain();
-        let next = {
-            let inner = lock(&self.inner);
-            let current = inner.current.as_ref().is_some_and(|current| Arc::ptr_eq(current, session));
-            current && inner.ending == Ending::No
-        };
-        if next {
-            // Another instance id: the old session lives on for its calls.
-            let endpoint = session.endpoint.load(Ordering::Relaxed) + 1;
-            self.begin(endpoint, crate::ids::uuid());
-        }
+        // Another instance id: the old session lives on for its calls.
+        let endpoint = session.endpoint.load(Ordering::Relaxed) + 1;
+        self.begin(Some(session), endpoint, crate::ids::uuid());
         if session.calls().is_empty() {
             session.cancel.cancel();
         }
@@ -424,4 +416,37 @@ pub(crate) fn panicked(what: &str, panic: &(dyn std::any::Any + Send)) -> BoxErr
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text");
     format!("{what} panicked: {text}").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Barrier};
+    use std::time::Duration;
+
+    /// `start` and `run` of one worker in tasks of their own: with two sessions of one instance id the gateway ends the first.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn has_one_session_however_many_tasks_start_it_at_once() {
+        for _ in 0..500 {
+            let worker = crate::agent("test")
+                .endpoint("127.0.0.1:1")
+                .on_status(|_| {})
+                .handler(|_| async { Ok(()) })
+                .unwrap();
+            let barrier = Arc::new(Barrier::new(2));
+            let runtime = tokio::runtime::Handle::current();
+            let threads = [(); 2].map(|()| {
+                let (worker, barrier, runtime) = (worker.clone(), barrier.clone(), runtime.clone());
+                std::thread::spawn(move || {
+                    barrier.wait();
+                    let begun = async { tokio::time::timeout(Duration::ZERO, worker.start()).await };
+                    drop(runtime.block_on(begun));
+                })
+            });
+            for thread in threads {
+                thread.join().unwrap();
+            }
+            assert_eq!(worker.shared().sessions().len(), 1);
+            worker.close().await;
+        }
+    }
 }
