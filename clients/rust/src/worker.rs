@@ -359,6 +359,13 @@ impl Shared {
 
     /// Nobody is left who could wait: everything ends by itself.
     fn stop(&self) {
+        {
+            // No session begins any more that nobody would end.
+            let mut inner = lock(&self.inner);
+            if inner.ending < Ending::Closing {
+                inner.ending = Ending::Closing;
+            }
+        }
         for session in self.sessions() {
             session.cancel.cancel();
         }

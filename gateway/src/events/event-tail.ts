@@ -3,7 +3,7 @@ import { ALL_EVENTS, eventSubject, parseEventSubject, tenantEventsSubject } from
 import { CallError } from "../call/call-error.js";
 import type { StoredEvent } from "../call/call-events.js";
 import type { EventFilter, WatchItem } from "../call/event-log.js";
-import { OwnTurns } from "../util/own-turns.js";
+import { Turns } from "../util/turns.js";
 import { decodeCursor } from "./cursor.js";
 import { type Matchers, matchers } from "./event-filter.js";
 
@@ -48,8 +48,10 @@ interface Watcher extends Matchers {
 }
 
 const READ_BATCH = 256;
-/** Messages that are decoded for a watcher in one turn, in which no other watcher's are: some 1 ms. */
-const WATCH_BATCH = 64;
+/** Messages of the stream that are decoded for a watcher in one step: some 1 ms. */
+const MESSAGES_PER_STEP = 64;
+/** Steps of all watchers in one turn of the event loop. */
+const STEPS_PER_TURN = 4;
 const RETRY_MS = 250;
 
 /** One reading of the stream for all watchers of this gateway, and the history for each. */
@@ -59,7 +61,7 @@ export class EventTail {
   private createdMs = 0;
   private closed = false;
   private readonly watchers = new Set<Watcher>();
-  private readonly turns = new OwnTurns();
+  private readonly turns = new Turns(STEPS_PER_TURN);
   /** Own events that are stored and that the tail has not seen yet, by their sequence. */
   private readonly ahead = new Map<number, StoredEvent>();
   /** The last sequence that the tail saw; unset before the stream is there. */
@@ -188,10 +190,10 @@ export class EventTail {
         continue;
       }
       for (const [i, message] of messages.entries()) {
-        if (i % WATCH_BATCH === 0) {
+        if (i % MESSAGES_PER_STEP === 0) {
           // Many watchers that catch up must not hold up calls.
           await this.turns.next();
-          if (signal.aborted || this.closed) return;
+          if (signal.aborted || this.closed || watcher.expired) return;
         }
         this.options.sighted(message);
         watcher.position = message.sequence;

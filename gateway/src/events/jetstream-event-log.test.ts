@@ -314,6 +314,26 @@ describe("event log in JetStream", () => {
     await items.return?.(undefined);
   });
 
+  it("tells many watchers that catch up a bounded number in a turn, and those that leave meanwhile nothing more", async () => {
+    const first = await log.append(event(1));
+    await Promise.all(Array.from({ length: 300 }, (_, i) => log.append(event(i + 2))));
+    const watchers = Array.from({ length: 20 }, () => watch(log, first.cursor));
+    const sum = () => watchers.reduce((total, { seen }) => total + seen.length, 0);
+    const leaving = watchers.slice(0, 5);
+    let most = 0;
+    for (let before = 0; watchers.slice(5).some(({ seen }) => seen.at(-1) !== "live"); before = sum()) {
+      await new Promise((resolve) => setImmediate(resolve));
+      most = Math.max(most, sum() - before);
+      if (sum() > 0) for (const { stop } of leaving) stop();
+    }
+    await Promise.all(leaving.map(({ done }) => done));
+    for (const { seen } of leaving) expect(seen.length).toBeLessThan(300);
+    for (const { seen } of watchers.slice(5)) expect(seen.slice(-2)).toEqual(["c/1.301", "live"]);
+    // And the signs that the past is over.
+    expect(most).toBeLessThanOrEqual(4 * 64 + watchers.length);
+    for (const { stop } of watchers) stop();
+  });
+
   it("gives up at the end what it cannot store, within its bound", async () => {
     bus.setConnected(false);
     await log.append(event(1));

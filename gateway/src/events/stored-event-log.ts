@@ -3,7 +3,7 @@ import { CallError } from "../call/call-error.js";
 import type { CallEvent, StoredEvent } from "../call/call-events.js";
 import type { EventFilter, EventLog, WatchItem } from "../call/event-log.js";
 import { type Clock, systemClock, type Timer } from "../util/clock.js";
-import { OwnTurns } from "../util/own-turns.js";
+import { Turns } from "../util/turns.js";
 import { decodeCursor, encodeCursor } from "./cursor.js";
 import { CallsOfCaller } from "./erase-caller.js";
 import { decodeEvent, encodeEvent } from "./event-codec.js";
@@ -53,15 +53,17 @@ interface Watcher extends Matchers {
 
 const DAY_MS = 86_400_000;
 const READ_BATCH = 256;
-/** Records that are read for a watcher in one turn, in which no other watcher's are: some 1 ms. */
-const WATCH_BATCH = 64;
+/** Events of the store that a watcher is given in one step: some 1 ms. */
+const EVENTS_PER_STEP = 64;
+/** Steps of all watchers in one turn of the event loop. */
+const STEPS_PER_TURN = 4;
 
 /** An event log over a storage on this machine. One writer per store. */
 export class StoredEventLog implements EventLog {
   private readonly options: Required<EventLogOptions>;
   private readonly watchers = new Set<Watcher>();
   private readonly recent: RecentEvents;
-  private readonly turns = new OwnTurns();
+  private readonly turns = new Turns(STEPS_PER_TURN);
   private readonly pending: Pending[] = [];
   /** The last sequence given out. */
   private sequence: number;
@@ -278,8 +280,8 @@ export class StoredEventLog implements EventLog {
           continue;
         }
         // Of the past a watcher is told what the store has: a write that was late is not what memory says of it.
-        const inStore = Math.max(began, this.recent.first - 1);
-        if (watcher.position < inStore) yield* this.fromStore(watcher, inStore, signal);
+        if (watcher.position < Math.max(began, this.recent.first - 1))
+          yield* this.fromStore(watcher, began, signal);
         else {
           const event = this.recent.at(++watcher.position);
           if (event && watcher.matches(event)) yield { event };
@@ -292,17 +294,20 @@ export class StoredEventLog implements EventLog {
     }
   }
 
-  /** The next of what is read from the store, which is up to `last`. */
+  /** The next of what is read from the store: all up to `began`, and what memory has no more. */
   private async *fromStore(
     watcher: Watcher,
-    last: number,
+    began: number,
     signal: AbortSignal,
   ): AsyncGenerator<WatchItem, void, undefined> {
     // Many watchers that catch up must not hold up calls.
     await this.turns.next();
     if (this.closed || signal.aborted) return;
     if (watcher.position < this.storage.prunedTo) throw this.expired();
-    const records = this.storage.read(watcher.position, last, WATCH_BATCH);
+    // Memory has moved on meanwhile.
+    const last = Math.max(began, this.recent.first - 1);
+    const records = this.storage.read(watcher.position, last, READ_BATCH);
+    let decoded = 0;
     for (const record of records) {
       watcher.position = record.sequence;
       if (!watcher.mayMatch(record)) continue;
@@ -311,9 +316,10 @@ export class StoredEventLog implements EventLog {
         yield { event };
         if (signal.aborted) return;
       }
+      if (++decoded === EVENTS_PER_STEP) return;
     }
     // What is not in the store up to there was never safe, or is erased.
-    if (records.length < WATCH_BATCH) watcher.position = last;
+    if (records.length < READ_BATCH) watcher.position = Math.max(watcher.position, last);
   }
 
   private decode(record: EventRecord): StoredEvent[] {
