@@ -67,7 +67,9 @@ let stage: SocketStage | undefined;
 
 /** Made for the first of them: it takes a second, and most runs need none. */
 async function runSockets(name: (typeof SOCKETS)[number]["name"], { inputs, seed }: Job): Promise<void> {
-  stage ??= await (await import("./sockets/stage.js")).SocketStage.set();
+  stage ??= await (await import("./sockets/stage.js")).SocketStage.set((pid) =>
+    tell({ type: "started", pid }),
+  );
   for (let done = 0; done < inputs; ) {
     const size = Math.min(SOCKET_CHUNK, inputs - done);
     const chunkSeed = (seed + done * 7_919) | 0;

@@ -17,6 +17,8 @@ export interface Job {
 /** What a child reports. */
 export type ChildMessage =
   | { readonly type: "ready" | "done" }
+  /** It has started another process, which it cannot end when it is killed. */
+  | { readonly type: "started"; readonly pid: number }
   | { readonly type: "begin"; readonly target: string; readonly seed: number; readonly size: number }
   | { readonly type: "ran"; readonly target: string; readonly inputs: number }
   | { readonly type: "finding"; readonly finding: Finding }
@@ -121,10 +123,12 @@ function runProcess(
       }, forMs);
     };
     alive(START_MS);
+    const started: number[] = [];
     child.on("message", (message: ChildMessage) => {
       // The stage of the sockets, and what is loaded late, is set between "ready" and the first "begin".
       alive(message.type === "ready" ? START_MS : hangMs);
       if (message.type === "ready") child.send(jobs);
+      else if (message.type === "started") started.push(message.pid);
       else if (message.type === "begin") at = message;
       else if (message.type === "ran")
         outcome.inputs.set(message.target, (outcome.inputs.get(message.target) ?? 0) + message.inputs);
@@ -141,6 +145,7 @@ function runProcess(
     });
     child.once("close", (code, signal) => {
       clearTimeout(timer);
+      for (const pid of started) endProcess(pid);
       if (done) {
         resolve(undefined);
         return;
@@ -165,6 +170,14 @@ function runProcess(
       resolve(at.target);
     });
   });
+}
+
+function endProcess(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // The process that started it had ended it.
+  }
 }
 
 /** Time of the processor that a process has had; without /proc always enough. */

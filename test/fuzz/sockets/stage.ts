@@ -78,10 +78,12 @@ export class SocketStage {
     private readonly errors: string[],
   ) {}
 
-  static async set(): Promise<SocketStage> {
+  /** `started`: told of a process that the stage has started, by its id. */
+  static async set(started: (pid: number) => Promise<void>): Promise<SocketStage> {
     const rig = new Rig();
     const errors: string[] = [];
     const server = (await natsAvailable()) ? await startNats() : undefined;
+    if (server) await started(server.pid);
     if (server) rig.defer(() => server.stop());
     const quiet = () => {};
     const error = (fields: object, message: string) => {
