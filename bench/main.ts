@@ -55,14 +55,8 @@ async function main(options: Options): Promise<void> {
   for (const line of estimateLines(parts)) say(line);
   const found = {
     results: await runSuites(suites, programs, options, ofSuites),
-    singles: await runSingles(
-      singles.map(({ name }) => name),
-      ofSingles,
-    ),
-    pairs: await runPairs(
-      pairs.map(({ name }) => name),
-      ofPairs,
-    ),
+    singles: await runSingles(singles, ofSingles),
+    pairs: await runPairs(pairs, ofPairs),
   };
   const summary = summaryOf(found, options.quick);
   if (summary.targets.length > 0) say(`\n${targetsTable(summary.targets)}`);

@@ -1,18 +1,13 @@
 import { Command, InvalidArgumentError } from "commander";
 import { PAIR_NAMES } from "./pairs/pair.js";
 import { SINGLE_NAMES } from "./singles/single.js";
+import type { Amounts } from "./suites/suite.js";
 import { SUITES } from "./suites/suites.js";
-import { VARIANTS, type VariantName } from "./suites/variants.js";
+import { VARIANTS } from "./suites/variants.js";
 
 /** The command line of the bench. */
-export interface Options {
+export interface Options extends Amounts {
   readonly only: readonly string[];
-  readonly rounds?: number;
-  readonly loads?: readonly number[];
-  readonly variants?: readonly VariantName[];
-  readonly seconds?: number;
-  readonly warmUp?: number;
-  readonly passes?: number;
   readonly retries: number;
   readonly quietWait: number;
   readonly quick: boolean;

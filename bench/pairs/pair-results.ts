@@ -1,8 +1,6 @@
-import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { barChart } from "../chart.js";
 import type { Machine } from "../machine.js";
-import { PICTURES_FOLDER } from "../suites/charts.js";
+import { PICTURES_FOLDER, writePicture } from "../suites/charts.js";
 import { keep, RESULTS_FOLDER, readKept } from "../suites/results.js";
 import { PAIR_NAMES } from "./pair.js";
 import type { PairSummary } from "./pair-summary.js";
@@ -26,10 +24,7 @@ export function readPairs(folder = RESULTS_FOLDER): PairResult[] {
 /** Keeps a pair and draws the chart of all that were kept; returns the paths of both. */
 export function keepPair(result: PairResult, results = RESULTS_FOLDER, pictures = PICTURES_FOLDER): string[] {
   const path = keep(result.name, result, results);
-  const picture = join(pictures, PAIRS_PICTURE);
-  mkdirSync(pictures, { recursive: true });
-  writeFileSync(picture, pairsChart(readPairs(results)));
-  return [path, picture];
+  return [path, writePicture(PAIRS_PICTURE, pairsChart(readPairs(results)), pictures)];
 }
 
 /** What a call costs the gateways on either side of each pair; the known side in grey. */

@@ -1,9 +1,8 @@
 import { thisMachine } from "../machine.js";
-import type { PairName, PairOptions, SideResult } from "./pair.js";
+import type { Pair, PairName, PairOptions, SideResult } from "./pair.js";
 import { keepPair, type PairResult } from "./pair-results.js";
 import { type Round, summarizePair } from "./pair-summary.js";
 import { tableOf } from "./pair-table.js";
-import { PAIRS } from "./sides.js";
 
 /** How the pairs are run. */
 export interface RunPairsOptions extends PairOptions {
@@ -27,9 +26,9 @@ export function estimatePairSeconds(options: Pick<RunPairsOptions, "rounds" | "w
 }
 
 /** Runs pairs one after the other; in each the sides take turns, and which one begins changes with the round. */
-export async function runPairs(names: readonly PairName[], options: RunPairsOptions): Promise<PairResult[]> {
+export async function runPairs(pairs: readonly Pair[], options: RunPairsOptions): Promise<PairResult[]> {
   const found: PairResult[] = [];
-  for (const pair of PAIRS.filter(({ name }) => names.includes(name))) {
+  for (const pair of pairs) {
     options.say(`\n${pair.name}: ${pair.title}, ${options.calls} calls`);
     const rounds: Round[] = [];
     const failures: string[] = [];

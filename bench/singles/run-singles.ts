@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { writePicture } from "../suites/charts.js";
 import { bytes } from "./bytes.js";
 import { clear } from "./clear.js";
 import { events } from "./events.js";
@@ -31,11 +32,11 @@ export interface RunSinglesOptions extends SingleOptions {
 
 /** Measures figures one after the other. A quick run judges no target. */
 export async function runSingles(
-  names: readonly SingleName[],
+  singles: readonly Single[],
   { pictures, results, ...options }: RunSinglesOptions,
 ): Promise<SingleResult[]> {
   const done: SingleResult[] = [];
-  for (const { name, title, measure } of SINGLES.filter((one) => names.includes(one.name))) {
+  for (const { name, title, measure } of singles) {
     options.say(`\n${name}: ${title}`);
     const again = (error: unknown) => {
       // Most often the machine was so busy that the gateway left calls alone.
@@ -54,10 +55,7 @@ export async function runSingles(
     const result = { name, title, ok: problems.length === 0, ...found, problems, pictures: files };
     options.say(`\n${sectionOf(found)}\n`);
     options.say(result.ok ? "ok" : `not ok: ${problems.join("; ")}`);
-    for (const { file, svg } of pictures ? drawn : []) {
-      mkdirSync(pictures as string, { recursive: true });
-      writeFileSync(join(pictures as string, file), svg);
-    }
+    if (pictures) for (const { file, svg } of drawn) writePicture(file, svg, pictures);
     if (results) {
       mkdirSync(results, { recursive: true });
       writeFileSync(join(results, `${name}.json`), `${JSON.stringify(result, null, 2)}\n`);

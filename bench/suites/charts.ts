@@ -57,12 +57,15 @@ export function chartsOf(result: SuiteResult): Readonly<Record<string, string>> 
 
 /** Writes the charts of a result; returns their paths. */
 export function drawCharts(result: SuiteResult, folder = PICTURES_FOLDER): string[] {
+  return Object.entries(chartsOf(result)).map(([name, svg]) => writePicture(name, svg, folder));
+}
+
+/** Writes a picture; returns its path. */
+export function writePicture(name: string, svg: string, folder = PICTURES_FOLDER): string {
   mkdirSync(folder, { recursive: true });
-  return Object.entries(chartsOf(result)).map(([name, svg]) => {
-    const path = join(folder, name);
-    writeFileSync(path, svg);
-    return path;
-  });
+  const path = join(folder, name);
+  writeFileSync(path, svg);
+  return path;
 }
 
 function barsOf(cells: readonly CellSummary[], pick: (cell: CellSummary) => Repeats): Bar[] {

@@ -6,14 +6,18 @@ import type { GateVerdict } from "./gate.js";
 import type { Harness } from "./harness.js";
 import type { SdkLimit, VariantName } from "./variants.js";
 
-/** What a suite can be told; each has its own defaults. */
-export interface SuiteOptions {
+/** How much a suite measures; each has its own defaults. */
+export interface Amounts {
   readonly rounds?: number;
   readonly loads?: readonly number[];
   readonly variants?: readonly VariantName[];
   readonly seconds?: number;
   readonly warmUp?: number;
   readonly passes?: number;
+}
+
+/** What a suite can be told. */
+export interface SuiteOptions extends Amounts {
   /** A run that is thrown away is run again so often. */
   readonly retries: number;
   readonly nodeArgs: readonly string[];

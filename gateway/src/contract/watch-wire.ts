@@ -25,7 +25,9 @@ export function encodeWatchCallsResponse(message: WatchCallsResponse): Uint8Arra
   return bytes;
 }
 
-/** The bytes of a message of WatchContexts. */
-export function encodeWatchContextsResponse(message: WatchContextsResponse): Uint8Array {
-  return encodeMessage(WatchContextsResponse, message);
-}
+/** The bytes of what each watch yields, for every wire. */
+export const WATCH_ENCODERS = {
+  watchCalls: encodeWatchCallsResponse,
+  watchContexts: (message: WatchContextsResponse): Uint8Array =>
+    encodeMessage(WatchContextsResponse, message),
+};

@@ -1,13 +1,8 @@
-import {
-  decodeMessage,
-  ListenCallRequest,
-  type ListenCallResponse,
-  type WatchCallsResponse,
-} from "@callweave/proto";
+import { decodeMessage, ListenCallRequest, type ListenCallResponse } from "@callweave/proto";
 import { invalidField } from "../call/call-error.js";
 import { encodeListenCallResponse } from "../contract/audio-wire.js";
 import { OPERATION_DEFINITIONS, type Operation, type Operations } from "../contract/operations.js";
-import { encodeWatchCallsResponse } from "../contract/watch-wire.js";
+import { WATCH_ENCODERS } from "../contract/watch-wire.js";
 import type { Watch, Watches } from "../contract/watches.js";
 
 /** How the messages of a method are written. */
@@ -44,6 +39,7 @@ export function deskMethods(operations: Operations, watches: Watches): ReadonlyM
   ]);
   for (const service of ["call", "context", "fleet", "audit"] as const) {
     const table: Readonly<Record<string, unknown>> = { ...operations[service], ...watches };
+    const encoders = WATCH_ENCODERS as Readonly<Record<string, unknown>>;
     for (const [key, value] of Object.entries(OPERATION_DEFINITIONS[service])) {
       const definition = value as unknown as Definition;
       const run = table[key];
@@ -51,7 +47,7 @@ export function deskMethods(operations: Operations, watches: Watches): ReadonlyM
       const name = definition.path.replace("/callweave.v1.", "");
       const codec = {
         read: reader(name, (bytes) => definition.requestDeserialize(bytes as Buffer)),
-        write: key === "watchCalls" ? encodeWatched : definition.responseSerialize,
+        write: (encoders[key] ?? definition.responseSerialize) as (message: unknown) => Uint8Array,
       };
       if (key in watches)
         methods.set(name, { kind: "watch", watch: run as Watch<unknown, unknown>, ...codec });
@@ -59,10 +55,6 @@ export function deskMethods(operations: Operations, watches: Watches): ReadonlyM
     }
   }
   return methods;
-}
-
-function encodeWatched(message: unknown): Uint8Array {
-  return encodeWatchCallsResponse(message as WatchCallsResponse);
 }
 
 function reader<Q>(name: string, read: (bytes: Uint8Array) => Q): (bytes: Uint8Array) => Q {

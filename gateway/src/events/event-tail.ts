@@ -4,6 +4,7 @@ import { CallError } from "../call/call-error.js";
 import type { StoredEvent } from "../call/call-events.js";
 import type { EventFilter, WatchItem } from "../call/event-log.js";
 import { Turns } from "../util/turns.js";
+import { EVENTS_PER_STEP, STEPS_PER_TURN } from "./catch-up.js";
 import { decodeCursor } from "./cursor.js";
 import { type Matchers, matchers } from "./event-filter.js";
 
@@ -48,10 +49,6 @@ interface Watcher extends Matchers {
 }
 
 const READ_BATCH = 256;
-/** Messages of the stream that are decoded for a watcher in one step: some 1 ms. */
-const MESSAGES_PER_STEP = 64;
-/** Steps of all watchers in one turn of the event loop. */
-const STEPS_PER_TURN = 4;
 const RETRY_MS = 250;
 
 /** One reading of the stream for all watchers of this gateway, and the history for each. */
@@ -190,8 +187,7 @@ export class EventTail {
         continue;
       }
       for (const [i, message] of messages.entries()) {
-        if (i % MESSAGES_PER_STEP === 0) {
-          // Many watchers that catch up must not hold up calls.
+        if (i % EVENTS_PER_STEP === 0) {
           await this.turns.next();
           if (signal.aborted || this.closed || watcher.expired) return;
         }

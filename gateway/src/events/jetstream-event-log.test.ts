@@ -7,9 +7,8 @@ import { ManualClock } from "../util/clock.js";
 import { decodeEvent, encodeEvent } from "./event-codec.js";
 import type { EventWire } from "./event-wire.js";
 import { JetStreamEventLog, type JetStreamEventLogOptions } from "./jetstream-event-log.js";
-import { event as anEvent } from "./testing.js";
+import { ALL, event as anEvent } from "./testing.js";
 
-const ALL = { callIds: [], pools: [] };
 const wire: EventWire = {
   encode: (event) => ({ data: Buffer.from(encodeEvent(event)), headers: {} }),
   decode: (_tenant, { data }) => decodeEvent(Buffer.from(data).toString("utf8")),

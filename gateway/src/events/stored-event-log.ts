@@ -4,6 +4,7 @@ import type { CallEvent, StoredEvent } from "../call/call-events.js";
 import type { EventFilter, EventLog, WatchItem } from "../call/event-log.js";
 import { type Clock, systemClock, type Timer } from "../util/clock.js";
 import { Turns } from "../util/turns.js";
+import { EVENTS_PER_STEP, STEPS_PER_TURN } from "./catch-up.js";
 import { decodeCursor, encodeCursor } from "./cursor.js";
 import { CallsOfCaller } from "./erase-caller.js";
 import { decodeEvent, encodeEvent } from "./event-codec.js";
@@ -53,10 +54,6 @@ interface Watcher extends Matchers {
 
 const DAY_MS = 86_400_000;
 const READ_BATCH = 256;
-/** Events of the store that a watcher is given in one step: some 1 ms. */
-const EVENTS_PER_STEP = 64;
-/** Steps of all watchers in one turn of the event loop. */
-const STEPS_PER_TURN = 4;
 
 /** An event log over a storage on this machine. One writer per store. */
 export class StoredEventLog implements EventLog {
@@ -300,7 +297,6 @@ export class StoredEventLog implements EventLog {
     began: number,
     signal: AbortSignal,
   ): AsyncGenerator<WatchItem, void, undefined> {
-    // Many watchers that catch up must not hold up calls.
     await this.turns.next();
     if (this.closed || signal.aborted) return;
     if (watcher.position < this.storage.prunedTo) throw this.expired();

@@ -9,7 +9,7 @@ import { encodeListenCallResponse } from "../contract/audio-wire.js";
 import type { Credential } from "../contract/authenticator.js";
 import { ExpiryWatch } from "../contract/expiry.js";
 import { openListening } from "../contract/listening.js";
-import { encodeWatchCallsResponse } from "../contract/watch-wire.js";
+import { WATCH_ENCODERS } from "../contract/watch-wire.js";
 import { directWrite } from "./direct-stream.js";
 import { toServiceError } from "./status.js";
 import { type EdgeContext, identify, requireReadable, unaries } from "./unary.js";
@@ -22,7 +22,7 @@ export function callService(context: EdgeContext): Handlers {
   const { watchCalls } = context.watches;
   return {
     ...unaries(context, context.operations.call),
-    watchCalls: (call) => void pump(context, call, watchCalls, encodeWatchCallsResponse),
+    watchCalls: (call) => void pump(context, call, watchCalls, WATCH_ENCODERS.watchCalls),
     listenCall: (call) => void listen(context, call),
   };
 }

@@ -1,5 +1,5 @@
 import type { ContextServiceDefinition, ServiceHandlers } from "@callweave/proto";
-import { encodeWatchContextsResponse } from "../contract/watch-wire.js";
+import { WATCH_ENCODERS } from "../contract/watch-wire.js";
 import { type EdgeContext, unaries } from "./unary.js";
 import { pump } from "./watch.js";
 
@@ -8,6 +8,6 @@ export function contextService(context: EdgeContext): ServiceHandlers<typeof Con
   const { watchContexts } = context.watches;
   return {
     ...unaries(context, context.operations.context),
-    watchContexts: (call) => void pump(context, call, watchContexts, encodeWatchContextsResponse),
+    watchContexts: (call) => void pump(context, call, watchContexts, WATCH_ENCODERS.watchContexts),
   };
 }

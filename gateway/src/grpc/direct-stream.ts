@@ -88,8 +88,7 @@ export function directWrite<Out>(
   if (call && encode) {
     call.serializeMessage = (message) => {
       const bytes = encode(message as Out, PREFIX_BYTES);
-      bytes[0] = 0;
-      bytes.writeUInt32BE(bytes.length - PREFIX_BYTES, 1);
+      writePrefix(bytes, 0, bytes.length - PREFIX_BYTES);
       return bytes;
     };
   }
@@ -126,12 +125,17 @@ function framed(messages: readonly Uint8Array[]): Buffer {
   const bytes = Buffer.allocUnsafe(messages.reduce((sum, { length }) => sum + PREFIX_BYTES + length, 0));
   let at = 0;
   for (const message of messages) {
-    bytes[at] = 0;
-    at = bytes.writeUInt32BE(message.length, at + 1);
+    at = writePrefix(bytes, at, message.length);
     bytes.set(message, at);
     at += message.length;
   }
   return bytes;
+}
+
+/** gRPC's prefix of a message that is not compressed; answers where the message begins. */
+function writePrefix(bytes: Buffer, at: number, length: number): number {
+  bytes[at] = 0;
+  return bytes.writeUInt32BE(length, at + 1);
 }
 
 function noop(): void {}

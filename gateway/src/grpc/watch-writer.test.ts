@@ -6,13 +6,11 @@ function setup(maxBytes = 10) {
   const writes: string[] = [];
   let done: ((error?: Error | null) => void) | undefined;
   const turns: (() => void)[] = [];
-  const sink = {
-    write: (messages: readonly Uint8Array[], callback: typeof done) => {
-      writes.push(messages.map((one) => Buffer.from(one).toString()).join("|"));
-      done = callback;
-    },
+  const write = (messages: readonly Uint8Array[], callback: typeof done) => {
+    writes.push(messages.map((one) => Buffer.from(one).toString()).join("|"));
+    done = callback;
   };
-  const writer = new WatchWriter(sink, maxBytes, (fn) => turns.push(fn));
+  const writer = new WatchWriter(write, maxBytes, (fn) => turns.push(fn));
   return {
     writer,
     writes,

@@ -1,8 +1,5 @@
-/** What the writer sends with. */
-export interface WatchSink {
-  /** Sends messages in one write; `done` once they have left or never will. */
-  write(messages: readonly Uint8Array[], done: (error?: Error | null) => void): void;
-}
+/** Sends messages in one write; `done` once they have left or never will. */
+type Write = (messages: readonly Uint8Array[], done: (error?: Error | null) => void) => void;
 
 /**
  * The sending side of a watch: what comes in one turn goes out in one write, since it is writes that a watcher costs. One write is on
@@ -18,7 +15,7 @@ export class WatchWriter {
 
   /** `maxBytes`: what may wait before `add` answers false. `schedule` runs a function soon, never at once. Default: setImmediate. */
   constructor(
-    private readonly sink: WatchSink,
+    private readonly write: Write,
     private readonly maxBytes: number,
     private readonly schedule: (fn: () => void) => void = setImmediate,
   ) {}
@@ -79,7 +76,7 @@ export class WatchWriter {
     this.waiting = [];
     this.waitingBytes = 0;
     this.inFlight = true;
-    this.sink.write(messages, this.onWritten);
+    this.write(messages, this.onWritten);
     this.onRoom();
   }
 }

@@ -19,7 +19,7 @@ export async function pump<Q, S>(
   encode: (message: S) => Uint8Array,
 ): Promise<void> {
   const abort = new AbortController();
-  const writer = new WatchWriter({ write: directWriteAll(call) }, context.options.watchBundleBytes);
+  const writer = new WatchWriter(directWriteAll(call), context.options.watchBundleBytes);
   const cancelled = () => {
     abort.abort();
     writer.close();

@@ -83,8 +83,10 @@ export class SocketStage {
     const rig = new Rig();
     const errors: string[] = [];
     const server = (await natsAvailable()) ? await startNats() : undefined;
-    if (server) await started(server.pid);
-    if (server) rig.defer(() => server.stop());
+    if (server) {
+      await started(server.pid);
+      rig.defer(() => server.stop());
+    }
     const quiet = () => {};
     const error = (fields: object, message: string) => {
       const { err } = fields as { err?: unknown };
